@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* All that CPU code (arch/) may ask of the core, besides log.h, memory.h and lib/. */
+#ifndef HV_UPCALL_H
+#define HV_UPCALL_H
+
+#include <lib/util.h>
+
+struct acrn_vm;
+struct acrn_vcpu;
+struct io_request;
+
+/** The boot story from here on; interrupts off, boot_info filled, on the boot CPU's own stack. Never returns. */
+void __noreturn hv_main(void);
+
+/** The timer of this pCPU reached its deadline: run what is due (interrupts off). */
+void timer_expired(void);
+
+/** Somebody asked this pCPU to look at its scheduler (arrival of arch_kick_cpu()). */
+void sched_kicked(void);
+
+/** A physical interrupt of the Service VM's devices arrived on this pCPU. @param gsi global system interrupt */
+void ptirq_arrived(uint32_t gsi);
+
+/** Seeds: <hv/ioreq.h>. */
+int32_t emulate_io(struct acrn_vcpu *vcpu, struct io_request *io_req);
+
+/**
+ * VMCALL with all registers read. The result belongs into RAX in every case.
+ * @param id    R8
+ * @param arg1  RDI
+ * @param arg2  RSI
+ * @return the value for RAX
+ */
+int64_t hypercall_dispatch(struct acrn_vcpu *vcpu, uint64_t id, uint64_t arg1, uint64_t arg2);
+
+/** Stops the VM of `vcpu` because of what it did; the reason goes to the log and stays in the VM. */
+void vcpu_fatal(struct acrn_vcpu *vcpu, const char *fmt, ...) __printf(2, 3);
+
+/** The guest shut itself down by triple fault. */
+void vcpu_triple_fault(struct acrn_vcpu *vcpu);
+
+/** HLT: the vCPU sleeps until arch_vcpu_has_event(). */
+void vcpu_halt(struct acrn_vcpu *vcpu);
+
+/** Something is pending for `vcpu`: wake it if it sleeps, kick its pCPU if it runs guest code elsewhere. */
+void vcpu_kick(struct acrn_vcpu *vcpu);
+
+/** The vCPU spins (PAUSE): let another thread of this pCPU run. */
+void vcpu_yield(struct acrn_vcpu *vcpu);
+
+/** @return true if the thread on this pCPU should give it away now */
+bool sched_need_resched(void);
+
+/** EOI of a level-triggered `vector` in a vCPU's local APIC. */
+void vioapic_eoi_broadcast(struct acrn_vm *vm, uint32_t vector);
+
+/** INTA cycle on the VM's PIC pair. @return the vector */
+uint32_t vpic_intack(struct acrn_vm *vm);
+
+/** @return true if the VM's PIC pair asserts INTR */
+bool vpic_is_asserted(const struct acrn_vm *vm);
+
+#endif
