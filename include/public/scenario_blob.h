@@ -4,7 +4,7 @@
  * from XML, GRUB passes it as a module (tag "scenario") and the hypervisor checks every byte again.
  *
  *   struct scn_header                                             64 bytes
- *   struct scn_vm_record    [vm_count]        in order of VM id   408 bytes each
+ *   struct scn_vm_record    [vm_count]        in order of VM id   368 bytes each
  *   struct scn_vuart_record [vuart_count]                         16 bytes each
  *   string table            [str_size]        bytes without NUL, zero-padded to 8
  *
@@ -128,7 +128,7 @@ struct scn_header {
 	uint8_t scheduler;
 	uint8_t console_loglevel; /* 0 none, 1 critical, 2 error, 3 warning, 4 info, 5 debug */
 	uint8_t mem_loglevel;
-	uint8_t reserved[3];
+	uint8_t reserved[11];
 };
 
 struct scn_vm_record {
@@ -164,8 +164,8 @@ struct scn_vm_record {
 /* COM port of one VM wired to a COM port of another. */
 struct scn_vuart_record {
 	struct scn_string name;
-	uint8_t vm[2];    /* VM ids */
-	uint8_t com[2];   /* 1 or 2 */
+	uint8_t vm[2];  /* VM ids */
+	uint8_t com[2]; /* 1 or 2 */
 	uint32_t reserved;
 };
 
@@ -176,7 +176,7 @@ SCN_STATIC_ASSERT(sizeof(struct scn_header) == 64, "scn_header");
 SCN_STATIC_ASSERT(offsetof(struct scn_header, crc32) == 12, "scn_header.crc32");
 SCN_STATIC_ASSERT(offsetof(struct scn_header, name) == 28, "scn_header.name");
 SCN_STATIC_ASSERT(offsetof(struct scn_header, scheduler) == 50, "scn_header.scheduler");
-SCN_STATIC_ASSERT(sizeof(struct scn_vm_record) == 376, "scn_vm_record");
+SCN_STATIC_ASSERT(sizeof(struct scn_vm_record) == 368, "scn_vm_record");
 SCN_STATIC_ASSERT(offsetof(struct scn_vm_record, name) == 16, "scn_vm_record.name");
 SCN_STATIC_ASSERT(offsetof(struct scn_vm_record, vcpu_pcpu) == 80, "scn_vm_record.vcpu_pcpu");
 SCN_STATIC_ASSERT(offsetof(struct scn_vm_record, modules) == 192, "scn_vm_record.modules");
