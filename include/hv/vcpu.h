@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A virtual CPU: its thread, its one I/O request, its registers (arch). */
+#ifndef HV_VCPU_H
+#define HV_VCPU_H
+
+#include <asm/vcpu.h>
+#include <hv/ioreq.h>
+#include <hv/sched.h>
+#include <lib/util.h>
+
+struct acrn_vm;
+
+/* Written by the vCPU's own thread, or by others after vcpu_pause() has made it leave the CPU. */
+enum vcpu_state {
+	VCPU_OFFLINE, /* not created */
+	VCPU_INIT,    /* an application processor waiting for SIPI, or never started */
+	VCPU_RUNNING, /* runs, is runnable, or halts in HLT */
+	VCPU_PAUSED,  /* by vm_pause(); the state before is kept */
+};
+
+/* The life of vcpu->req; see vhm.c. */
+enum vcpu_io_state {
+	IO_NONE,    /* no request under way */
+	IO_PENDING, /* in the slot: the guest must not be entered */
+	IO_DONE,    /* the value is back in vcpu->req; the post-work is due before entry */
+};
+
+/* Bits of vcpu->requests: things to do before the next entry. Set from any pCPU, then vcpu_kick(). */
+#define VCPU_REQ_EVENT     0U /* look for interrupts to inject */
+#define VCPU_REQ_TLB_FLUSH 1U /* the VM's memory map changed */
+#define VCPU_REQ_NMI       2U
+#define VCPU_REQ_INIT      3U /* INIT arrived */
+#define VCPU_REQ_SIPI      4U /* SIPI arrived; vector in vcpu->sipi_vector */
+
+struct acrn_vcpu {
+	struct acrn_vm *vm;
+	uint16_t vcpu_id; /* 0.. in its VM, slot on the request page */
+	uint16_t pcpu_id; /* constant */
+	uint32_t state;   /* enum vcpu_state */
+	uint32_t state_before_pause;
+	bool pause_requested; /* atomic; the thread blocks at its next turn */
+	bool halted;          /* in HLT; thread's own */
+	uint8_t sipi_vector;
+	uint64_t requests; /* VCPU_REQ_* bits; atomic */
+	struct thread thread;
+
+	struct io_request req; /* the one request; the hypervisor's own copy */
+	uint32_t io_state;     /* enum vcpu_io_state; thread's own, others only while it is paused */
+	uint64_t io_since;     /* TSC when it became pending */
+
+	uint64_t exits;          /* VM exits */
+	uint64_t io_forwarded;   /* requests sent to the Service VM */
+	uint32_t exit_count[80]; /* by basic exit reason */
+
+	struct vcpu_arch arch;
+};
+
+/** Prepares vCPU `vcpu_id` of `vm` on `pcpu_id`: state VCPU_INIT, reset registers. @return 0 or -ENOMEM */
+int32_t __must_check vcpu_create(struct acrn_vm *vm, uint16_t vcpu_id, uint16_t pcpu_id);
+
+/** Frees it. Its thread is off the CPU and blocked. */
+void vcpu_destroy(struct acrn_vcpu *vcpu);
+
+/** VCPU_INIT -> VCPU_RUNNING and runnable. */
+void vcpu_launch(struct acrn_vcpu *vcpu);
+
+/** Makes its thread leave the CPU and stay off; returns when it is off. State VCPU_PAUSED. */
+void vcpu_pause(struct acrn_vcpu *vcpu);
+
+/** Back to the state before vcpu_pause(). */
+void vcpu_resume(struct acrn_vcpu *vcpu);
+
+/** Back to reset: registers, pending events, request. The vCPU is paused or offline; state VCPU_INIT. */
+void vcpu_reset(struct acrn_vcpu *vcpu);
+
+/** Sets request bit `req` and kicks the vCPU. From any pCPU. */
+void vcpu_make_request(struct acrn_vcpu *vcpu, uint32_t req);
+
+/* vcpu_kick(), vcpu_halt(), vcpu_fatal()...: <hv/upcall.h>. */
+
+#endif

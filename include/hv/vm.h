@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A virtual machine: its vCPUs, its devices, its handlers, its life. */
+#ifndef HV_VM_H
+#define HV_VM_H
+
+#include <config.h>
+
+#include <asm/vm.h>
+#include <dm/vioapic.h>
+#include <dm/vpic.h>
+#include <dm/vuart.h>
+#include <hv/ioreq.h>
+#include <hv/scenario.h>
+#include <hv/vcpu.h>
+#include <lib/spinlock.h>
+#include <lib/util.h>
+
+enum vm_state {
+	VM_POWERED_OFF, /* the slot is free, or the VM has not been created */
+	VM_CREATED,
+	VM_RUNNING,
+	VM_PAUSED,
+};
+
+/* Why a VM stopped by itself: shown by the console, kept until it is reset or destroyed. */
+#define VM_STOP_REASON_LEN 96U
+
+#define VM_MMIO_NODES 16U
+
+struct acrn_vm {
+	uint16_t vm_id; /* absolute, the slot's index */
+	uint32_t state; /* enum vm_state; vm->lock */
+	const struct scenario_vm *config; /* what the scenario says of this slot */
+	char name[16];
+	struct spinlock lock; /* life cycle and memory map; taken before any device's lock */
+
+	uint16_t vcpu_count;
+	struct acrn_vcpu vcpus[CONFIG_MAX_VCPUS_PER_VM];
+
+	/*
+	 * Ports: O(1). port_map[port] is 0 or 1 + the index into pio; one page-backed array of 64 Ki bytes per VM
+	 * (16 pages). Constant while the VM runs.
+	 */
+	uint8_t *port_map;
+	struct vm_io_handler_desc pio[EMUL_PIO_IDX_MAX];
+	/* Sorted by range_start; constant while the VM runs. mmio_last: index of the last hit, a hint (racy reads are fine). */
+	struct mem_io_node mmio[VM_MMIO_NODES];
+	uint32_t mmio_count;
+	uint32_t mmio_last;
+
+	/* Forwarding (User VMs). */
+	hpa_t ioreq_page; /* 0: none */
+	union vhm_request_buffer *ioreq_buf; /* direct map; belongs to the Service VM */
+	bool io_polling; /* completion by polling */
+	bool forward_io; /* unhandled accesses go to the Service VM */
+
+	struct vpic vpic;
+	struct vioapic vioapic;
+	struct vuart vuart[2]; /* COM1, COM2 */
+
+	bool stop_requested; /* stopped by itself; waits for the Service VM, or for the end */
+	char stop_reason[VM_STOP_REASON_LEN];
+	uint64_t faults; /* times vcpu_fatal() was called */
+
+	struct vm_arch arch;
+};
+
+/** The VM whose slot is `vm_id`, or NULL when there is no such slot. Its state may be VM_POWERED_OFF. */
+struct acrn_vm *vm_by_id(uint16_t vm_id);
+
+/** The Service VM, or NULL if the scenario has none. */
+struct acrn_vm *vm_service(void);
+
+/** @return true if `vm` is the Service VM */
+bool vm_is_service(const struct acrn_vm *vm);
+
+/** vCPU `vcpu_id`, or NULL when it does not exist. */
+struct acrn_vcpu *vm_vcpu(struct acrn_vm *vm, uint32_t vcpu_id);
+
+/** Reads the scenario into VM slots. Boot only. */
+void vm_init_slots(const struct scenario *scenario);
+
+/** Creates and starts the Service VM and the pre-launched VMs. A VM that cannot start says why; the others run. */
+void vm_boot_all(void);
+
+/**
+ * Creates the VM in `vm`'s slot: memory map, devices, vCPUs. VM_POWERED_OFF -> VM_CREATED. vm->lock held.
+ * @param affinity vCPU -> pCPU, `count` entries
+ * @return 0; -EBUSY wrong state; -EINVAL affinity; -ENOMEM (nothing kept)
+ */
+int32_t __must_check vm_create(struct acrn_vm *vm, const uint16_t *affinity, uint16_t count);
+
+/** VM_CREATED or VM_PAUSED -> VM_RUNNING. vm->lock held. @return 0 or -EBUSY */
+int32_t __must_check vm_start(struct acrn_vm *vm);
+
+/** Takes every vCPU off its CPU; when it returns none runs. -> VM_PAUSED. vm->lock held. @return 0 or -EBUSY (off) */
+int32_t __must_check vm_pause(struct acrn_vm *vm);
+
+/** Paused VM back to reset: vCPUs, interrupt controllers, request slots; memory kept. -> VM_CREATED. vm->lock held. */
+int32_t __must_check vm_reset(struct acrn_vm *vm);
+
+/** Pauses, then frees all. -> VM_POWERED_OFF. vm->lock held. @return 0 (also when it was off) */
+int32_t vm_destroy(struct acrn_vm *vm);
+
+/**
+ * The VM stops by itself (fault, triple fault, power-off request): its vCPUs block; the reason is logged and kept.
+ * From a vCPU thread of that VM, vm->lock NOT held.
+ */
+void vm_stop_self(struct acrn_vm *vm, const char *fmt, ...) __printf(2, 3);
+
+/** Copies from/to guest-physical memory, across pages. @return 0 or -EFAULT (nothing or part was copied) */
+int32_t __must_check copy_from_gpa(struct acrn_vm *vm, void *dst, gpa_t gpa, size_t size);
+int32_t __must_check copy_to_gpa(struct acrn_vm *vm, gpa_t gpa, const void *src, size_t size);
+
+/** Sets interrupt line `gsi` of the VM (PIC pin and I/O APIC pin). @param op GSI_* @return 0 or -EINVAL */
+int32_t vm_set_irqline(struct acrn_vm *vm, uint32_t gsi, uint32_t op);
+
+#endif
