@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A 16550A serial port. Sources: PC16550D data sheet (National Semiconductor, June 1995).
+ *
+ * The line has no speed: a byte written is sent at once, and received bytes wait in a ring behind the 16-byte FIFO
+ * as if still on the wire. The receive time-out (4 character times) is therefore over at once, too.
+ */
+#ifndef DM_VUART_H
+#define DM_VUART_H
+
+#include <lib/spinlock.h>
+#include <lib/util.h>
+
+struct acrn_vm;
+
+#define VUART_PORT_COUNT 8U
+#define VUART_FIFO_SIZE  16U
+#define VUART_RING_SIZE  1024U /* power of two */
+
+#define VUART_COM1_BASE 0x3F8U
+#define VUART_COM2_BASE 0x2F8U
+#define VUART_COM1_GSI  4U
+#define VUART_COM2_GSI  3U
+
+struct vuart {
+	struct spinlock lock;
+	struct acrn_vm *vm;
+	uint16_t base;    /* first port */
+	uint32_t gsi;     /* its interrupt line */
+	bool active;      /* initialised: the VM has this port */
+	bool irq_level;   /* what set_irq was told last */
+
+	/* Registers. */
+	uint8_t ier;
+	uint8_t fcr;      /* FIFO enable, DMA mode and trigger level as written; reset bits never stay */
+	uint8_t lcr;
+	uint8_t mcr;
+	uint8_t line_err; /* LSR bits cleared by reading LSR: OE, PE, FE, BI */
+	uint8_t modem;    /* MSR, status (7..4) and deltas (3..0) */
+	uint8_t scr;
+	uint8_t dll;
+	uint8_t dlm;
+	bool thre_pending; /* THRE interrupt not yet seen */
+
+	/* Received, not yet read: ring[head..head+count). Break flags one byte like its error bits in the FIFO. */
+	uint8_t ring[VUART_RING_SIZE];
+	uint32_t head;
+	uint32_t count;
+	uint64_t tx_count;
+	uint64_t rx_count;
+	uint64_t rx_lost;
+
+	/* Called with the lock held: must not call back into the port. */
+	void (*set_irq)(struct vuart *vuart, bool level); /* level of the interrupt line */
+	void (*tx)(struct vuart *vuart, uint8_t byte);    /* NULL: nobody listens */
+};
+
+/**
+ * Makes `vuart` a port after master reset.
+ * @param base first of its 8 ports
+ * @param gsi  its interrupt line
+ */
+void vuart_init(struct vuart *vuart, struct acrn_vm *vm, uint16_t base, uint32_t gsi,
+	void (*set_irq)(struct vuart *vuart, bool level), void (*tx)(struct vuart *vuart, uint8_t byte));
+
+/** Master reset; the ring is emptied, the interrupt line falls. */
+void vuart_reset(struct vuart *vuart);
+
+/** Guest's access to register `offset` (0..7); others read 0xFF. */
+uint8_t vuart_read(struct vuart *vuart, uint16_t offset);
+void vuart_write(struct vuart *vuart, uint16_t offset, uint8_t val);
+
+/** A byte arrives on the line. @return false if it was lost (ring full: overrun error) */
+bool vuart_rx(struct vuart *vuart, uint8_t byte);
+
+/** A break arrives on the line: a zero byte with LSR.BI. */
+void vuart_rx_break(struct vuart *vuart);
+
+/** @return how many bytes vuart_rx() takes before it loses some */
+uint32_t vuart_rx_room(struct vuart *vuart);
+
+/* ---- Glue (vuart_glue.c) ---- */
+
+/**
+ * Initialises vm->vuart[index] and registers its ports; bytes sent go to console_vm_putc() for index 0 and are
+ * dropped for index 1; the interrupt goes to vm_set_irqline().
+ * @param index 0 (COM1) or 1 (COM2)
+ */
+void vuart_attach(struct acrn_vm *vm, uint32_t index);
+
+#endif
