@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Debian packages: which are missing, installing them, and source packages of another release."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from lib.common import TOP, ToolError, cache_dir, have, run_step, say
+
+PACKAGES = TOP / "scripts" / "packages.txt"
+
+
+def package_groups(path: Path = PACKAGES) -> dict[str, list[str]]:
+    """Reads packages.txt: lines of `[group]` and package names; # begins a comment."""
+    groups: dict[str, list[str]] = {}
+    group = "build"
+    for line in path.read_text().splitlines():
+        line = line.split("#", 1)[0].strip()
+        if not line:
+            continue
+        if line.startswith("["):
+            group = line.strip("[]")
+            groups.setdefault(group, [])
+        else:
+            groups.setdefault(group, []).append(line)
+    return groups
+
+
+def missing(packages: list[str]) -> list[str]:
+    """Those of the packages that aren't installed."""
+    out = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages],
+                         capture_output=True, text=True, check=False).stdout
+    installed = {line.split()[0] for line in out.splitlines() if line.endswith(" installed")}
+    return [p for p in packages if p not in installed]
+
+
+def _as_root(argv: list[str]) -> list[str]:
+    if os.geteuid() == 0:
+        return argv
+    if have("sudo"):
+        return ["sudo", "env", "DEBIAN_FRONTEND=noninteractive", *argv]
+    raise ToolError("packages are missing and this user is not root and has no sudo;\n"
+                    "  as root: apt-get install " + " ".join(argv[argv.index("install") + 1:]
+                                                             if "install" in argv else argv))
+
+
+def ensure(*groups: str) -> None:
+    """Installs what is missing of the named groups."""
+    known = package_groups()
+    need = missing([p for g in groups for p in known[g]])
+    if not need:
+        return
+    if not have("apt-get"):
+        raise ToolError("these Debian packages (or what they hold) are needed: " + " ".join(need))
+    say("installing " + " ".join(need))
+    log = cache_dir() / "apt.log"
+    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    install = _as_root(["apt-get", "install", "-y", "--no-install-recommends", *need])
+    run_step("apt-get update", _as_root(["apt-get", "update"]), log, env=env)
+    run_step("apt-get install", install, log, env=env)
+
+
+def _mirror() -> tuple[str, str]:
+    """URI and keyring of this machine's own Debian mirror, taken from its apt sources."""
+    default_key = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    for path in files:
+        if not path.is_file():
+            continue
+        text = path.read_text(errors="replace")
+        if path.suffix == ".sources":
+            for stanza in re.split(r"\n\s*\n", text):
+                field = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.*)$", stanza, re.M))
+                suites = field.get("Suites", "").split()
+                if "bookworm" in suites and "main" in field.get("Components", "").split():
+                    key = field.get("Signed-By", "").strip() or default_key
+                    return field["URIs"].split()[0], key
+        else:
+            m = re.search(r"^deb(?:-src)?\s+(?:\[[^]]*\]\s+)?(\S+)\s+bookworm\s+.*\bmain\b", text, re.M)
+            if m:
+                return m.group(1), default_key
+    raise ToolError("no Debian mirror found in this machine's apt sources")
+
+
+def source_tarball(package: str, suite: str, into: Path) -> Path:
+    """Fetches only the .orig tarball of a source package of another Debian release.
+
+    Uses a private apt configuration, so the machine's own sources and lists stay as they are; apt
+    checks the signature of the release and the hash of the tarball.
+    """
+    uri, key = _mirror()
+    if uri.startswith("file:") and not Path(uri.removeprefix("file://")).exists():
+        raise ToolError(f"the mirror {uri} can't be reached")
+    state = into / "apt"
+    for sub in ("lists/partial", "archives/partial", "parts"):
+        (state / sub).mkdir(parents=True, exist_ok=True)
+    (state / "sources.list").write_text(f"deb-src [signed-by={key}] {uri} {suite} main\n")
+    opts = [f"-oDir::Etc::SourceList={state}/sources.list", f"-oDir::Etc::SourceParts={state}/parts",
+            f"-oDir::State::Lists={state}/lists", f"-oDir::Cache={state}",
+            f"-oDir::Cache::Archives={state}/archives", "-oAPT::Get::List-Cleanup=0",
+            "-oAPT::Sandbox::User=root" if os.geteuid() == 0 else "-oDebug::NoLocking=1",
+            "-oAcquire::Languages=none", "-oAcquire::Retries=2"]
+    log = into / "apt.log"
+    run_step(f"reading the source package list of Debian {suite}",
+             ["apt-get", *opts, "update"], log, cwd=into)
+    run_step(f"fetching the source of {package} from Debian {suite}",
+             ["apt-get", *opts, "source", "--download-only", "--tar-only", package], log, cwd=into)
+    found = sorted(into.glob(f"{package}_*.orig.tar.*"))
+    if not found:
+        raise ToolError(f"apt-get source {package} left no .orig tarball; see {log}")
+    return found[0]
