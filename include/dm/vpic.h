@@ -31,7 +31,6 @@ struct vpic_chip {
 	uint8_t lowest;       /* the input with the lowest priority, 7 after initialisation */
 	bool need_icw4;       /* ICW1.IC4 */
 	bool single;          /* ICW1.SNGL: no ICW3 */
-	bool level_mode;      /* ICW1.LTIM: all inputs level triggered */
 	bool auto_eoi;        /* ICW4.AEOI */
 	bool special_nested;  /* ICW4.SFNM */
 	bool rotate_auto_eoi; /* OCW2: rotate in automatic EOI mode */
