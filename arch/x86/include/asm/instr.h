@@ -104,7 +104,7 @@ struct instr {
 	uint8_t mode;                 /* enum instr_mode */
 	uint8_t op;                   /* enum instr_op */
 	uint8_t form;                 /* enum instr_form */
-	uint8_t access;               /* INSTR_ACCESS_* to the ModRM/moffs operand; 0: none (CLFLUSH, strings) */
+	uint8_t access;               /* INSTR_ACCESS_* to the ModRM/moffs operand; 0: strings */
 	uint8_t op_size;              /* bytes of the register operand: 1, 2, 4, 8; vector moves: 16, 32 */
 	uint8_t mem_size;             /* bytes of the memory operand: 1, 2, 4, 8, 16, 32 */
 	uint8_t addr_size;            /* 2, 4, 8 */
