@@ -101,7 +101,7 @@ int guest_vsnprintf(char *buf, size_t size, const char *fmt, __builtin_va_list a
 			break;
 		case 'X':
 			s.upper = true;
-			/* fall through */
+			__attribute__((fallthrough));
 		case 'u':
 		case 'x':
 			put_number(&o, &s, is_long ? __builtin_va_arg(ap, unsigned long)

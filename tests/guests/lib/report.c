@@ -2,6 +2,7 @@
 /* PASS, FAIL and SKIP lines, their count, and the end of the machine. */
 #include <guests/lib/guest.h>
 #include <guests/lib/acpi.h>
+#include <guests/lib/pic.h>
 
 #define TEXT_MAX	320
 #define PM1_SLP_EN	0x2000U
@@ -108,6 +109,8 @@ void guest_main(void)
 {
 	console_init();
 	trap_init_cpu(0);
+	/* The firmware left the PIC on the exception vectors, with its timer running. */
+	pic_init();
 	report_info("command line '%s', %s", boot_cmdline(),
 		    on_hypervisor() ? "under a hypervisor" : "bare");
 	test_main();

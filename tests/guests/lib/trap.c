@@ -16,7 +16,8 @@ struct tss {
 	uint64_t ist[7];
 	uint64_t reserved2;
 	uint16_t reserved3, io_bitmap;
-	uint8_t end[8];
+	uint8_t bitmap[IO_BITMAP_PORTS / 8];
+	uint8_t end;	/* the CPU reads two bytes of the bitmap: all ones behind its last (SDM 1, 19.5.2) */
 } __attribute__((packed));
 
 struct gate {
@@ -95,7 +96,7 @@ void trap_init_cpu(unsigned int index)
 {
 	struct cpu *c = &cpus[index];
 	uint64_t base = (uint64_t)&c->tss;
-	uint64_t limit = offsetof(struct tss, end) - 1;
+	uint64_t limit = sizeof(struct tss) - 1;
 	struct {
 		uint16_t limit;
 		uint64_t base;
@@ -106,7 +107,8 @@ void trap_init_cpu(unsigned int index)
 	for (unsigned int i = 0; i < 3; i++)
 		c->tss.ist[i] = trap_ist_top(index, i + 1);
 	c->tss.rsp[0] = (uint64_t)(c->kernel_stack + IST_SIZE);
-	c->tss.io_bitmap = offsetof(struct tss, end);
+	memset(c->tss.bitmap, 0xff, sizeof(c->tss.bitmap) + 1);
+	c->tss.io_bitmap = offsetof(struct tss, bitmap);
 	c->try_vec = NO_TRAP;
 	gdt[SEL_TSS / 8 + 2 * index] = limit | (base & 0xffffff) << 16 | 0x89UL << 40 |
 		(base >> 24 & 0xff) << 56;
@@ -119,6 +121,11 @@ void trap_init_cpu(unsigned int index)
 trap_handler_t trap_set_handler(unsigned int vec, trap_handler_t handler)
 {
 	return __atomic_exchange_n(&handlers[vec], handler, __ATOMIC_ACQ_REL);
+}
+
+uint8_t *trap_io_bitmap(void)
+{
+	return this_cpu()->tss.bitmap;
 }
 
 void trap_set_ist(unsigned int vec, unsigned int ist)

@@ -60,6 +60,10 @@ void trap_handler_eoi(struct trap *t);
 /* The same without EOI. */
 void trap_handler_nop(struct trap *t);
 
+/* The I/O permission bitmap of this CPU's TSS, for ports below IO_BITMAP_PORTS; all ones. */
+#define IO_BITMAP_PORTS	0x400
+uint8_t *trap_io_bitmap(void);
+
 /* One past the linear range of the IST stack @ist of CPU @cpu. */
 uint64_t trap_ist_top(unsigned int cpu, unsigned int ist);
 
