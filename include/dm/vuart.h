@@ -82,10 +82,12 @@ uint32_t vuart_rx_room(struct vuart *vuart);
 /* ---- Glue (vuart_glue.c) ---- */
 
 /**
- * Initialises vm->vuart[index] and registers its ports; bytes sent go to console_vm_putc() for index 0 and are
- * dropped for index 1; the interrupt goes to vm_set_irqline().
- * @param index 0 (COM1) or 1 (COM2)
+ * Initialises vm->vuart[index] and registers its ports; its interrupt goes to vm_set_irqline(). Before the VM is
+ * started.
+ * @param index      0 (COM1) or 1 (COM2)
+ * @param is_console true: bytes sent go to console_vm_putc(), and the keyboard may be attached to it;
+ *                   false: bytes sent are dropped
  */
-void vuart_attach(struct acrn_vm *vm, uint32_t index);
+void vuart_attach(struct acrn_vm *vm, uint32_t index, bool is_console);
 
 #endif

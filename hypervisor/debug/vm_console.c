@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The VMs' consoles on the hypervisor's serial port. */
+#include <config.h>
+
+#include <dm/vuart.h>
+#include <hv/arch.h>
+#include <hv/console.h>
+#include <hv/vm_console.h>
+#include <lib/errno.h>
+#include <lib/printf.h>
+#include <lib/spinlock.h>
+#include <lib/string.h>
+
+/* A line begun is printed when nothing was added for this long. */
+#define PARTIAL_LINE_MS 200U
+
+/* Where the filter is in an escape sequence (ECMA-48). */
+enum esc_state {
+	ESC_NONE,
+	ESC_SEEN, /* ESC */
+	ESC_CSI,  /* ESC [ ... up to a byte 0x40..0x7E */
+};
+
+struct vm_console {
+	const char *name; /* NULL: the VM has no console */
+	struct vuart *vuart;
+	uint32_t esc; /* enum esc_state */
+	uint32_t len;
+	bool cr_held; /* attached: a CR waits for the next byte */
+	uint64_t last; /* TSC of the last byte */
+	char line[VM_CONSOLE_LINE];
+	uint32_t history_head; /* bytes ever written; the ring's index modulo its size */
+	char history[VM_CONSOLE_HISTORY];
+};
+
+static struct spinlock vm_console_lock = SPINLOCK_INIT;
+static struct vm_console consoles[CONFIG_MAX_VM_NUM];
+static uint16_t attached_vm = VM_CONSOLE_NONE;
+
+static struct vm_console *console_of(uint16_t vm_id)
+{
+	if ((vm_id >= CONFIG_MAX_VM_NUM) || (consoles[vm_id].name == NULL)) {
+		return NULL;
+	}
+	return &consoles[vm_id];
+}
+
+/* Prints the line begun, marked, in one piece. Not while somebody is attached: the history has it. */
+static void flush_line(struct vm_console *console)
+{
+	char text[VM_CONSOLE_LINE + 40U];
+	int len;
+
+	if (attached_vm == VM_CONSOLE_NONE) {
+		len = snprintf(text, sizeof(text), "[%s] %.*s\n", console->name, (int)console->len, console->line);
+		console_write(text, MIN((size_t)len, sizeof(text) - 1U));
+	}
+	console->len = 0U;
+}
+
+/* Bytes that would move the cursor or erase the screen must not reach lines shared by all VMs. */
+static bool is_text(struct vm_console *console, uint8_t c)
+{
+	switch (console->esc) {
+	case ESC_SEEN:
+		console->esc = (c == (uint8_t)'[') ? ESC_CSI : ESC_NONE;
+		return false;
+	case ESC_CSI:
+		if ((c >= 0x40U) && (c <= 0x7EU)) {
+			console->esc = ESC_NONE;
+		}
+		return false;
+	default:
+		break;
+	}
+	if (c == 0x1BU) {
+		console->esc = ESC_SEEN;
+		return false;
+	}
+	return ((c >= 0x20U) && (c != 0x7FU)) || (c == (uint8_t)'\t');
+}
+
+static void put_line_buffered(struct vm_console *console, uint8_t c)
+{
+	if (c == (uint8_t)'\n') {
+		console->esc = ESC_NONE;
+		flush_line(console);
+	} else if (c == (uint8_t)'\b') {
+		if (console->len != 0U) {
+			console->len--;
+		}
+	} else if (is_text(console, c)) {
+		console->line[console->len] = (char)c;
+		console->len++;
+		if (console->len == VM_CONSOLE_LINE) {
+			flush_line(console);
+		}
+	}
+}
+
+/* console_write() makes CR LF of LF: the guest's own CR before LF is dropped, any other CR is kept. */
+static void put_attached(struct vm_console *console, uint8_t c)
+{
+	char text[2];
+	size_t len = 0U;
+
+	if (console->cr_held && (c != (uint8_t)'\n')) {
+		text[len] = '\r';
+		len++;
+	}
+	console->cr_held = (c == (uint8_t)'\r');
+	if (!console->cr_held) {
+		text[len] = (char)c;
+		len++;
+	}
+	if (len != 0U) {
+		console_write(text, len);
+	}
+}
+
+void console_vm_putc(uint16_t vm_id, uint8_t c)
+{
+	struct vm_console *console;
+
+	spin_lock(&vm_console_lock);
+	console = console_of(vm_id);
+	if (console != NULL) {
+		console->last = arch_now();
+		console->history[console->history_head % VM_CONSOLE_HISTORY] = (char)c;
+		console->history_head++;
+		if (attached_vm == vm_id) {
+			put_attached(console, c);
+		} else {
+			put_line_buffered(console, c);
+		}
+	}
+	spin_unlock(&vm_console_lock);
+}
+
+void vm_console_register(uint16_t vm_id, const char *name, struct vuart *vuart)
+{
+	if (vm_id >= CONFIG_MAX_VM_NUM) {
+		return;
+	}
+	spin_lock(&vm_console_lock);
+	consoles[vm_id].vuart = vuart;
+	consoles[vm_id].name = name;
+	consoles[vm_id].len = 0U;
+	consoles[vm_id].esc = ESC_NONE;
+	consoles[vm_id].cr_held = false;
+	spin_unlock(&vm_console_lock);
+}
+
+/* With the lock held. */
+static void detach_locked(void)
+{
+	static const char text[] = "\n-- back at the hypervisor's console --\n";
+
+	if (attached_vm != VM_CONSOLE_NONE) {
+		attached_vm = VM_CONSOLE_NONE;
+		console_write(text, sizeof(text) - 1U);
+	}
+}
+
+void vm_console_unregister(uint16_t vm_id)
+{
+	struct vm_console *console;
+
+	spin_lock(&vm_console_lock);
+	console = console_of(vm_id);
+	if (console != NULL) {
+		if (attached_vm == vm_id) {
+			detach_locked();
+		}
+		if (console->len != 0U) {
+			flush_line(console);
+		}
+		console->name = NULL;
+		console->vuart = NULL;
+	}
+	spin_unlock(&vm_console_lock);
+}
+
+/* The last output, from the first whole line that is still there. */
+static void show_history(const struct vm_console *console)
+{
+	const uint32_t head = console->history_head;
+	uint32_t at = (head > VM_CONSOLE_HISTORY) ? (head - VM_CONSOLE_HISTORY) : 0U;
+	char c = '\n';
+
+	if (at != 0U) {
+		while ((at != head) && (console->history[at % VM_CONSOLE_HISTORY] != '\n')) {
+			at++;
+		}
+	}
+	for (; at != head; at++) {
+		c = console->history[at % VM_CONSOLE_HISTORY];
+		if (c != '\r') {
+			console_write(&c, 1U);
+		}
+	}
+}
+
+int32_t vm_console_attach(uint16_t vm_id)
+{
+	struct vm_console *console;
+	char text[80];
+	int len;
+	int32_t ret = -ENODEV;
+
+	spin_lock(&vm_console_lock);
+	console = console_of(vm_id);
+	if (console != NULL) {
+		len = snprintf(text, sizeof(text), "-- console of %s; Ctrl-] leaves it --\n", console->name);
+		console_write(text, MIN((size_t)len, sizeof(text) - 1U));
+		console->len = 0U; /* what was begun is in the history */
+		console->cr_held = false;
+		show_history(console);
+		attached_vm = vm_id;
+		ret = 0;
+	}
+	spin_unlock(&vm_console_lock);
+	return ret;
+}
+
+void vm_console_detach(void)
+{
+	spin_lock(&vm_console_lock);
+	detach_locked();
+	spin_unlock(&vm_console_lock);
+}
+
+uint16_t vm_console_attached(void)
+{
+	return __atomic_load_n(&attached_vm, __ATOMIC_RELAXED);
+}
+
+bool vm_console_input(uint8_t c)
+{
+	struct vuart *vuart = NULL;
+	bool used;
+
+	spin_lock(&vm_console_lock);
+	used = attached_vm != VM_CONSOLE_NONE;
+	if (used) {
+		if (c == VM_CONSOLE_ESCAPE) {
+			detach_locked();
+		} else {
+			vuart = consoles[attached_vm].vuart;
+		}
+	}
+	spin_unlock(&vm_console_lock);
+
+	/* Not under the lock: a port holds its own while it sends to us. VM slots, and so ports, never go away. */
+	if (vuart != NULL) {
+		(void)vuart_rx(vuart, c);
+	}
+	return used;
+}
+
+void vm_console_poll(void)
+{
+	const uint64_t now = arch_now();
+	const uint64_t patience = (uint64_t)arch_tsc_khz() * PARTIAL_LINE_MS;
+	uint32_t i;
+
+	spin_lock(&vm_console_lock);
+	for (i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
+		if ((consoles[i].name != NULL) && (consoles[i].len != 0U) && (now - consoles[i].last > patience)) {
+			flush_line(&consoles[i]);
+		}
+	}
+	spin_unlock(&vm_console_lock);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The serial ports in a VM: their I/O ports, their interrupt lines, the console. */
+#include <dm/vuart.h>
+#include <hv/ioreq.h>
+#include <hv/vm.h>
+#include <hv/vm_console.h>
+#include <public/acrn_common.h>
+
+static struct vuart *vuart_of(struct acrn_vm *vm, uint16_t port)
+{
+	uint32_t i;
+
+	for (i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
+		/* A port below the base wraps to a large number. */
+		if (vm->vuart[i].active && ((uint16_t)(port - vm->vuart[i].base) < VUART_PORT_COUNT)) {
+			return &vm->vuart[i];
+		}
+	}
+	return NULL;
+}
+
+/* The chip has an 8-bit bus: wider accesses come as one cycle per byte, the lowest first. */
+static uint32_t vuart_io_read(struct acrn_vm *vm, uint16_t port, size_t size)
+{
+	struct vuart *vuart = vuart_of(vm, port);
+	uint32_t val = 0U;
+	uint32_t i;
+
+	for (i = 0U; i < size; i++) {
+		const uint8_t byte = (vuart != NULL) ? vuart_read(vuart, (uint16_t)(port - vuart->base + i)) : 0xFFU;
+
+		val |= (uint32_t)byte << (8U * i);
+	}
+	return val;
+}
+
+static void vuart_io_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)
+{
+	struct vuart *vuart = vuart_of(vm, port);
+	uint32_t i;
+
+	for (i = 0U; (vuart != NULL) && (i < size); i++) {
+		vuart_write(vuart, (uint16_t)(port - vuart->base + i), (uint8_t)(val >> (8U * i)));
+	}
+}
+
+static void vuart_line(struct vuart *vuart, bool level)
+{
+	(void)vm_set_irqline(vuart->vm, vuart->gsi, level ? GSI_SET_HIGH : GSI_SET_LOW);
+}
+
+static void vuart_to_console(struct vuart *vuart, uint8_t byte)
+{
+	console_vm_putc(vuart->vm->vm_id, byte);
+}
+
+void vuart_attach(struct acrn_vm *vm, uint32_t index, bool is_console)
+{
+	const uint16_t base = (index == 0U) ? VUART_COM1_BASE : VUART_COM2_BASE;
+	const uint32_t gsi = (index == 0U) ? VUART_COM1_GSI : VUART_COM2_GSI;
+	const struct vm_io_range range = {base, VUART_PORT_COUNT, IO_ATTR_RW};
+
+	vuart_init(&vm->vuart[index], vm, base, gsi, vuart_line, is_console ? vuart_to_console : NULL);
+	register_io_emulation_handler(vm, (index == 0U) ? UART_PIO_IDX : UART2_PIO_IDX, &range, vuart_io_read,
+		vuart_io_write);
+	if (is_console) {
+		vm_console_register(vm->vm_id, vm->name, &vm->vuart[index]);
+	}
+}
