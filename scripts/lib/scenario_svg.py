@@ -113,7 +113,7 @@ def _vcpus(out: Canvas, vm: Vm, color: str, y: float, width: float) -> None:
     for cpu in sorted(set(vm.pcpus)):
         here = [i for i, place in enumerate(vm.pcpus) if place == cpu]
         box = min((width - 8) / len(here), 92)
-        start = vm.pcpus and cpu * width + LEFT + (width - box * len(here)) / 2
+        start = LEFT + cpu * width + (width - box * len(here)) / 2
         for place, vcpu in enumerate(here):
             x = start + place * box
             out.rect(x + 2, y + 7, box - 4, ROW - 14, color, rx="4")
