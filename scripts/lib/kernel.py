@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where the guests' Linux kernel is in the cache."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from lib.common import TOP, cache_dir, digest
+
+PACKAGE = "linux-source-6.1"
+TARBALL = Path("/usr/src/linux-source-6.1.tar.xz")
+CONFIG = TOP / "scripts" / "kernel" / "config"
+
+
+def package_version() -> str:
+    """Version of the installed source package, or "" when it isn't installed."""
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", PACKAGE],
+                          capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _settings() -> str:
+    """The configuration without comments, which don't change what is built."""
+    lines = (line.strip() for line in CONFIG.read_text().splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("#"))
+
+
+def kernel_dir(version: str) -> Path:
+    return cache_dir() / f"linux-{version.replace(':', '_')}-{digest(version, _settings())}"
+
+
+def cached_kernel() -> Path | None:
+    """The bzImage for the present configuration, of the installed source package or else of the
+    newest version in the cache; None when there is none."""
+    version = package_version()
+    if version:
+        path = kernel_dir(version) / "bzImage"
+        return path if path.exists() else None
+    found = []
+    for path in cache_dir().glob("linux-*/bzImage"):
+        name = path.parent.name
+        if kernel_dir(name.removeprefix("linux-").rsplit("-", 1)[0]).name == name:
+            found.append(path)
+    return max(found, key=lambda p: p.stat().st_mtime) if found else None
