@@ -24,7 +24,7 @@ struct thread {
 	uint16_t pcpu;                    /* constant */
 	/* Works; returns true to stay runnable, false to block until thread_wake(). */
 	bool (*run)(struct thread *thread);
-	/* The CPU goes to another thread now. May be NULL. */
+	/* Called when RUNNING ends, on the pCPU: nothing of the thread may stay in the CPU. May be NULL. */
 	void (*switch_out)(struct thread *thread);
 	uint64_t slices;                  /* times it was given the CPU */
 	uint64_t run_ticks;               /* time it had it */
@@ -42,6 +42,15 @@ void thread_wake(struct thread *thread);
  */
 void thread_wait_off_cpu(const struct thread *thread);
 
+/** Takes a RUNNABLE thread off its queue: BLOCKED. One that is RUNNING is left to its own. From any pCPU. */
+void thread_unqueue(struct thread *thread);
+
+/** The end of a thread that is not RUNNING: later thread_wake()s are ignored until thread_init(). */
+void thread_retire(struct thread *thread);
+
+/** @return true if run() of `thread` is on a CPU now */
+bool thread_is_running(const struct thread *thread);
+
 /** Sets up the queues of all pCPUs. Once, before any thread. @param slice_us time slice, microseconds */
 void sched_init(uint32_t slice_us);
 
@@ -53,6 +62,9 @@ bool sched_once(void);
 
 /** @return true if another thread than the current is runnable on this pCPU */
 bool sched_others_runnable(void);
+
+/** The running thread of this pCPU is to give way: sched_need_resched() is true until the next choice. */
+void sched_set_need_resched(void);
 
 /** @return number of threads runnable or running on pCPU */
 uint32_t sched_load(uint16_t pcpu);

@@ -47,6 +47,8 @@ struct acrn_vcpu {
 	struct io_request req; /* the one request; the hypervisor's own copy */
 	uint32_t io_state;     /* enum vcpu_io_state; thread's own, others only while it is paused */
 	uint64_t io_since;     /* TSC when it became pending */
+	uint32_t io_seen;      /* REQ_STATE_* of the slot as last seen: it must not go backwards */
+	uint64_t io_latency;   /* running mean of how long the Service VM takes, ticks */
 
 	uint64_t exits;          /* VM exits */
 	uint64_t io_forwarded;   /* requests sent to the Service VM */
@@ -66,6 +68,9 @@ void vcpu_launch(struct acrn_vcpu *vcpu);
 
 /** Makes its thread leave the CPU and stay off; returns when it is off. State VCPU_PAUSED. */
 void vcpu_pause(struct acrn_vcpu *vcpu);
+
+/** The first half of vcpu_pause(): does not wait. */
+void vcpu_request_pause(struct acrn_vcpu *vcpu);
 
 /** Back to the state before vcpu_pause(). */
 void vcpu_resume(struct acrn_vcpu *vcpu);

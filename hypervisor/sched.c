@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Round robin, one queue per pCPU.
+ *
+ * A thread that is woken goes to the tail of its queue and asks the running one to give way: latency is short, and
+ * since whoever gives way goes to the tail too, everybody gets a turn. A thread alone on its pCPU has no slice timer
+ * and is never disturbed.
+ *
+ * What makes wake-ups safe: a thread's state changes only under its queue's lock. A waker first makes its condition
+ * true, then calls thread_wake(). Either the thread is BLOCKED by then and gets queued, or it is still RUNNING and
+ * wake_pending makes its next attempt to block fail, so that it looks again.
+ *
+ * While a thread is RUNNABLE or BLOCKED nothing of it is in the CPU: switch_out() is called before RUNNING ends.
+ */
+#include <config.h>
+
+#include <asm/percpu.h>
+#include <hv/arch.h>
+#include <hv/log.h>
+#include <hv/sched.h>
+#include <hv/timer.h>
+#include <hv/upcall.h>
+#include <lib/spinlock.h>
+
+struct run_queue {
+	struct spinlock lock;
+	struct list_head head;   /* RUNNABLE threads, next one first */
+	struct thread *current;  /* the RUNNING one, or NULL; written under lock, by the pCPU itself */
+	uint32_t waiting;        /* threads in `head`; written under lock, read without */
+	bool need_resched;       /* atomic */
+	struct hv_timer slice;   /* armed while somebody waits for the running thread; the pCPU's own */
+} __aligned(64);
+
+static struct run_queue queues[CONFIG_MAX_PCPU_NUM];
+static uint64_t slice_ticks;
+
+static struct run_queue *this_queue(void)
+{
+	return &queues[arch_cpu_id()];
+}
+
+static uint32_t state_of(const struct thread *thread)
+{
+	return __atomic_load_n(&thread->state, __ATOMIC_ACQUIRE);
+}
+
+/* The release makes all that the thread did before visible to thread_wait_off_cpu(). */
+static void set_state(struct thread *thread, enum thread_state state)
+{
+	__atomic_store_n(&thread->state, (uint32_t)state, __ATOMIC_RELEASE);
+}
+
+static void set_waiting(struct run_queue *rq, uint32_t waiting)
+{
+	__atomic_store_n(&rq->waiting, waiting, __ATOMIC_RELAXED);
+}
+
+static void set_need_resched(struct run_queue *rq, bool need)
+{
+	__atomic_store_n(&rq->need_resched, need, __ATOMIC_RELEASE);
+}
+
+static void enqueue(struct run_queue *rq, struct thread *thread)
+{
+	set_state(thread, THREAD_RUNNABLE);
+	list_add_before(&thread->node, &rq->head);
+	set_waiting(rq, rq->waiting + 1U);
+}
+
+static void dequeue(struct run_queue *rq, struct thread *thread)
+{
+	list_del(&thread->node);
+	set_waiting(rq, rq->waiting - 1U);
+}
+
+static void slice_expired(struct hv_timer *timer)
+{
+	set_need_resched(container_of(timer, struct run_queue, slice), true);
+}
+
+void sched_init(uint32_t slice_us)
+{
+	slice_ticks = ((uint64_t)slice_us * arch_tsc_khz()) / 1000UL;
+	for (uint32_t i = 0U; i < CONFIG_MAX_PCPU_NUM; i++) {
+		spinlock_init(&queues[i].lock);
+		list_init(&queues[i].head);
+		queues[i].current = NULL;
+		queues[i].waiting = 0U;
+		queues[i].need_resched = false;
+		hv_timer_init(&queues[i].slice, slice_expired);
+	}
+}
+
+/*
+ * Takes the lock of the thread's queue. A thread that is retired and set up anew may change its pCPU while a late
+ * waker (a timer of its former life) is on its way, hence the second look.
+ * @return the queue, locked; NULL, nothing locked: the thread is retired
+ */
+static struct run_queue *lock_queue(struct thread *thread)
+{
+	while (true) {
+		const uint16_t cpu = __atomic_load_n(&thread->pcpu, __ATOMIC_ACQUIRE);
+		struct run_queue *rq = &queues[cpu];
+
+		spin_lock(&rq->lock);
+		if (__atomic_load_n(&thread->run, __ATOMIC_ACQUIRE) == NULL) {
+			spin_unlock(&rq->lock);
+			return NULL;
+		}
+		if (__atomic_load_n(&thread->pcpu, __ATOMIC_RELAXED) == cpu) {
+			return rq;
+		}
+		spin_unlock(&rq->lock);
+	}
+}
+
+void thread_init(struct thread *thread, uint16_t pcpu, bool (*run)(struct thread *),
+	void (*switch_out)(struct thread *))
+{
+	struct run_queue *rq = &queues[pcpu];
+
+	ASSERT(pcpu < CONFIG_MAX_PCPU_NUM);
+	spin_lock(&rq->lock);
+	list_init(&thread->node);
+	set_state(thread, THREAD_BLOCKED);
+	thread->wake_pending = false;
+	thread->switch_out = switch_out;
+	thread->slices = 0UL;
+	thread->run_ticks = 0UL;
+	__atomic_store_n(&thread->pcpu, pcpu, __ATOMIC_RELAXED);
+	/* Last: from here on thread_wake() finds it. */
+	__atomic_store_n(&thread->run, run, __ATOMIC_RELEASE);
+	spin_unlock(&rq->lock);
+}
+
+void thread_wake(struct thread *thread)
+{
+	struct run_queue *rq = lock_queue(thread);
+	bool kick = false;
+	uint16_t cpu;
+
+	if (rq == NULL) {
+		return;
+	}
+	cpu = thread->pcpu;
+	if (thread->state == (uint32_t)THREAD_BLOCKED) {
+		enqueue(rq, thread);
+		set_need_resched(rq, true);
+		kick = (cpu != arch_cpu_id());
+	} else if (thread->state == (uint32_t)THREAD_RUNNING) {
+		thread->wake_pending = true;
+	}
+	spin_unlock(&rq->lock);
+	if (kick) {
+		arch_kick_cpu(cpu);
+	}
+}
+
+void thread_unqueue(struct thread *thread)
+{
+	struct run_queue *rq = lock_queue(thread);
+
+	if (rq == NULL) {
+		return;
+	}
+	if (thread->state == (uint32_t)THREAD_RUNNABLE) {
+		dequeue(rq, thread);
+		set_state(thread, THREAD_BLOCKED);
+	}
+	spin_unlock(&rq->lock);
+}
+
+void thread_retire(struct thread *thread)
+{
+	struct run_queue *rq = lock_queue(thread);
+
+	if (rq == NULL) {
+		return;
+	}
+	ASSERT(thread->state != (uint32_t)THREAD_RUNNING);
+	if (thread->state == (uint32_t)THREAD_RUNNABLE) {
+		dequeue(rq, thread);
+		set_state(thread, THREAD_BLOCKED);
+	}
+	__atomic_store_n(&thread->run, NULL, __ATOMIC_RELEASE);
+	spin_unlock(&rq->lock);
+}
+
+bool thread_is_running(const struct thread *thread)
+{
+	return state_of(thread) == (uint32_t)THREAD_RUNNING;
+}
+
+void thread_wait_off_cpu(const struct thread *thread)
+{
+	if (thread->pcpu == arch_cpu_id()) {
+		return;
+	}
+	while (thread_is_running(thread)) {
+		__builtin_ia32_pause();
+	}
+}
+
+bool sched_need_resched(void)
+{
+	return __atomic_load_n(&this_queue()->need_resched, __ATOMIC_ACQUIRE);
+}
+
+void sched_set_need_resched(void)
+{
+	set_need_resched(this_queue(), true);
+}
+
+bool sched_others_runnable(void)
+{
+	return __atomic_load_n(&this_queue()->waiting, __ATOMIC_RELAXED) != 0U;
+}
+
+uint32_t sched_load(uint16_t pcpu)
+{
+	const struct run_queue *rq = &queues[pcpu];
+	const uint32_t running = (__atomic_load_n(&rq->current, __ATOMIC_RELAXED) != NULL) ? 1U : 0U;
+
+	return __atomic_load_n(&rq->waiting, __ATOMIC_RELAXED) + running;
+}
+
+/* The interrupt itself did the work: it ended guest mode or HLT, and need_resched was set before it was sent. */
+void sched_kicked(void)
+{
+}
+
+/* Takes the next thread off the queue and makes it RUNNING. The slice timer runs only if somebody waits. */
+static struct thread *pick(struct run_queue *rq)
+{
+	struct thread *next = NULL;
+	bool contended;
+
+	spin_lock(&rq->lock);
+	set_need_resched(rq, false);
+	if (!list_is_empty(&rq->head)) {
+		next = list_entry(rq->head.next, struct thread, node);
+		dequeue(rq, next);
+		next->wake_pending = false;
+		set_state(next, THREAD_RUNNING);
+	}
+	__atomic_store_n(&rq->current, next, __ATOMIC_RELAXED);
+	contended = (next != NULL) && (rq->waiting != 0U);
+	spin_unlock(&rq->lock);
+
+	if (contended) {
+		hv_timer_start(&rq->slice, arch_now() + slice_ticks, 0UL);
+	} else if (rq->slice.armed) {
+		hv_timer_stop(&rq->slice);
+	}
+	return next;
+}
+
+/* The thread gives the CPU away: to the tail of the queue, or off it. */
+static void put_back(struct run_queue *rq, struct thread *thread, bool stay)
+{
+	if (thread->switch_out != NULL) {
+		thread->switch_out(thread);
+	}
+	spin_lock(&rq->lock);
+	__atomic_store_n(&rq->current, NULL, __ATOMIC_RELAXED);
+	if (stay || thread->wake_pending) {
+		enqueue(rq, thread);
+	} else {
+		set_state(thread, THREAD_BLOCKED);
+	}
+	spin_unlock(&rq->lock);
+}
+
+/*
+ * The thread would stay: does anybody else want the CPU? The exchange is a full barrier, so that a waker's
+ * need_resched is not cleared without its thread being seen.
+ */
+static bool keep_cpu(struct run_queue *rq)
+{
+	(void)__atomic_exchange_n(&rq->need_resched, false, __ATOMIC_SEQ_CST);
+	return !sched_others_runnable();
+}
+
+bool sched_once(void)
+{
+	struct run_queue *rq = this_queue();
+	struct thread *thread = pick(rq);
+	uint64_t since;
+	bool stay;
+
+	if (thread == NULL) {
+		/* A kick that is on its way is held by the CPU until arch_idle() enables interrupts: none is lost. */
+		arch_idle();
+		return false;
+	}
+
+	since = arch_now();
+	thread->slices++;
+	do {
+		stay = thread->run(thread);
+	} while (stay && keep_cpu(rq));
+	thread->run_ticks += arch_now() - since;
+	put_back(rq, thread, stay);
+	return true;
+}
+
+void __noreturn sched_loop(void)
+{
+	while (true) {
+		(void)sched_once();
+	}
+}

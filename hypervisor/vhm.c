@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The request page that the hypervisor shares with the Service VM: see <public/acrn_common.h> for its states.
+ *
+ * The other side may write anything there at any time. So: the request that counts is vcpu->req; from the slot only
+ * the state (acquire) and, once it is COMPLETE, the value (one load) are read; a state that cannot follow the one
+ * seen last is a fault of that VM. What the hypervisor writes is never read back.
+ *
+ * Who touches a slot: its vCPU's thread while the VM runs; hypercalls only while no vCPU of the VM is on a CPU. The
+ * page itself belongs to the Service VM, whose memory is never unmapped, so the pointer stays good until
+ * vhm_set_page() takes it away.
+ */
+#include <asm/page.h>
+#include <hv/arch.h>
+#include <hv/ioreq.h>
+#include <hv/log.h>
+#include <hv/stats.h>
+#include <hv/upcall.h>
+#include <hv/vhm.h>
+#include <hv/vm.h>
+#include <lib/bits.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+
+static uint32_t upcall_vector = ACRN_UPCALL_VECTOR;
+static uint32_t upcall_vcpu; /* id in the Service VM */
+
+static struct vhm_request *slot_of(const struct acrn_vm *vm, uint32_t id)
+{
+	return ((vm->ioreq_buf != NULL) && (id < VHM_REQUEST_MAX)) ? &vm->ioreq_buf->req_queue[id] : NULL;
+}
+
+uint32_t get_vhm_req_state(struct acrn_vm *vm, uint16_t vhm_req_id)
+{
+	const struct vhm_request *slot = slot_of(vm, vhm_req_id);
+	uint32_t state = REQ_STATE_FREE;
+
+	if (slot != NULL) {
+		arch_guest_access_begin();
+		state = __atomic_load_n(&slot->processed, __ATOMIC_ACQUIRE);
+		arch_guest_access_end();
+	}
+	return state;
+}
+
+void set_vhm_req_state(struct acrn_vm *vm, uint16_t vhm_req_id, uint32_t state)
+{
+	struct vhm_request *slot = slot_of(vm, vhm_req_id);
+
+	if (slot != NULL) {
+		arch_guest_access_begin();
+		__atomic_store_n(&slot->processed, state, __ATOMIC_RELEASE);
+		arch_guest_access_end();
+	}
+}
+
+void reset_vm_ioreqs(struct acrn_vm *vm)
+{
+	for (uint16_t i = 0U; i < VHM_REQUEST_MAX; i++) {
+		struct vhm_request *slot = slot_of(vm, i);
+
+		if (slot == NULL) {
+			return;
+		}
+		/* Free first: at no time may a cleared slot read as PENDING (0). */
+		set_vhm_req_state(vm, i, REQ_STATE_FREE);
+		arch_guest_access_begin();
+		(void)memset(slot, 0, offsetof(struct vhm_request, processed));
+		(void)memset(slot->reserved2, 0, sizeof(slot->reserved2));
+		arch_guest_access_end();
+	}
+}
+
+void vhm_set_page(struct acrn_vm *vm, hpa_t hpa)
+{
+	vm->ioreq_page = hpa;
+	vm->ioreq_buf = (hpa == 0UL) ? NULL : hpa_to_hva(hpa);
+	reset_vm_ioreqs(vm);
+}
+
+int32_t acrn_insert_request_wait(struct acrn_vcpu *vcpu, const struct io_request *io_req)
+{
+	struct acrn_vm *vm = vcpu->vm;
+	struct vhm_request *slot = slot_of(vm, vcpu->vcpu_id);
+
+	if (slot == NULL) {
+		return -ENODEV;
+	}
+	if (get_vhm_req_state(vm, vcpu->vcpu_id) != REQ_STATE_FREE) {
+		return -EBUSY;
+	}
+	if (io_req != &vcpu->req) {
+		vcpu->req = *io_req;
+	}
+	arch_guest_access_begin();
+	slot->type = vcpu->req.type;
+	slot->reqs = vcpu->req.reqs;
+	slot->completion_polling = vm->io_polling ? 1U : 0U;
+	slot->client = 0;
+	arch_guest_access_end();
+
+	vcpu->io_state = IO_PENDING;
+	vcpu->io_seen = REQ_STATE_PENDING;
+	vcpu->io_since = arch_now();
+	vcpu->io_forwarded++;
+	hv_stats_count(&hv_counters.requests_forwarded);
+	set_vhm_req_state(vm, vcpu->vcpu_id, REQ_STATE_PENDING);
+	vhm_fire_upcall();
+	return 0;
+}
+
+/* The one load of the answer; a write has none. */
+static void take_value(struct acrn_vcpu *vcpu, const struct vhm_request *slot)
+{
+	struct io_request *req = &vcpu->req;
+
+	arch_guest_access_begin();
+	if (req->type == REQ_PORTIO) {
+		if (req->reqs.pio.direction == REQUEST_READ) {
+			req->reqs.pio.value = __atomic_load_n(&slot->reqs.pio.value, __ATOMIC_RELAXED) &
+				(uint32_t)mask_bytes(req->reqs.pio.size);
+		}
+	} else if (req->reqs.mmio.direction == REQUEST_READ) {
+		req->reqs.mmio.value = __atomic_load_n(&slot->reqs.mmio.value, __ATOMIC_RELAXED) &
+			mask_bytes(req->reqs.mmio.size);
+	}
+	arch_guest_access_end();
+}
+
+static void finish_request(struct acrn_vcpu *vcpu)
+{
+	const uint64_t latency = arch_now() - vcpu->io_since;
+
+	set_vhm_req_state(vcpu->vm, vcpu->vcpu_id, REQ_STATE_FREE);
+	vcpu->io_seen = REQ_STATE_FREE;
+	vcpu->io_state = IO_DONE;
+	vcpu->io_latency = ((7UL * vcpu->io_latency) + latency) / 8UL;
+	hv_stats_count(&hv_counters.requests_completed);
+}
+
+int32_t vhm_poll_request(struct acrn_vcpu *vcpu)
+{
+	const struct vhm_request *slot = slot_of(vcpu->vm, vcpu->vcpu_id);
+	uint32_t state;
+
+	if ((slot == NULL) || (vcpu->io_state != IO_PENDING)) {
+		return -EIO;
+	}
+	state = get_vhm_req_state(vcpu->vm, vcpu->vcpu_id);
+	if (state == REQ_STATE_COMPLETE) {
+		take_value(vcpu, slot);
+		finish_request(vcpu);
+		return 0;
+	}
+	if ((state == REQ_STATE_PROCESSING) || ((state == REQ_STATE_PENDING) && (vcpu->io_seen == state))) {
+		vcpu->io_seen = state;
+		return -EAGAIN;
+	}
+	pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "request slot went from state %u to %u", vcpu->io_seen, state);
+	/* The slot is ours again, so that the VM's end can be reported through it. */
+	set_vhm_req_state(vcpu->vm, vcpu->vcpu_id, REQ_STATE_FREE);
+	vcpu->io_seen = REQ_STATE_FREE;
+	vcpu->io_state = IO_NONE;
+	return -EIO;
+}
+
+void vhm_send_power_off(struct acrn_vcpu *vcpu)
+{
+	const struct io_request req = {
+		.type = REQ_PORTIO,
+		.reqs.pio = {.direction = REQUEST_WRITE,
+			.address = VHM_PM1_CONTROL_PORT,
+			.size = 2UL,
+			.value = VHM_PM1_POWER_OFF},
+	};
+
+	if (vcpu->io_state != IO_PENDING) {
+		(void)acrn_insert_request_wait(vcpu, &req);
+	}
+}
+
+void vhm_set_upcall(uint32_t vector, uint32_t vcpu_id)
+{
+	__atomic_store_n(&upcall_vcpu, vcpu_id, __ATOMIC_RELAXED);
+	__atomic_store_n(&upcall_vector, vector, __ATOMIC_RELAXED);
+}
+
+void vhm_fire_upcall(void)
+{
+	struct acrn_vm *service = vm_service();
+	struct acrn_vcpu *target;
+
+	if (service == NULL) {
+		return;
+	}
+	/* vCPU 0 can never be taken off line, so it is the one to fall back on. */
+	target = vm_vcpu(service, __atomic_load_n(&upcall_vcpu, __ATOMIC_RELAXED));
+	if ((target == NULL) || (target->state != VCPU_RUNNING)) {
+		target = vm_vcpu(service, 0U);
+	}
+	if (target != NULL) {
+		hv_stats_count(&hv_counters.upcalls);
+		arch_vcpu_set_irq(target, __atomic_load_n(&upcall_vector, __ATOMIC_RELAXED), false);
+	}
+}
