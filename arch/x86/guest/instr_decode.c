@@ -16,7 +16,7 @@
 #define F_MEM1   (1U << 4) /* the memory operand is a byte whatever the register is */
 #define F_MEM2   (1U << 5) /* the memory operand is a word whatever the register is */
 #define F_MOFFS  (1U << 6) /* absolute address instead of ModRM, register is the accumulator */
-#define F_NP     (1U << 7) /* the prefixes 66, F2 and F3 select another instruction, or none */
+#define F_NTI    (1U << 7) /* MOVNTI: no prefix 66, F2 or F3, at least 4 bytes in every mode */
 
 /* Opcodes whose ModRM.reg selects the operation. */
 enum group {
@@ -84,7 +84,7 @@ static const struct opcode two_byte_map[256] = {
 	[0xBB] = OP(BTC, MR, 0U),
 	[0xBE] = OP(MOVSX, RM, F_MEM1), [0xBF] = OP(MOVSX, RM, F_MEM2),
 	[0xC0] = OP(XADD, MR, F_BYTE), [0xC1] = OP(XADD, MR, 0U),
-	[0xC3] = OP(MOV, MR, F_NP), /* MOVNTI */
+	[0xC3] = OP(MOV, MR, F_NTI),
 	[0xC7] = GRP(GROUP_9, M, 0U),
 };
 
@@ -271,6 +271,9 @@ static uint8_t operand_size(const struct decoder *d, uint32_t flags)
 			return 2U;
 		}
 		return ((flags & F_D64) != 0U) ? 8U : 4U;
+	}
+	if ((flags & F_NTI) != 0U) {
+		return 4U;
 	}
 	return ((in->mode == INSTR_MODE_32) != d->prefix_66) ? 4U : 2U;
 }
@@ -476,7 +479,7 @@ static int32_t decode_integer(struct decoder *d, const struct opcode *def, uint8
 	uint32_t flags = def->flags;
 	int32_t ret = 0;
 
-	if (((flags & F_NP) != 0U) && (d->prefix_66 || (in->rep != 0U))) {
+	if (((flags & F_NTI) != 0U) && (d->prefix_66 || (in->rep != 0U))) {
 		return -EINVAL;
 	}
 	in->op = def->op;
@@ -613,11 +616,8 @@ static int32_t decode_vex(struct decoder *d, uint8_t first)
 	if (ret != 0) {
 		return ret;
 	}
-	/* Outside of 64-bit mode R and X are 0 by the check above, B is ignored; W is not defined for our moves. */
+	/* Outside of 64-bit mode R and X are 0 by the check above, B and, for our moves, W are ignored. */
 	if (in->mode != INSTR_MODE_64) {
-		if ((in->rex & REX_W) != 0U) {
-			return -EINVAL;
-		}
 		in->rex = 0U;
 	}
 	if ((b2 & 0x78U) != 0x78U) {
