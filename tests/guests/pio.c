@@ -13,6 +13,7 @@ const char subject_name[] = "pio";
 #define COM1_SCR	0x3ff
 #define NOBODY		0x7f00	/* no PC device lives here */
 #define PCI_ADDRESS	0xcf8
+#define BITMAP_PORT	0x348	/* nobody either, and inside the permission bitmap */
 #define VEC_TEST	0x60
 
 STUB(in_al_dx, "inb %dx, %al");
@@ -258,21 +259,21 @@ static void test_user(void)
 
 	report(user_call(user_in, NOBODY, 0, &ret, &t) == VEC_GP && t.err == 0,
 	       "CPL 3, IOPL 0, port above the bitmap: #GP(0)");
-	report(user_call(user_in, 0x2e8, 0, &ret, &t) == VEC_GP && t.err == 0,
+	report(user_call(user_in, BITMAP_PORT, 0, &ret, &t) == VEC_GP && t.err == 0,
 	       "CPL 3, IOPL 0, bit set: #GP(0)");
 	report(user_call(user_in, NOBODY, 0x3000, &ret, &t) == NO_TRAP && ret == 0xff,
 	       "CPL 3, IOPL 3: IN works");
-	bitmap[0x2e8 / 8] &= (uint8_t)~1U;
-	report(user_call(user_in, 0x2e8, 0, &ret, &t) == NO_TRAP && ret == 0xff,
+	bitmap[BITMAP_PORT / 8] &= (uint8_t)~1U;
+	report(user_call(user_in, BITMAP_PORT, 0, &ret, &t) == NO_TRAP && ret == 0xff,
 	       "CPL 3, IOPL 0, bit clear: IN works");
-	report(user_call(user_inl, 0x2e8, 0, &ret, &t) == VEC_GP && t.err == 0,
+	report(user_call(user_inl, BITMAP_PORT, 0, &ret, &t) == VEC_GP && t.err == 0,
 	       "4-byte IN with only its first bit clear: #GP(0)");
-	bitmap[0x2e8 / 8] = 0xf0;
-	report(user_call(user_inl, 0x2e8, 0, &ret, &t) == NO_TRAP && ret == 0xffffffff,
+	bitmap[BITMAP_PORT / 8] = 0xf0;
+	report(user_call(user_inl, BITMAP_PORT, 0, &ret, &t) == NO_TRAP && ret == 0xffffffff,
 	       "4-byte IN with its four bits clear works");
-	report(user_call(user_inl, 0x2e9, 0, &ret, &t) == VEC_GP,
+	report(user_call(user_inl, BITMAP_PORT + 1, 0, &ret, &t) == VEC_GP,
 	       "4-byte IN whose last bit is set: #GP");
-	bitmap[0x2e8 / 8] = 0xff;
+	bitmap[BITMAP_PORT / 8] = 0xff;
 }
 
 void test_main(void)
