@@ -85,7 +85,7 @@ static void latch_count(struct dm_vm *vm, struct dm_pit_channel *c)
 	}
 }
 
-static void control_write(struct dm_vm *vm, uint8_t value)
+static void pit_control_write(struct dm_vm *vm, uint8_t value)
 {
 	uint32_t select = value >> 6U;
 	struct dm_pit_channel *c;
@@ -175,7 +175,7 @@ void dm_pit_access(struct dm_vm *vm, struct dm_access *access)
 		if (!access->write) {
 			value |= (uint64_t)((reg == 3U) ? 0xFFU : channel_read(vm, &vm->pit.ch[reg])) << (8U * i);
 		} else if (reg == 3U) {
-			control_write(vm, byte);
+			pit_control_write(vm, byte);
 		} else {
 			channel_write(vm, &vm->pit.ch[reg], byte);
 		}

@@ -29,7 +29,7 @@ void dm_pm_reset(struct dm_vm *vm)
 	vm->pm.control = PM1_CNT_SCI_EN; /* no SMI command port: always in ACPI mode */
 }
 
-static void control_write(struct dm_vm *vm, uint16_t value)
+static void pm1_control_write(struct dm_vm *vm, uint16_t value)
 {
 	vm->pm.control = (uint16_t)((value & ~PM1_CNT_SLP_EN) | PM1_CNT_SCI_EN);
 	if ((value & PM1_CNT_SLP_EN) == 0U) {
@@ -66,7 +66,7 @@ void dm_pm_access(struct dm_vm *vm, struct dm_access *access)
 		vm->pm.enable = (uint16_t)(((regs & ~mask) | new) >> 16U);
 	}
 	if ((mask & 0xFFFF00000000UL) != 0UL) {
-		control_write(vm, (uint16_t)(((regs & ~mask) | new) >> 32U));
+		pm1_control_write(vm, (uint16_t)(((regs & ~mask) | new) >> 32U));
 	}
 }
 

@@ -36,10 +36,7 @@ struct vm_image {
 	uint64_t ram_high;   /* bytes from VM_IMAGE_RAM_HIGH */
 	uint32_t cpu_count;
 	uint32_t lapic_ids[VM_IMAGE_CPUS_MAX]; /* of vCPU 0, 1, .. */
-	/*
-	 * Our address of guest-physical [gpa, gpa+size), or NULL if that is not all RAM of one piece. The memory must
-	 * be zeroed before vm_image_load().
-	 */
+	/* Our address of guest-physical [gpa, gpa+size), or NULL if that is not all RAM of one piece. */
 	void *(*map)(void *ctx, uint64_t gpa, uint64_t size);
 	void *ctx;
 };
