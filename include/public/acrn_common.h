@@ -235,6 +235,24 @@ struct acrn_hc_api_version {
 	uint32_t minor_version;
 };
 
+/* ---- Aril's own: HC_ARIL_GET_STATS ----------------------------------------------------------------------- */
+
+/* Counters for tests and leak checks; all of them of the whole hypervisor. */
+struct aril_hv_stats {
+	uint64_t pages_free;        /* 4 KiB pages that the hypervisor's allocator has left */
+	uint64_t pages_total;       /* that it was given at boot */
+	uint64_t vms;               /* VMs that are not powered off, the Service VM included */
+	uint64_t vcpus;             /* their vCPUs */
+	uint64_t vms_created;       /* since boot */
+	uint64_t requests;          /* I/O requests handed to the Service VM since boot */
+	uint64_t requests_done;     /* of these, completed and their guests gone on */
+	uint64_t requests_refused;  /* broken protocol: slot not FREE, illegal state */
+	uint64_t vm_faults;         /* VMs stopped because of a fault of their own */
+	uint64_t reserved[7];
+};
+
+ACRN_STATIC_ASSERT(sizeof(struct aril_hv_stats) == 128, "aril_hv_stats");
+
 /* ---- CPUID ----------------------------------------------------------------------------------------------- */
 
 #define ACRN_CPUID_SIGNATURE  0x40000000U /* EBX, ECX, EDX = "ACRN" each */
