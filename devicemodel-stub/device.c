@@ -123,8 +123,8 @@ void dm_vm_init(struct dm_vm *vm, const struct dm_host_ops *ops, void *ctx, uint
 	/* 0xCF8 is PCI's only as a dword; as a byte, 0xCF9 is the reset port. pci_addr sorts that out. */
 	(void)dm_range_add(vm, DM_PIO, DM_PORT_PCI_ADDR, DM_PORT_PCI_ADDR + 3U, dm_pci_addr_access, "PCI address");
 	if (debug_exit) {
-		(void)dm_range_add(vm, DM_PIO, DM_PORT_DEBUG_EXIT, DM_PORT_DEBUG_EXIT, dm_debug_exit_access,
-			"debug exit");
+		(void)dm_range_add(vm, DM_PIO, DM_PORT_DEBUG_EXIT, DM_PORT_DEBUG_EXIT + 3U,
+			dm_debug_exit_access, "debug exit");
 	}
 	dm_vm_reset(vm);
 }
