@@ -25,7 +25,7 @@ static uint64_t cpu_mask(uint32_t count)
 	return count >= 64U ? UINT64_MAX : (1UL << count) - 1UL;
 }
 
-/* CPUs that VMs other than `self` keep for themselves. A VM that doesn't run frees none: it may be mended. */
+/* CPUs that other VMs than `self` own. A refused VM frees none: others stay where they were put. */
 static uint64_t owned_by_others(const struct scenario *scn, const struct scenario_vm *self)
 {
 	uint64_t mask = 0UL;
@@ -52,11 +52,15 @@ static void place_auto(struct scenario *scn, struct scenario_vm *vm, uint32_t us
 	}
 	vm->pcpu_mask = allowed;
 	if (count == 0U) {
-		refuse(vm, "no CPU is left for it: %u in use, all owned by other VMs (own_pcpu); free one or "
-		       "use a machine with more", usable);
+		refuse(vm,
+			"no CPU is left for it: %u in use, all owned by other VMs (own_pcpu); free "
+			"one or "
+			"use a machine with more",
+			usable);
 		return;
 	}
-	vm->vcpu_count = vm->vcpu_wanted != 0U ? vm->vcpu_wanted : MIN(count, (uint32_t)SCENARIO_MAX_VCPUS);
+	vm->vcpu_count =
+		vm->vcpu_wanted != 0U ? vm->vcpu_wanted : MIN(count, (uint32_t)SCENARIO_MAX_VCPUS);
 	for (uint32_t i = 0U; i < vm->vcpu_count; i++)
 		vm->vcpu_pcpu[i] = cpu[i % count];
 }
@@ -69,8 +73,11 @@ static void check_cpus(struct scenario *scn, struct scenario_vm *vm, uint32_t us
 	}
 	for (uint32_t i = 0U; i < vm->vcpu_count; i++) {
 		if (vm->vcpu_pcpu[i] >= usable) {
-			refuse(vm, "vCPU %u is to run on pCPU %u, but ids here go up to %u; change cpu_affinity "
-			       "or use a machine with more CPUs", i, vm->vcpu_pcpu[i], usable - 1U);
+			refuse(vm,
+				"vCPU %u is to run on pCPU %u, but ids here go up to %u; change "
+				"cpu_affinity "
+				"or use a machine with more CPUs",
+				i, vm->vcpu_pcpu[i], usable - 1U);
 			return;
 		}
 	}
@@ -91,18 +98,26 @@ static uint64_t ram_inside(const struct scenario_machine *machine, hpa_t base, u
 	return sum;
 }
 
-static void take_memory(struct scenario_vm *vm, const struct scenario_machine *machine, uint64_t *left)
+static void take_memory(
+	struct scenario_vm *vm, const struct scenario_machine *machine, uint64_t *left)
 {
 	if (vm->mem_fixed && machine->ram != NULL &&
-	    ram_inside(machine, vm->mem_hpa, vm->mem_bytes) != vm->mem_bytes) {
-		refuse(vm, "its hpa_region 0x%lx-0x%lx is not all free RAM on this machine; move it or leave "
-		       "start_hpa out", (unsigned long)vm->mem_hpa,
-		       (unsigned long)(vm->mem_hpa + vm->mem_bytes - 1UL));
+		ram_inside(machine, vm->mem_hpa, vm->mem_bytes) != vm->mem_bytes) {
+		refuse(vm,
+			"its hpa_region 0x%lx-0x%lx is not all free RAM on this machine; move it "
+			"or "
+			"leave "
+			"start_hpa out",
+			(unsigned long)vm->mem_hpa,
+			(unsigned long)(vm->mem_hpa + vm->mem_bytes - 1UL));
 		return;
 	}
 	if (vm->mem_bytes > *left || (vm->load_order == SCN_SERVICE_VM && *left == 0UL)) {
-		refuse(vm, "it needs %lu MB of memory, %lu MB are left; make it or an earlier VM smaller",
-		       (unsigned long)(vm->mem_bytes >> MIB_SHIFT), (unsigned long)(*left >> MIB_SHIFT));
+		refuse(vm,
+			"it needs %lu MB of memory, %lu MB are left; make it or an earlier VM "
+			"smaller",
+			(unsigned long)(vm->mem_bytes >> MIB_SHIFT),
+			(unsigned long)(*left >> MIB_SHIFT));
 		return;
 	}
 	*left -= vm->mem_bytes;

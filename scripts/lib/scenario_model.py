@@ -120,6 +120,7 @@ class Vuart:
     name: str
     ends: list[tuple[str, int]]  # VM name, I/O port
     line: int = 0
+    end_lines: tuple[int, ...] = (0, 0)
 
 
 @dataclass

@@ -252,12 +252,12 @@ class Checker:
                 self.error(conn.line, f"the name '{conn.name}' is taken by the vuart_connection in line "
                            f"{names[conn.name]}; rename one")
             names.setdefault(conn.name, conn.line)
-            for name, port in conn.ends:
-                self.vuart_end(conn.line, name, port)
+            for (name, port), line in zip(conn.ends, conn.end_lines):
+                self.vuart_end(line, name, port)
                 if (name, port) in ends:
-                    self.error(conn.line, f"port {port:#x} of '{name}' is connected in line {ends[name, port]} already; "
+                    self.error(line, f"port {port:#x} of '{name}' is connected in line {ends[name, port]} already; "
                                "use the other COM port")
-                ends.setdefault((name, port), conn.line)
+                ends.setdefault((name, port), line)
 
     def vuart_end(self, line: int, name: str, port: int) -> None:
         vm = self.scn.find(name)

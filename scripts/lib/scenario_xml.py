@@ -41,9 +41,17 @@ HINTS = {
     "bvt_weight": "write 1..128",
     "vcpu_num": "write 1..16",
     "pci_dev": "write bus:device.function as lspci prints it, for example 00:1f.2",
+    "slots": "write a number of 1..255",
+    "id": "write a number: 0 for the first <vm>, then 1, 2...",
+    "MAX_PCPU_NUM": "write a number, 0 for no limit",
     "MEM_LOGLEVEL": "write 0 (none), 1 critical, 2 error, 3 warning, 4 info or 5 (debug)",
     "CONSOLE_LOGLEVEL": "write 0 (none), 1 critical, 2 error, 3 warning, 4 info or 5 (debug)",
 }
+
+
+# What has to be there: libxml2 lists all that might come next.
+REQUIRED = {"load_order", "name", "kern_type", "kern_mod", "slots", "vm_name", "io_port", "endpoint", "first", "last",
+            "start_hpa", "size_hpa", "pcpu", "pcpu_id", "vm"}
 
 
 def _names(text: str) -> list[str]:
@@ -55,7 +63,8 @@ def _content_message(element: str, detail: str) -> str:
     names = _names(expected.group(1)) if expected else []
     wanted = f"one of {', '.join(names)}" if len(names) > 1 else "".join(names)
     if "Missing child" in detail:
-        return f"<{element}> lacks an element; add {'<' + wanted + '>' if len(names) == 1 else wanted}"
+        lacks = [name for name in names if name in REQUIRED] or names
+        return f"<{element}> lacks an element; add {' and '.join(f'<{name}>' for name in lacks)}"
     if not names:
         return f"<{element}> is one too many here, or given twice; take it out"
     close = difflib.get_close_matches(element, names, 1, 0.7)
@@ -191,7 +200,8 @@ def _read_hv(scn: Scenario, node: "etree._Element") -> None:
     scn.max_pcpus = int(_text(node, "CAPACITIES/MAX_PCPU_NUM", "0"))
     for conn in node.iterfind("vuart_connections/vuart_connection"):
         ends = [(_text(end, "vm_name"), int(_text(end, "io_port"), 16)) for end in conn.iterfind("endpoint")]
-        scn.vuarts.append(Vuart(_text(conn, "name"), ends, conn.sourceline))
+        lines = tuple(end.sourceline for end in conn.iterfind("endpoint"))
+        scn.vuarts.append(Vuart(_text(conn, "name"), ends, conn.sourceline, lines))
 
 
 def read_xml(path: str) -> tuple[Scenario, list[Problem]]:

@@ -23,7 +23,7 @@ static struct scenario_error err;
 static struct sample smp;
 static uint32_t str_used;
 
-/* Not the reader's way of reckoning, so that both can't be wrong alike: a table of 256 made bit by bit. */
+/* Another way of reckoning than the reader's, so that both can't be wrong alike. */
 static uint32_t crc32_of(const uint8_t *data, size_t size)
 {
 	static uint32_t table[256];
@@ -48,7 +48,7 @@ static void seal(void *blob, size_t size)
 
 static struct scn_string put(const char *text)
 {
-	const struct scn_string str = { .offset = str_used, .length = (uint32_t)strlen(text) };
+	const struct scn_string str = {.offset = str_used, .length = (uint32_t)strlen(text)};
 
 	memcpy(&smp.str[str_used], text, str.length);
 	str_used += str.length;
@@ -57,7 +57,7 @@ static struct scn_string put(const char *text)
 
 static struct scn_vm_record record(uint8_t load_order, const char *name)
 {
-	struct scn_vm_record rec = { .load_order = load_order, .bvt_weight = 1, .slots = 1 };
+	struct scn_vm_record rec = {.load_order = load_order, .bvt_weight = 1, .slots = 1};
 
 	if (name[0] != '\0')
 		rec.name = put(name);
@@ -74,11 +74,22 @@ static struct scn_vm_record record(uint8_t load_order, const char *name)
 static void make_header(void)
 {
 	smp.hdr = (struct scn_header){
-		.magic = SCN_MAGIC, .version = SCN_VERSION, .header_size = sizeof(smp.hdr),
-		.total_size = sizeof(smp), .vm_count = RECORDS, .vm_record_size = sizeof(smp.vm[0]),
-		.vuart_count = 1, .vuart_record_size = sizeof(smp.vuart[0]), .str_size = sizeof(smp.str),
-		.slice_us = 5000, .console_baud = 115200, .console_port = 0x3F8, .console_vm = SVM,
-		.scheduler = SCN_SCHED_BVT, .console_loglevel = 4, .mem_loglevel = 5,
+		.magic = SCN_MAGIC,
+		.version = SCN_VERSION,
+		.header_size = sizeof(smp.hdr),
+		.total_size = sizeof(smp),
+		.vm_count = RECORDS,
+		.vm_record_size = sizeof(smp.vm[0]),
+		.vuart_count = 1,
+		.vuart_record_size = sizeof(smp.vuart[0]),
+		.str_size = sizeof(smp.str),
+		.slice_us = 5000,
+		.console_baud = 115200,
+		.console_port = 0x3F8,
+		.console_vm = SVM,
+		.scheduler = SCN_SCHED_BVT,
+		.console_loglevel = 4,
+		.mem_loglevel = 5,
 	};
 	smp.hdr.name = put("sample");
 }
@@ -115,8 +126,8 @@ static void make_sample(void)
 	smp.vm[PRE_B].mem_mb = 16;
 	smp.vm[PRE_B].mem_hpa = 0x18000000;
 	smp.vm[PRE_B].port_count = 2;
-	smp.vm[PRE_B].ports[0] = (struct scn_port_range){ 0x80, 0x80 };
-	smp.vm[PRE_B].ports[1] = (struct scn_port_range){ 0x300, 0x31F };
+	smp.vm[PRE_B].ports[0] = (struct scn_port_range){0x80, 0x80};
+	smp.vm[PRE_B].ports[1] = (struct scn_port_range){0x300, 0x31F};
 
 	smp.vm[SVM] = record(SCN_SERVICE_VM, "SVM");
 	smp.vm[SVM].flags |= SCN_VM_CPU_AUTO;
@@ -175,16 +186,16 @@ static void expect_refused(const char *word, int line)
 		unit_fail(__FILE__, line, "something is left of a refused scenario: %s", word);
 }
 
-#define EXPECT_REFUSED(change, word)					\
-	do {								\
-		make_sample();						\
-		change;							\
-		expect_refused(word, __LINE__);				\
+#define EXPECT_REFUSED(change, word)                                                               \
+	do {                                                                                       \
+		make_sample();                                                                     \
+		change;                                                                            \
+		expect_refused(word, __LINE__);                                                    \
 	} while (0)
 
 TEST(scenario_crc_is_ieee)
 {
-	/* The check value of CRC-32: "123456789" gives CBF43926. Nine bytes don't reach the skipped field. */
+	/* The check value of CRC-32; nine bytes don't reach the field that is left out. */
 	EXPECT_EQ(crc32_of((const uint8_t *)"123456789", 9), 0xCBF43926U);
 }
 
@@ -285,8 +296,8 @@ TEST(scenario_identity_rules)
 	EXPECT_REFUSED(smp.str[smp.vm[SVM].name.offset] = ' ', "name");
 	EXPECT_REFUSED(smp.str[smp.vm[SVM].name.offset] = '\0', "name");
 	EXPECT_REFUSED(smp.str[smp.vm[SVM].name.offset] = (char)0xC3, "name");
-	EXPECT_REFUSED(smp.vm[SVM].name = (struct scn_string){ 0 }, "needs a name");
-	EXPECT_REFUSED(smp.vm[SVM].name = (struct scn_string){ .offset = 1 }, "name");
+	EXPECT_REFUSED(smp.vm[SVM].name = (struct scn_string){0}, "needs a name");
+	EXPECT_REFUSED(smp.vm[SVM].name = (struct scn_string){.offset = 1}, "name");
 	EXPECT_REFUSED(smp.vm[SVM].flags |= 0x100U, "flags");
 	EXPECT_REFUSED(smp.vm[SVM].reserved0 = 1, "reserved");
 	EXPECT_REFUSED(smp.vm[SVM].reserved1 = 1, "reserved");
@@ -294,8 +305,9 @@ TEST(scenario_identity_rules)
 	EXPECT_REFUSED(smp.vm[PRE_A].load_order = 0, "load_order");
 	EXPECT_REFUSED(smp.vm[DYN].load_order = 4, "load_order");
 	EXPECT_REFUSED(smp.vm[DYN].load_order = SCN_SERVICE_VM, "out of order");
-	EXPECT_REFUSED((smp.vm[PRE_A].load_order = SCN_SERVICE_VM, smp.vm[PRE_A].flags &= ~SCN_VM_MEM_HPA,
-			smp.vm[PRE_A].mem_hpa = 0), "out of order");
+	EXPECT_REFUSED((smp.vm[PRE_A].load_order = SCN_SERVICE_VM,
+			       smp.vm[PRE_A].flags &= ~SCN_VM_MEM_HPA, smp.vm[PRE_A].mem_hpa = 0),
+		"out of order");
 	EXPECT_REFUSED(smp.vm[PRE_B].load_order = SCN_POST_LAUNCHED_VM, "no Service VM");
 	EXPECT_REFUSED(smp.vm[UVM1].load_order = SCN_SERVICE_VM, "already");
 	EXPECT_REFUSED(smp.vm[SVM].slots = 2, "slot");
@@ -306,9 +318,11 @@ TEST(scenario_identity_rules)
 	EXPECT_REFUSED(smp.vm[DYN].name = smp.vm[UVM1].name, "dynamic");
 	EXPECT_REFUSED(smp.vm[UVM1].name = smp.vm[PRE_A].name, "same name");
 	EXPECT_REFUSED(smp.vm[UVM1].flags |= SCN_VM_AUTOSTART, "start at boot");
-	EXPECT_REFUSED((smp.vm[SVM].load_order = SCN_PRE_LAUNCHED_VM, smp.vm[SVM].pci_policy = SCN_PCI_NONE,
+	EXPECT_REFUSED(
+		(smp.vm[SVM].load_order = SCN_PRE_LAUNCHED_VM,
+			smp.vm[SVM].pci_policy = SCN_PCI_NONE,
 			smp.vm[SVM].unhandled_port = SCN_PORT_IGNORE, smp.vm[SVM].mem_mb = 64),
-		       "no Service VM");
+		"no Service VM");
 }
 
 TEST(scenario_cpu_rules)
@@ -326,7 +340,8 @@ TEST(scenario_cpu_rules)
 	EXPECT_REFUSED(smp.hdr.max_pcpus = 3, "pCPU 3");
 	EXPECT_REFUSED(smp.vm[UVM1].vcpu_pcpu[1] = 3, "own_pcpu");
 	EXPECT_REFUSED((smp.vm[PRE_A].flags &= ~SCN_VM_OWN_PCPU, smp.vm[UVM1].vcpu_pcpu[1] = 3,
-			smp.vm[UVM1].flags |= SCN_VM_OWN_PCPU), "own_pcpu");
+			       smp.vm[UVM1].flags |= SCN_VM_OWN_PCPU),
+		"own_pcpu");
 }
 
 TEST(scenario_memory_rules)
@@ -335,7 +350,8 @@ TEST(scenario_memory_rules)
 	EXPECT_REFUSED(smp.vm[PRE_B].mem_mb = 3, "2 MB");
 	EXPECT_REFUSED(smp.vm[UVM1].mem_mb = 0xFFFFFFFEU, "MB");
 	EXPECT_REFUSED(smp.vm[SVM].mem_hpa = 0x200000, "mem_hpa");
-	EXPECT_REFUSED((smp.vm[SVM].flags |= SCN_VM_MEM_HPA, smp.vm[SVM].mem_hpa = 0x200000), "fixed place");
+	EXPECT_REFUSED((smp.vm[SVM].flags |= SCN_VM_MEM_HPA, smp.vm[SVM].mem_hpa = 0x200000),
+		"fixed place");
 	EXPECT_REFUSED(smp.vm[PRE_B].mem_hpa = 0, "start_hpa");
 	EXPECT_REFUSED(smp.vm[PRE_B].mem_hpa = 0x100000, "start_hpa");
 	EXPECT_REFUSED(smp.vm[PRE_B].mem_hpa = 0xFFFFFFFFFFE00000UL, "start_hpa");
@@ -347,7 +363,7 @@ TEST(scenario_kernel_rules)
 	EXPECT_REFUSED(smp.vm[SVM].kern_type = 0, "kern_type");
 	EXPECT_REFUSED(smp.vm[SVM].kern_type = 4, "kern_type");
 	EXPECT_REFUSED(smp.vm[UVM1].kern_type = SCN_KERNEL_ELF, "kern_type");
-	EXPECT_REFUSED(smp.vm[SVM].kern_mod = (struct scn_string){ 0 }, "kern_mod");
+	EXPECT_REFUSED(smp.vm[SVM].kern_mod = (struct scn_string){0}, "kern_mod");
 	EXPECT_REFUSED(smp.vm[SVM].kern_mod.length = 32, "kern_mod");
 	EXPECT_REFUSED(smp.vm[UVM1].kern_mod = smp.vm[SVM].kern_mod, "kern_mod");
 	EXPECT_REFUSED(smp.str[smp.vm[SVM].kern_mod.offset + 2U] = ' ', "kern_mod");
@@ -378,18 +394,21 @@ TEST(scenario_port_rules)
 	EXPECT_REFUSED(smp.vm[PRE_B].port_count = 17, "port ranges");
 	EXPECT_REFUSED(smp.vm[PRE_B].port_count = 1, "port ranges");
 	EXPECT_REFUSED((smp.vm[DYN].port_count = 1, smp.vm[DYN].ports[0] = smp.vm[PRE_B].ports[0]),
-		       "dynamic");
+		"dynamic");
 	EXPECT_REFUSED(smp.vm[PRE_B].ports[1].last = 0x2FF, "reversed");
 	EXPECT_REFUSED(smp.vm[PRE_B].ports[1].first = 0x80, "overlaps");
 	EXPECT_REFUSED(smp.vm[PRE_B].ports[1].last = 0x3F8, "console");
 	EXPECT_REFUSED(smp.vm[PRE_B].ports[0].first = 0x21, "emulates");
-	EXPECT_REFUSED(smp.vm[PRE_B].ports[1] = ((struct scn_port_range){ 0x500, 0xFFFF }), "emulates");
+	EXPECT_REFUSED(
+		smp.vm[PRE_B].ports[1] = ((struct scn_port_range){0x500, 0xFFFF}), "emulates");
 	EXPECT_REFUSED((smp.vm[PRE_A].port_count = 1,
-			smp.vm[PRE_A].ports[0] = (struct scn_port_range){ 0xF0, 0xF4 }), "debug-exit");
+			       smp.vm[PRE_A].ports[0] = (struct scn_port_range){0xF0, 0xF4}),
+		"debug-exit");
 	EXPECT_REFUSED((smp.vm[SVM].port_count = 1, smp.vm[SVM].ports[0] = smp.vm[PRE_B].ports[1]),
-		       "given to");
+		"given to");
 	EXPECT_REFUSED((smp.hdr.console_port = 0x2F8, smp.vm[SVM].port_count = 1,
-			smp.vm[SVM].ports[0] = (struct scn_port_range){ 0x3FF, 0x3FF }), "console_vuart");
+			       smp.vm[SVM].ports[0] = (struct scn_port_range){0x3FF, 0x3FF}),
+		"console_vuart");
 }
 
 TEST(scenario_pci_rules)
@@ -403,7 +422,8 @@ TEST(scenario_pci_rules)
 	EXPECT_REFUSED(smp.vm[PRE_A].pci_count = 2, "out of order");
 	EXPECT_REFUSED(smp.vm[PRE_A].pci_policy = SCN_PCI_NONE, "pci_devs");
 	EXPECT_REFUSED((smp.vm[SVM].pci_policy = SCN_PCI_LISTED, smp.vm[SVM].pci_count = 1,
-			smp.vm[SVM].pci_bdf[0] = 0x00FA), "00:1f.2");
+			       smp.vm[SVM].pci_bdf[0] = 0x00FA),
+		"00:1f.2");
 }
 
 TEST(scenario_vuart_rules)
@@ -417,8 +437,9 @@ TEST(scenario_vuart_rules)
 	EXPECT_REFUSED(smp.vuart[0].com[0] = 3, "COM3");
 	EXPECT_REFUSED((smp.vuart[0].vm[1] = SVM, smp.vuart[0].com[1] = 1), "console_vuart");
 	EXPECT_REFUSED((smp.vuart[0].vm[1] = PRE_A, smp.vuart[0].com[1] = 2), "same port");
-	EXPECT_REFUSED((smp.vm[PRE_B].ports[1] = (struct scn_port_range){ 0x2F8, 0x2F8 },
-			smp.vuart[0].com[1] = 2), "passed-through");
+	EXPECT_REFUSED((smp.vm[PRE_B].ports[1] = (struct scn_port_range){0x2F8, 0x2F8},
+			       smp.vuart[0].com[1] = 2),
+		"passed-through");
 }
 
 /* Any bit changed without a new checksum, and any cut: refused, nothing read outside. */
@@ -466,7 +487,8 @@ static void check_invariants(void)
 		EXPECT(memchr(vm->name, 0, sizeof(vm->name)) != NULL);
 		EXPECT(memchr(vm->bootargs, 0, sizeof(vm->bootargs)) != NULL);
 		EXPECT(memchr(vm->kern_mod, 0, sizeof(vm->kern_mod)) != NULL);
-		EXPECT(vm->vcpu_count <= SCENARIO_MAX_VCPUS && vm->vcpu_wanted <= SCENARIO_MAX_VCPUS);
+		EXPECT(vm->vcpu_count <= SCENARIO_MAX_VCPUS &&
+			vm->vcpu_wanted <= SCENARIO_MAX_VCPUS);
 		EXPECT(vm->cpu_auto || vm->vcpu_count >= 1U);
 		for (uint32_t k = 0; k < vm->vcpu_count; k++)
 			EXPECT(vm->vcpu_pcpu[k] < out.max_pcpus);
@@ -476,13 +498,13 @@ static void check_invariants(void)
 	}
 }
 
-static const uint64_t nasty[] = { 0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF,
-				  UINT64_MAX };
+static const uint64_t nasty[] = {
+	0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, UINT64_MAX};
 
-/* Random changes under a right checksum: the rules stand alone. Whatever passes keeps the invariants. */
+/* Random changes under a right checksum: the rules stand alone; what passes keeps invariants. */
 TEST(scenario_random_mutations)
 {
-	const struct scenario_machine machine = { .pcpu_count = 4, .ram_bytes = 1UL << 30 };
+	const struct scenario_machine machine = {.pcpu_count = 4, .ram_bytes = 1UL << 30};
 	uint8_t *copy = malloc(sizeof(smp));
 	uint32_t passed = 0;
 
@@ -496,7 +518,8 @@ TEST(scenario_random_mutations)
 			const size_t size = (size_t)1 << (r & 3U);
 			/* mostly in headers and records: the strings are a tenth of the blob */
 			const size_t at = (size_t)(r >> 8) % (sizeof(smp) - size);
-			const uint64_t value = (r & 4U) != 0U ? nasty[(r >> 4) % 12U] : unit_rand64();
+			const uint64_t value =
+				(r & 4U) != 0U ? nasty[(r >> 4) % 12U] : unit_rand64();
 
 			memcpy(copy + (at & ~(size - 1U)), &value, size);
 		}
@@ -507,7 +530,8 @@ TEST(scenario_random_mutations)
 			(void)scenario_check_machine(&out, &machine);
 			check_invariants();
 		} else {
-			EXPECT(err.text[0] != '\0' && memchr(err.text, 0, sizeof(err.text)) != NULL);
+			EXPECT(err.text[0] != '\0' &&
+				memchr(err.text, 0, sizeof(err.text)) != NULL);
 		}
 	}
 	free(copy);
@@ -516,7 +540,7 @@ TEST(scenario_random_mutations)
 
 TEST(scenario_machine_places_vcpus)
 {
-	const struct scenario_machine machine = { .pcpu_count = 4, .ram_bytes = 512UL << 20 };
+	const struct scenario_machine machine = {.pcpu_count = 4, .ram_bytes = 512UL << 20};
 
 	make_sample();
 	EXPECT_EQ(load_sample(), 0);
@@ -531,8 +555,8 @@ TEST(scenario_machine_places_vcpus)
 
 TEST(scenario_machine_refuses_one_by_one)
 {
-	const struct scenario_machine small = { .pcpu_count = 2, .ram_bytes = 512UL << 20 };
-	const struct scenario_machine poor = { .pcpu_count = 4, .ram_bytes = 130UL << 20 };
+	const struct scenario_machine small = {.pcpu_count = 2, .ram_bytes = 512UL << 20};
+	const struct scenario_machine poor = {.pcpu_count = 4, .ram_bytes = 130UL << 20};
 
 	make_sample();
 	EXPECT_EQ(load_sample(), 0);
@@ -547,7 +571,7 @@ TEST(scenario_machine_refuses_one_by_one)
 
 TEST(scenario_machine_one_cpu)
 {
-	const struct scenario_machine machine = { .pcpu_count = 1, .ram_bytes = 512UL << 20 };
+	const struct scenario_machine machine = {.pcpu_count = 1, .ram_bytes = 512UL << 20};
 
 	make_sample();
 	smp.vm[PRE_A].vcpu_pcpu[0] = 0;
@@ -568,12 +592,12 @@ TEST(scenario_machine_one_cpu)
 
 TEST(scenario_machine_fixed_place)
 {
-	const struct scenario_range split[] = { { 0, 0x14000000 }, { 0x14000000, 0x20000000 } };
-	const struct scenario_range hole[] = { { 0, 0x14000000 }, { 0x14001000, 0x20000000 } };
-	const struct scenario_machine whole = { .pcpu_count = 4, .ram_bytes = 512UL << 20, .ram = split,
-						.ram_count = 2 };
-	const struct scenario_machine holed = { .pcpu_count = 4, .ram_bytes = 512UL << 20, .ram = hole,
-						.ram_count = 2 };
+	const struct scenario_range split[] = {{0, 0x14000000}, {0x14000000, 0x20000000}};
+	const struct scenario_range hole[] = {{0, 0x14000000}, {0x14001000, 0x20000000}};
+	const struct scenario_machine whole = {
+		.pcpu_count = 4, .ram_bytes = 512UL << 20, .ram = split, .ram_count = 2};
+	const struct scenario_machine holed = {
+		.pcpu_count = 4, .ram_bytes = 512UL << 20, .ram = hole, .ram_count = 2};
 
 	make_sample();
 	EXPECT_EQ(load_sample(), 0);
