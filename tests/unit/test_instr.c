@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_instr.c: the emulator where the host's CPU cannot show it: 16-bit and 32-bit code, segmentation, faults,
- * and what is not committed when an access faults or is pending.
+ * test_instr.c: the emulator where the host's CPU cannot show it: 16-bit and 32-bit code,
+ * segmentation, faults, and what is not committed when an access faults or is pending.
  */
 #include <asm/instr.h>
 #include <errno.h>
@@ -10,15 +10,15 @@
 
 #include "unit.h"
 
-#define MEM_SIZE  0x4000U
+#define MEM_SIZE   0x4000U
 #define FAULT_NONE UINT64_MAX
 
-#define ATTR_DATA   0x4093U /* writable data, B */
-#define ATTR_DATA16 0x0093U
-#define ATTR_RO     0x4091U
-#define ATTR_DOWN   0x4097U /* expand-down */
-#define ATTR_CODE   0x409BU
-#define ATTR_XO     0x4099U /* execute-only */
+#define ATTR_DATA     0x4093U /* writable data, B */
+#define ATTR_DATA16   0x0093U
+#define ATTR_RO	      0x4091U
+#define ATTR_DOWN     0x4097U /* expand-down */
+#define ATTR_CODE     0x409BU
+#define ATTR_XO	      0x4099U /* execute-only */
 #define ATTR_UNUSABLE 0x10000U
 
 struct guest {
@@ -28,7 +28,7 @@ struct guest {
 	uint64_t fault_page;   /* accesses to this page fault */
 	uint32_t last_access;  /* what mem_check was asked for last */
 	uint32_t checks, reads, writes;
-	uint32_t pend_at;      /* the access (from 1 on) that is pending; 0: none */
+	uint32_t pend_at; /* the access (from 1 on) that is pending; 0: none */
 	struct instr_cpu cpu;
 	struct instr_emul ctx;
 };
@@ -53,12 +53,15 @@ static int32_t page_fault(struct guest *g, gla_t gla, uint32_t access, struct in
 	if ((gla & ~0xFFFUL) != g->fault_page) {
 		return 0;
 	}
-	*fault = (struct instr_fault){.vector = 14U, .has_error_code = true,
-		.error_code = ((access & INSTR_ACCESS_WRITE) != 0U) ? 2U : 0U, .cr2 = gla};
+	*fault = (struct instr_fault){.vector = 14U,
+		.has_error_code = true,
+		.error_code = ((access & INSTR_ACCESS_WRITE) != 0U) ? 2U : 0U,
+		.cr2 = gla};
 	return -EFAULT;
 }
 
-static int32_t mem_check(void *arg, gla_t gla, uint32_t size, uint32_t access, struct instr_fault *fault)
+static int32_t mem_check(
+	void *arg, gla_t gla, uint32_t size, uint32_t access, struct instr_fault *fault)
 {
 	struct guest *g = arg;
 
@@ -68,7 +71,8 @@ static int32_t mem_check(void *arg, gla_t gla, uint32_t size, uint32_t access, s
 	return page_fault(g, gla, access, fault);
 }
 
-static int32_t mem_read(void *arg, gla_t gla, uint32_t size, uint64_t *val, struct instr_fault *fault)
+static int32_t mem_read(
+	void *arg, gla_t gla, uint32_t size, uint64_t *val, struct instr_fault *fault)
 {
 	struct guest *g = arg;
 	uint32_t i;
@@ -87,7 +91,8 @@ static int32_t mem_read(void *arg, gla_t gla, uint32_t size, uint64_t *val, stru
 	return 0;
 }
 
-static int32_t mem_write(void *arg, gla_t gla, uint32_t size, uint64_t val, struct instr_fault *fault)
+static int32_t mem_write(
+	void *arg, gla_t gla, uint32_t size, uint64_t val, struct instr_fault *fault)
 {
 	struct guest *g = arg;
 	uint32_t i;
@@ -105,7 +110,8 @@ static int32_t mem_write(void *arg, gla_t gla, uint32_t size, uint64_t val, stru
 	return 0;
 }
 
-static const struct instr_ops ops = {get_reg, put_reg, get_seg, NULL, NULL, mem_check, mem_read, mem_write};
+static const struct instr_ops ops = {
+	get_reg, put_reg, get_seg, NULL, NULL, mem_check, mem_read, mem_write};
 
 static struct guest guest;
 
@@ -117,7 +123,8 @@ static struct guest *setup(enum instr_mode mode)
 
 	memset(g, 0, sizeof(*g));
 	for (i = 0U; i < 6U; i++) {
-		g->segs[i] = (struct instr_seg){.limit = 0xFFFFFFFFU, .attr = (i == INSTR_SEG_CS) ? ATTR_CODE : ATTR_DATA};
+		g->segs[i] = (struct instr_seg){
+			.limit = 0xFFFFFFFFU, .attr = (i == INSTR_SEG_CS) ? ATTR_CODE : ATTR_DATA};
 	}
 	g->cpu = (struct instr_cpu){.mode = mode, .cr0 = 0x80000011UL, .xcr0 = 1UL};
 	g->regs[INSTR_REG_RIP] = 0x100UL;
@@ -159,8 +166,10 @@ TEST(instr_real_mode)
 	struct guest *g = setup(INSTR_MODE_16);
 
 	g->cpu.cr0 = 0x10UL;
-	g->segs[INSTR_SEG_DS] = (struct instr_seg){.base = 0x1000UL, .limit = 0xFFFFU, .attr = ATTR_RO};
-	g->segs[INSTR_SEG_SS] = (struct instr_seg){.base = 0x2000UL, .limit = 0xFFFFU, .attr = ATTR_DATA16};
+	g->segs[INSTR_SEG_DS] =
+		(struct instr_seg){.base = 0x1000UL, .limit = 0xFFFFU, .attr = ATTR_RO};
+	g->segs[INSTR_SEG_SS] =
+		(struct instr_seg){.base = 0x2000UL, .limit = 0xFFFFU, .attr = ATTR_DATA16};
 	g->regs[INSTR_REG_RBX] = 0x1234FFF0UL;
 	g->regs[INSTR_REG_RSI] = 0x5678FFF0UL;
 	g->regs[INSTR_REG_RBP] = 0x20UL;
@@ -220,7 +229,8 @@ TEST(instr_segment_checks)
 	g->regs[INSTR_REG_RBX] = 0x1000UL;
 	EXPECT_EQ(run(g, 2U, 0x8A, 0x03), 0);
 	/* a base: linear addresses wrap at 4 GiB */
-	g->segs[INSTR_SEG_DS] = (struct instr_seg){.base = 0xFFFFF000UL, .limit = 0xFFFFFFFFU, .attr = ATTR_DATA};
+	g->segs[INSTR_SEG_DS] =
+		(struct instr_seg){.base = 0xFFFFF000UL, .limit = 0xFFFFFFFFU, .attr = ATTR_DATA};
 	g->regs[INSTR_REG_RBX] = 0x1004UL;
 	g->mem[4] = 0x77;
 	EXPECT_EQ(run(g, 2U, 0x8A, 0x03), 0);
@@ -344,8 +354,10 @@ TEST(instr_rep_16bit_backwards)
 {
 	struct guest *g = setup(INSTR_MODE_16);
 
-	g->segs[INSTR_SEG_ES] = (struct instr_seg){.base = 0x1000UL, .limit = 0xFFFFU, .attr = ATTR_DATA16};
-	g->segs[INSTR_SEG_FS] = (struct instr_seg){.base = 0x2000UL, .limit = 0xFFFFU, .attr = ATTR_DATA16};
+	g->segs[INSTR_SEG_ES] =
+		(struct instr_seg){.base = 0x1000UL, .limit = 0xFFFFU, .attr = ATTR_DATA16};
+	g->segs[INSTR_SEG_FS] =
+		(struct instr_seg){.base = 0x2000UL, .limit = 0xFFFFU, .attr = ATTR_DATA16};
 	g->regs[INSTR_REG_RCX] = 0xAAAA0002UL;
 	g->regs[INSTR_REG_RSI] = 0xBBBB0000UL;
 	g->regs[INSTR_REG_RDI] = 0xCCCC0010UL;
@@ -399,10 +411,11 @@ TEST(instr_outside_of_the_set)
 {
 	struct guest *g = setup(INSTR_MODE_64);
 
-	EXPECT_EQ(run(g, 2U, 0x8B, 0xC3), -EINVAL);             /* no memory operand */
-	EXPECT_EQ(run(g, 3U, 0xF0, 0x8B, 0x03), -EINVAL);       /* LOCK without a write */
-	EXPECT_EQ(run(g, 3U, 0x0F, 0x28, 0x03), -EINVAL);       /* vector move, but no operations for it */
-	EXPECT_EQ(run(g, 2U, 0xD8, 0x03), -EINVAL);             /* x87 */
+	EXPECT_EQ(run(g, 2U, 0x8B, 0xC3), -EINVAL);	  /* no memory operand */
+	EXPECT_EQ(run(g, 3U, 0xF0, 0x8B, 0x03), -EINVAL); /* LOCK without a write */
+	EXPECT_EQ(
+		run(g, 3U, 0x0F, 0x28, 0x03), -EINVAL); /* vector move, but no operations for it */
+	EXPECT_EQ(run(g, 2U, 0xD8, 0x03), -EINVAL);	/* x87 */
 	EXPECT_EQ(run(g, 3U, 0x48, 0x0F, 0xC7), -EAGAIN);
 	EXPECT_EQ(run(g, 0U), -EAGAIN);
 }
@@ -440,16 +453,18 @@ TEST(instr_vector_move_faults)
 			uint64_t cr0, cr4, xcr0;
 			bool vex;
 			uint8_t vector; /* 0: none */
-		} cases[7] = {
-			{0UL, 0UL, 1UL, false, 6U}, {4UL, 0x200UL, 1UL, false, 6U}, {8UL, 0x200UL, 1UL, false, 7U},
-			{0UL, 0x200UL, 1UL, false, 0U}, {0UL, 0x40200UL, 3UL, true, 6U}, {0UL, 0x200UL, 7UL, true, 6U},
+		} cases[7] = {{0UL, 0UL, 1UL, false, 6U}, {4UL, 0x200UL, 1UL, false, 6U},
+			{8UL, 0x200UL, 1UL, false, 7U}, {0UL, 0x200UL, 1UL, false, 0U},
+			{0UL, 0x40200UL, 3UL, true, 6U}, {0UL, 0x200UL, 7UL, true, 6U},
 			{0UL, 0x40200UL, 7UL, true, 0U}};
 
 		g->cpu.cr0 = 0x80000001UL | cases[i].cr0;
 		g->cpu.cr4 = cases[i].cr4;
 		g->cpu.xcr0 = cases[i].xcr0;
 		instr_emul_init(&g->ctx, &vec_ops, g, &g->cpu);
-		EXPECT_EQ(instr_emul_start(&g->ctx, cases[i].vex ? vmovaps : movaps, cases[i].vex ? 4U : 3U), 0);
+		EXPECT_EQ(instr_emul_start(
+				  &g->ctx, cases[i].vex ? vmovaps : movaps, cases[i].vex ? 4U : 3U),
+			0);
 		if (cases[i].vector != 0U) {
 			EXPECT_EQ(instr_emul_run(&g->ctx), -EFAULT);
 			EXPECT_EQ(g->ctx.fault.vector, cases[i].vector);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_instr_decode.c: the instruction decoder against an independent one (Zydis, for tests only) over random
- * bytes, and its behaviour at the end of the bytes it is given.
+ * test_instr_decode.c: the instruction decoder against an independent one (Zydis, for tests only)
+ * over random bytes, and its behaviour at the end of the bytes it is given.
  */
 #include <asm/instr.h>
 #include <errno.h>
@@ -11,11 +11,12 @@
 
 #include "unit.h"
 
-/** Random bytes that are an instruction of the set more often than not: prefixes, then a likely opcode. */
+/** Random bytes that are an instruction of the set more often than not: prefixes, then a likely
+ * opcode. */
 static void random_bytes(uint8_t *bytes)
 {
-	static const uint8_t prefixes[] = {0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x40,
-		0x41, 0x48, 0x4C, 0x4F};
+	static const uint8_t prefixes[] = {0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x67, 0xF0,
+		0xF2, 0xF3, 0x40, 0x41, 0x48, 0x4C, 0x4F};
 	uint64_t r = unit_rand64();
 	uint32_t i, pos = 0U;
 
@@ -59,7 +60,8 @@ TEST(instr_decode_short_input)
 	uint8_t *copy;
 	int32_t ret;
 
-	/* With fewer bytes the answer is "more", until it is the same; no byte past the given ones is read (ASan). */
+	/* With fewer bytes the answer is "more", until it is the same; no byte past the given ones
+	 * is read (ASan). */
 	for (i = 0U; (i < 20000U) && !unit_failed(); i++) {
 		enum instr_mode mode = (enum instr_mode)(unit_rand64() % 3U);
 
@@ -72,7 +74,8 @@ TEST(instr_decode_short_input)
 			memmove(copy, copy + 1, n);
 			copy = realloc(copy, (n != 0U) ? n : 1U);
 			if (ret == 0) {
-				EXPECT_EQ(instr_decode(&part, copy, n, mode), (n < whole.len) ? -EAGAIN : 0);
+				EXPECT_EQ(instr_decode(&part, copy, n, mode),
+					(n < whole.len) ? -EAGAIN : 0);
 			} else {
 				(void)instr_decode(&part, copy, n, mode);
 			}
@@ -83,7 +86,8 @@ TEST(instr_decode_short_input)
 
 TEST(instr_decode_too_long)
 {
-	uint8_t bytes[16] = {0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x8B, 0x00, 0x00};
+	uint8_t bytes[16] = {0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+		0x66, 0x8B, 0x00, 0x00};
 	struct instr in;
 
 	EXPECT_EQ(instr_decode(&in, bytes, 16U, INSTR_MODE_64), 0);
@@ -159,22 +163,25 @@ static uint8_t register_number(ZydisRegister reg)
 static void compare(const struct instr *in, const struct other *o, const uint8_t *bytes)
 {
 	const ZydisDecodedOperand *mem = memory_operand(o);
-	static const ZydisRegister segs[] = {ZYDIS_REGISTER_ES, ZYDIS_REGISTER_CS, ZYDIS_REGISTER_SS,
-		ZYDIS_REGISTER_DS, ZYDIS_REGISTER_FS, ZYDIS_REGISTER_GS};
+	static const ZydisRegister segs[] = {ZYDIS_REGISTER_ES, ZYDIS_REGISTER_CS,
+		ZYDIS_REGISTER_SS, ZYDIS_REGISTER_DS, ZYDIS_REGISTER_FS, ZYDIS_REGISTER_GS};
 
 	EXPECT_EQ(in->len, o->insn.length);
 	if (mem == NULL) {
-		unit_fail(__FILE__, __LINE__, "no memory operand: %s", ZydisMnemonicGetString(o->insn.mnemonic));
+		unit_fail(__FILE__, __LINE__, "no memory operand: %s",
+			ZydisMnemonicGetString(o->insn.mnemonic));
 		return;
 	}
-	/* theirs is the cache line for CLFLUSH; and AMD's 4 bytes for MOVSXD r16 where the SDM says 2 */
-	if ((in->op != INSTR_CLFLUSH) && ((o->insn.mnemonic != ZYDIS_MNEMONIC_MOVSXD) || (in->op_size != 2U))) {
+	/* theirs is the cache line for CLFLUSH; and AMD's 4 bytes for MOVSXD r16 where the SDM says
+	 * 2 */
+	if ((in->op != INSTR_CLFLUSH) &&
+		((o->insn.mnemonic != ZYDIS_MNEMONIC_MOVSXD) || (in->op_size != 2U))) {
 		EXPECT_EQ(in->mem_size * 8U, mem->size);
 	}
 	EXPECT_EQ(in->addr_size * 8U, o->insn.address_width);
 	/* zydis issue 592: with prefix 67 theirs sees R13D where REX.B goes with "no base" */
-	if ((in->form != INSTR_FORM_STRING) && ((in->base != INSTR_REG_NONE) ||
-		(mem->mem.base != ZYDIS_REGISTER_R13D))) {
+	if ((in->form != INSTR_FORM_STRING) &&
+		((in->base != INSTR_REG_NONE) || (mem->mem.base != ZYDIS_REGISTER_R13D))) {
 		/* a DS override of JMP and CALL is also CET's NOTRACK; theirs sees only that */
 		if ((o->insn.attributes & ZYDIS_ATTRIB_HAS_NOTRACK) == 0U) {
 			EXPECT_EQ(segs[in->seg], mem->mem.segment);
@@ -184,33 +191,41 @@ static void compare(const struct instr *in, const struct other *o, const uint8_t
 		if (mem->mem.index != ZYDIS_REGISTER_NONE) {
 			EXPECT_EQ(1U << in->scale, mem->mem.scale);
 		}
-		EXPECT_EQ((in->disp ^ (uint64_t)(mem->mem.disp.has_displacement ? mem->mem.disp.value : 0)) &
-			(~0UL >> (64U - (8U * in->addr_size))), 0);
+		EXPECT_EQ(
+			(in->disp ^ (uint64_t)(mem->mem.disp.has_displacement ? mem->mem.disp.value
+									      : 0)) &
+				(~0UL >> (64U - (8U * in->addr_size))),
+			0);
 	}
 	if (unit_failed()) {
-		printf("# %s: mode %u %s\n", ZydisMnemonicGetString(o->insn.mnemonic), in->mode, hex(bytes));
+		printf("# %s: mode %u %s\n", ZydisMnemonicGetString(o->insn.mnemonic), in->mode,
+			hex(bytes));
 	}
 }
 
 /** What the set has to contain, by their names: each with any memory operand. */
 static bool in_set(const struct other *o)
 {
-	static const ZydisMnemonic names[] = {
-		ZYDIS_MNEMONIC_ADD, ZYDIS_MNEMONIC_OR, ZYDIS_MNEMONIC_ADC, ZYDIS_MNEMONIC_SBB, ZYDIS_MNEMONIC_AND,
-		ZYDIS_MNEMONIC_SUB, ZYDIS_MNEMONIC_XOR, ZYDIS_MNEMONIC_CMP, ZYDIS_MNEMONIC_TEST, ZYDIS_MNEMONIC_INC,
-		ZYDIS_MNEMONIC_DEC, ZYDIS_MNEMONIC_NOT, ZYDIS_MNEMONIC_NEG, ZYDIS_MNEMONIC_BT, ZYDIS_MNEMONIC_BTS,
-		ZYDIS_MNEMONIC_BTR, ZYDIS_MNEMONIC_BTC, ZYDIS_MNEMONIC_MOVZX, ZYDIS_MNEMONIC_MOVSX,
-		ZYDIS_MNEMONIC_MOVSXD, ZYDIS_MNEMONIC_MOVBE, ZYDIS_MNEMONIC_MOVNTI, ZYDIS_MNEMONIC_XCHG,
-		ZYDIS_MNEMONIC_XADD, ZYDIS_MNEMONIC_CMPXCHG, ZYDIS_MNEMONIC_CMPXCHG8B, ZYDIS_MNEMONIC_CMPXCHG16B,
-		ZYDIS_MNEMONIC_MOVSB, ZYDIS_MNEMONIC_MOVSW, ZYDIS_MNEMONIC_MOVSQ, ZYDIS_MNEMONIC_STOSB,
-		ZYDIS_MNEMONIC_STOSW, ZYDIS_MNEMONIC_STOSD, ZYDIS_MNEMONIC_STOSQ, ZYDIS_MNEMONIC_LODSB,
-		ZYDIS_MNEMONIC_LODSW, ZYDIS_MNEMONIC_LODSD, ZYDIS_MNEMONIC_LODSQ, ZYDIS_MNEMONIC_CMPSB,
-		ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSQ, ZYDIS_MNEMONIC_SCASB, ZYDIS_MNEMONIC_SCASW,
-		ZYDIS_MNEMONIC_SCASD, ZYDIS_MNEMONIC_SCASQ, ZYDIS_MNEMONIC_MOVUPS, ZYDIS_MNEMONIC_MOVAPS,
-		ZYDIS_MNEMONIC_MOVDQA, ZYDIS_MNEMONIC_MOVDQU, ZYDIS_MNEMONIC_MOVNTDQ, ZYDIS_MNEMONIC_MOVNTPS,
-		ZYDIS_MNEMONIC_MOVNTDQA, ZYDIS_MNEMONIC_LDDQU, ZYDIS_MNEMONIC_VMOVUPS, ZYDIS_MNEMONIC_VMOVAPS,
-		ZYDIS_MNEMONIC_VMOVDQA, ZYDIS_MNEMONIC_VMOVDQU, ZYDIS_MNEMONIC_VMOVNTDQ, ZYDIS_MNEMONIC_VMOVNTPS,
-		ZYDIS_MNEMONIC_VMOVNTDQA, ZYDIS_MNEMONIC_VLDDQU, ZYDIS_MNEMONIC_CLFLUSH, ZYDIS_MNEMONIC_CLFLUSHOPT,
+	static const ZydisMnemonic names[] = {ZYDIS_MNEMONIC_ADD, ZYDIS_MNEMONIC_OR,
+		ZYDIS_MNEMONIC_ADC, ZYDIS_MNEMONIC_SBB, ZYDIS_MNEMONIC_AND, ZYDIS_MNEMONIC_SUB,
+		ZYDIS_MNEMONIC_XOR, ZYDIS_MNEMONIC_CMP, ZYDIS_MNEMONIC_TEST, ZYDIS_MNEMONIC_INC,
+		ZYDIS_MNEMONIC_DEC, ZYDIS_MNEMONIC_NOT, ZYDIS_MNEMONIC_NEG, ZYDIS_MNEMONIC_BT,
+		ZYDIS_MNEMONIC_BTS, ZYDIS_MNEMONIC_BTR, ZYDIS_MNEMONIC_BTC, ZYDIS_MNEMONIC_MOVZX,
+		ZYDIS_MNEMONIC_MOVSX, ZYDIS_MNEMONIC_MOVSXD, ZYDIS_MNEMONIC_MOVBE,
+		ZYDIS_MNEMONIC_MOVNTI, ZYDIS_MNEMONIC_XCHG, ZYDIS_MNEMONIC_XADD,
+		ZYDIS_MNEMONIC_CMPXCHG, ZYDIS_MNEMONIC_CMPXCHG8B, ZYDIS_MNEMONIC_CMPXCHG16B,
+		ZYDIS_MNEMONIC_MOVSB, ZYDIS_MNEMONIC_MOVSW, ZYDIS_MNEMONIC_MOVSQ,
+		ZYDIS_MNEMONIC_STOSB, ZYDIS_MNEMONIC_STOSW, ZYDIS_MNEMONIC_STOSD,
+		ZYDIS_MNEMONIC_STOSQ, ZYDIS_MNEMONIC_LODSB, ZYDIS_MNEMONIC_LODSW,
+		ZYDIS_MNEMONIC_LODSD, ZYDIS_MNEMONIC_LODSQ, ZYDIS_MNEMONIC_CMPSB,
+		ZYDIS_MNEMONIC_CMPSW, ZYDIS_MNEMONIC_CMPSQ, ZYDIS_MNEMONIC_SCASB,
+		ZYDIS_MNEMONIC_SCASW, ZYDIS_MNEMONIC_SCASD, ZYDIS_MNEMONIC_SCASQ,
+		ZYDIS_MNEMONIC_MOVUPS, ZYDIS_MNEMONIC_MOVAPS, ZYDIS_MNEMONIC_MOVDQA,
+		ZYDIS_MNEMONIC_MOVDQU, ZYDIS_MNEMONIC_MOVNTDQ, ZYDIS_MNEMONIC_MOVNTPS,
+		ZYDIS_MNEMONIC_MOVNTDQA, ZYDIS_MNEMONIC_LDDQU, ZYDIS_MNEMONIC_VMOVUPS,
+		ZYDIS_MNEMONIC_VMOVAPS, ZYDIS_MNEMONIC_VMOVDQA, ZYDIS_MNEMONIC_VMOVDQU,
+		ZYDIS_MNEMONIC_VMOVNTDQ, ZYDIS_MNEMONIC_VMOVNTPS, ZYDIS_MNEMONIC_VMOVNTDQA,
+		ZYDIS_MNEMONIC_VLDDQU, ZYDIS_MNEMONIC_CLFLUSH, ZYDIS_MNEMONIC_CLFLUSHOPT,
 		ZYDIS_MNEMONIC_CLWB, ZYDIS_MNEMONIC_SETZ, ZYDIS_MNEMONIC_CMOVZ};
 	const ZydisDecodedOperand *mem = memory_operand(o);
 	uint32_t i;
@@ -218,7 +233,8 @@ static bool in_set(const struct other *o)
 	if ((mem == NULL) || (o->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) ||
 		(o->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_MVEX) ||
 		(o->insn.encoding == ZYDIS_INSTRUCTION_ENCODING_XOP) ||
-		(((o->insn.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0U) && (o->insn.raw.modrm.mod == 3U))) {
+		(((o->insn.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0U) &&
+			(o->insn.raw.modrm.mod == 3U))) {
 		return false;
 	}
 	if (o->insn.mnemonic == ZYDIS_MNEMONIC_MOV) {
@@ -227,17 +243,21 @@ static bool in_set(const struct other *o)
 	}
 	if ((o->insn.mnemonic == ZYDIS_MNEMONIC_PUSH) || (o->insn.mnemonic == ZYDIS_MNEMONIC_POP)) {
 		return (o->insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT) &&
-			((o->insn.opcode == 0xFF) || (o->insn.opcode == 0x8F));
+		       ((o->insn.opcode == 0xFF) || (o->insn.opcode == 0x8F));
 	}
 	if ((o->insn.mnemonic == ZYDIS_MNEMONIC_CALL) || (o->insn.mnemonic == ZYDIS_MNEMONIC_JMP)) {
-		return (o->insn.opcode == 0xFF) && ((o->insn.raw.modrm.reg == 2U) || (o->insn.raw.modrm.reg == 4U)) &&
-			(o->insn.raw.modrm.mod != 3U);
+		return (o->insn.opcode == 0xFF) &&
+		       ((o->insn.raw.modrm.reg == 2U) || (o->insn.raw.modrm.reg == 4U)) &&
+		       (o->insn.raw.modrm.mod != 3U);
 	}
-	if ((o->insn.mnemonic == ZYDIS_MNEMONIC_MOVSD) || (o->insn.mnemonic == ZYDIS_MNEMONIC_MOVSS) ||
-		(o->insn.mnemonic == ZYDIS_MNEMONIC_MOVD) || (o->insn.mnemonic == ZYDIS_MNEMONIC_CMPSD)) {
+	if ((o->insn.mnemonic == ZYDIS_MNEMONIC_MOVSD) ||
+		(o->insn.mnemonic == ZYDIS_MNEMONIC_MOVSS) ||
+		(o->insn.mnemonic == ZYDIS_MNEMONIC_MOVD) ||
+		(o->insn.mnemonic == ZYDIS_MNEMONIC_CMPSD)) {
 		/* the string instructions, and the moves of vector registers, not of MMX ones */
-		return o->insn.mnemonic != ZYDIS_MNEMONIC_CMPSD ? (o->insn.meta.isa_set != ZYDIS_ISA_SET_PENTIUMMMX) :
-			(o->insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT);
+		return o->insn.mnemonic != ZYDIS_MNEMONIC_CMPSD
+			       ? (o->insn.meta.isa_set != ZYDIS_ISA_SET_PENTIUMMMX)
+			       : (o->insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT);
 	}
 	for (i = 0U; i < (sizeof(names) / sizeof(names[0])); i++) {
 		if (names[i] == o->insn.mnemonic) {
@@ -265,7 +285,9 @@ TEST(instr_decode_agrees_with_zydis)
 		if (ours == 0) {
 			accepted++;
 			if (!theirs) {
-				unit_fail(__FILE__, __LINE__, "only ours accepts, op %u mode %u: %s", in.op, mode, hex(bytes));
+				unit_fail(__FILE__, __LINE__,
+					"only ours accepts, op %u mode %u: %s", in.op, mode,
+					hex(bytes));
 			} else {
 				compare(&in, &o, bytes);
 			}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_instr_native.c: the emulator against the CPU the test runs on. Random instructions of the set with random
- * registers, flags and memory are executed once natively in a page of their own and twice by the emulator, once
- * with accesses answered at once and once with random ones answered later; all registers, flags, vector registers
- * and memory must be equal, and the accesses of both emulations the same.
+ * test_instr_native.c: the emulator against the CPU the test runs on. Random instructions of the
+ * set with random registers, flags and memory are executed once natively in a page of their own and
+ * twice by the emulator, once with accesses answered at once and once with random ones answered
+ * later; all registers, flags, vector registers and memory must be equal, and the accesses of both
+ * emulations the same.
  */
 #include <asm/instr.h>
 #include <errno.h>
@@ -15,11 +16,11 @@
 
 #include "unit.h"
 
-#define BUF_SIZE   0x8000U
-#define BUF_MIDDLE 0x4000U
-#define AFTER_OFFSET 48U  /* from the instruction to where all paths of it meet */
-#define FLAGS_ARITH 0x8D5UL
-#define FLAGS_DF    0x400UL
+#define BUF_SIZE     0x8000U
+#define BUF_MIDDLE   0x4000U
+#define AFTER_OFFSET 48U /* from the instruction to where all paths of it meet */
+#define FLAGS_ARITH  0x8D5UL
+#define FLAGS_DF     0x400UL
 
 /** Registers of a guest, or of the CPU; the generated code knows the layout. */
 struct regs {
@@ -74,7 +75,8 @@ static uint8_t *emit_mov(uint8_t *p, int opcode, uint32_t reg, const void *addr)
 /** vmovdqu of a YMM register from (0x6F) or to (0x7F) an absolute address. */
 static uint8_t *emit_vec(uint8_t *p, int opcode, uint32_t reg, const void *addr)
 {
-	p = emit(p, 5U, 0xC5, 0x7E | (((reg >> 3U) ^ 1U) << 7U), opcode, 4 | ((reg & 7U) << 3U), 0x25);
+	p = emit(p, 5U, 0xC5, 0x7E | (((reg >> 3U) ^ 1U) << 7U), opcode, 4 | ((reg & 7U) << 3U),
+		0x25);
 	return emit_addr(p, addr);
 }
 
@@ -89,8 +91,8 @@ static bool native_setup(void)
 	if (!__builtin_cpu_supports("avx2")) {
 		return false;
 	}
-	p = mmap(NULL, sizeof(*area), PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1,
-		0);
+	p = mmap(NULL, sizeof(*area), PROT_READ | PROT_WRITE | PROT_EXEC,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	if (p == MAP_FAILED) {
 		return false;
 	}
@@ -152,14 +154,18 @@ static uint64_t get_reg(void *arg, uint32_t reg)
 {
 	const struct guest *g = arg;
 
-	return (reg == INSTR_REG_RIP) ? g->regs.rip : (reg == INSTR_REG_RFLAGS) ? g->regs.rflags : g->regs.gpr[reg];
+	return (reg == INSTR_REG_RIP)	   ? g->regs.rip
+	       : (reg == INSTR_REG_RFLAGS) ? g->regs.rflags
+					   : g->regs.gpr[reg];
 }
 
 static void put_reg(void *arg, uint32_t reg, uint64_t val)
 {
 	struct guest *g = arg;
 
-	*((reg == INSTR_REG_RIP) ? &g->regs.rip : (reg == INSTR_REG_RFLAGS) ? &g->regs.rflags : &g->regs.gpr[reg]) = val;
+	*((reg == INSTR_REG_RIP)	    ? &g->regs.rip
+		: (reg == INSTR_REG_RFLAGS) ? &g->regs.rflags
+					    : &g->regs.gpr[reg]) = val;
 }
 
 static void get_seg(void *arg, uint32_t seg, struct instr_seg *val)
@@ -218,7 +224,8 @@ static uint8_t *guest_mem(struct guest *g, gla_t gla, uint32_t size)
 	return g->buf + offset;
 }
 
-static int32_t mem_check(void *arg, gla_t gla, uint32_t size, uint32_t access, struct instr_fault *fault)
+static int32_t mem_check(
+	void *arg, gla_t gla, uint32_t size, uint32_t access, struct instr_fault *fault)
 {
 	(void)access;
 	(void)fault;
@@ -252,19 +259,22 @@ static int32_t mem_access(struct guest *g, gla_t gla, uint32_t size, uint64_t *v
 	return 0;
 }
 
-static int32_t mem_read(void *arg, gla_t gla, uint32_t size, uint64_t *val, struct instr_fault *fault)
+static int32_t mem_read(
+	void *arg, gla_t gla, uint32_t size, uint64_t *val, struct instr_fault *fault)
 {
 	(void)fault;
 	return mem_access(arg, gla, size, val, false);
 }
 
-static int32_t mem_write(void *arg, gla_t gla, uint32_t size, uint64_t val, struct instr_fault *fault)
+static int32_t mem_write(
+	void *arg, gla_t gla, uint32_t size, uint64_t val, struct instr_fault *fault)
 {
 	(void)fault;
 	return mem_access(arg, gla, size, &val, true);
 }
 
-static const struct instr_ops ops = {get_reg, put_reg, get_seg, get_vec, put_vec, mem_check, mem_read, mem_write};
+static const struct instr_ops ops = {
+	get_reg, put_reg, get_seg, get_vec, put_vec, mem_check, mem_read, mem_write};
 
 /** Does the pending access as a device would, later. */
 static uint64_t finish_pending(struct guest *g)
@@ -283,7 +293,10 @@ static uint64_t finish_pending(struct guest *g)
 /** Runs the whole instruction, all elements of it. */
 static int32_t guest_run(struct guest *g, const uint8_t *bytes, uint32_t len)
 {
-	static const struct instr_cpu cpu = {.mode = INSTR_MODE_64, .cpl = 3U, .cr0 = 0x80050033UL, .cr4 = 0x40620UL,
+	static const struct instr_cpu cpu = {.mode = INSTR_MODE_64,
+		.cpl = 3U,
+		.cr0 = 0x80050033UL,
+		.cr4 = 0x40620UL,
 		.xcr0 = 7UL};
 	struct instr_emul ctx;
 	struct regs before;
@@ -312,11 +325,13 @@ static int32_t guest_run(struct guest *g, const uint8_t *bytes, uint32_t len)
 
 static uint64_t random_value(void)
 {
-	static const uint64_t special[] = {0UL, 1UL, 0x7FUL, 0x80UL, 0xFFUL, 0x7FFFUL, 0x8000UL, 0xFFFFUL, 0x7FFFFFFFUL,
-		0x80000000UL, 0xFFFFFFFFUL, 0x7FFFFFFFFFFFFFFFUL, 0x8000000000000000UL, ~0UL};
+	static const uint64_t special[] = {0UL, 1UL, 0x7FUL, 0x80UL, 0xFFUL, 0x7FFFUL, 0x8000UL,
+		0xFFFFUL, 0x7FFFFFFFUL, 0x80000000UL, 0xFFFFFFFFUL, 0x7FFFFFFFFFFFFFFFUL,
+		0x8000000000000000UL, ~0UL};
 	uint64_t r = unit_rand64();
 
-	return ((r & 3U) == 0U) ? special[(r >> 8) % (sizeof(special) / sizeof(special[0]))] : unit_rand64();
+	return ((r & 3U) == 0U) ? special[(r >> 8) % (sizeof(special) / sizeof(special[0]))]
+				: unit_rand64();
 }
 
 static void random_instr(uint8_t *bytes)
@@ -341,7 +356,8 @@ static void random_instr(uint8_t *bytes)
 		bytes[pos++] = 0x0F;
 		if (((r >> 8) & 3U) == 0U) {
 			bytes[pos++] = 0x38;
-			bytes[pos] = ((r & 0x400U) != 0U) ? bytes[pos] : (uint8_t)(0xF0U | (bytes[pos] & 1U));
+			bytes[pos] = ((r & 0x400U) != 0U) ? bytes[pos]
+							  : (uint8_t)(0xF0U | (bytes[pos] & 1U));
 		}
 		break;
 	case 3:
@@ -358,7 +374,8 @@ static void random_instr(uint8_t *bytes)
 		bytes[pos] = (uint8_t)(0xA0U | (bytes[pos] & 0xFU)); /* moffs and strings */
 		break;
 	case 6:
-		bytes[pos] = ((r & 0x1000U) != 0U) ? 0xFFU : 0x8FU; /* groups with stack operations */
+		bytes[pos] =
+			((r & 0x1000U) != 0U) ? 0xFFU : 0x8FU; /* groups with stack operations */
 		bytes[pos + 1U] &= (bytes[pos] == 0x8FU) ? 0xC7U : 0xFFU;
 		break;
 	default:
@@ -372,7 +389,8 @@ static bool host_has(const struct instr *in, const uint8_t *bytes)
 	case INSTR_CLFLUSH: /* its newer forms may be missing, and it changes nothing */
 		return false;
 	case INSTR_CALL:
-	case INSTR_JMP: /* with prefix 66 AMD's CPUs branch to a 16-bit address, Intel's ignore it */
+	case INSTR_JMP: /* with prefix 66 AMD's CPUs branch to a 16-bit address, Intel's ignore it
+			 */
 		return (memchr(bytes, 0x66, in->len) == NULL) && (in->seg != INSTR_SEG_FS);
 	default:
 		return in->seg != INSTR_SEG_FS;
@@ -390,8 +408,9 @@ static bool patch_disp(uint8_t *bytes, struct instr *in, uint64_t disp, uint32_t
 		memcpy(copy, bytes, sizeof(copy));
 		memcpy(copy + pos, &disp, size);
 		if ((memcmp(bytes + pos, &in->disp, size) == 0) &&
-			(instr_decode(&again, copy, 15U, INSTR_MODE_64) == 0) && (again.len == in->len) &&
-			(again.op == in->op) && (again.disp == disp) && (again.base == in->base)) {
+			(instr_decode(&again, copy, 15U, INSTR_MODE_64) == 0) &&
+			(again.len == in->len) && (again.op == in->op) && (again.disp == disp) &&
+			(again.base == in->base)) {
 			memcpy(bytes, copy, sizeof(copy));
 			*in = again;
 			return true;
@@ -400,12 +419,14 @@ static bool patch_disp(uint8_t *bytes, struct instr *in, uint64_t disp, uint32_t
 	return false;
 }
 
-/** Chooses where the operand is, and registers or displacement so that the instruction finds it there. */
+/** Chooses where the operand is, and registers or displacement so that the instruction finds it
+ * there. */
 static bool aim(uint8_t *bytes, struct instr *in, struct regs *regs)
 {
 	uint64_t target = (uint64_t)(uintptr_t)area->buf + BUF_MIDDLE + (unit_rand64() & 0x1FU);
 	uint64_t index = 0UL;
-	bool bit_string = (in->op >= INSTR_BT) && (in->op <= INSTR_BTC) && (in->form == INSTR_FORM_MR);
+	bool bit_string =
+		(in->op >= INSTR_BT) && (in->op <= INSTR_BTC) && (in->form == INSTR_FORM_MR);
 
 	if ((unit_rand64() & 3U) == 0U) {
 		target -= 0x20U; /* often across the page boundary */
@@ -416,9 +437,11 @@ static bool aim(uint8_t *bytes, struct instr *in, struct regs *regs)
 		target &= ~(uint64_t)(in->mem_size - 1U);
 	}
 	if (bit_string && (in->reg != in->base) && (in->reg != in->index)) {
-		regs->gpr[in->reg] = (regs->gpr[in->reg] & ~((in->op_size == 8U) ? ~0UL : (1UL << (8U * in->op_size)) - 1UL)) |
+		regs->gpr[in->reg] =
+			(regs->gpr[in->reg] &
+				~((in->op_size == 8U) ? ~0UL : (1UL << (8U * in->op_size)) - 1UL)) |
 			((uint64_t)((int64_t)(unit_rand64() % 60000U) - 30000) &
-			((in->op_size == 8U) ? ~0UL : (1UL << (8U * in->op_size)) - 1UL));
+				((in->op_size == 8U) ? ~0UL : (1UL << (8U * in->op_size)) - 1UL));
 	} else if (bit_string) {
 		return false;
 	}
@@ -426,17 +449,23 @@ static bool aim(uint8_t *bytes, struct instr *in, struct regs *regs)
 		uint64_t garbage = (in->addr_size == 4U) ? (unit_rand64() << 32U) : 0UL;
 
 		regs->gpr[INSTR_REG_RSI] = target | garbage;
-		regs->gpr[INSTR_REG_RDI] = ((unit_rand64() & 3U) == 0U) ? (target + (unit_rand64() & 0xFU)) :
-			((uint64_t)(uintptr_t)area->buf + 0x2000U - (unit_rand64() & 0xFU)) | garbage;
+		regs->gpr[INSTR_REG_RDI] = ((unit_rand64() & 3U) == 0U)
+						   ? (target + (unit_rand64() & 0xFU))
+						   : ((uint64_t)(uintptr_t)area->buf + 0x2000U -
+							     (unit_rand64() & 0xFU)) |
+							     garbage;
 		regs->gpr[INSTR_REG_RCX] = (unit_rand64() & 0xFU) | garbage;
-		if ((in->rep != 0U) && (garbage != 0UL) && ((regs->gpr[INSTR_REG_RCX] & 0xFU) == 0U)) {
+		if ((in->rep != 0U) && (garbage != 0UL) &&
+			((regs->gpr[INSTR_REG_RCX] & 0xFU) == 0U)) {
 			return false; /* CPUs differ in whether they clear the upper half then */
 		}
 		return in->seg != INSTR_SEG_FS;
 	}
-	regs->gpr[INSTR_REG_RSP] = ((in->op == INSTR_PUSH) || (in->op == INSTR_POP) || (in->op == INSTR_CALL) ||
-		(in->base == INSTR_REG_RSP)) ? (uint64_t)(uintptr_t)area->buf + 0x1000U - (unit_rand64() & 0xFU) :
-		regs->gpr[INSTR_REG_RSP];
+	regs->gpr[INSTR_REG_RSP] =
+		((in->op == INSTR_PUSH) || (in->op == INSTR_POP) || (in->op == INSTR_CALL) ||
+			(in->base == INSTR_REG_RSP))
+			? (uint64_t)(uintptr_t)area->buf + 0x1000U - (unit_rand64() & 0xFU)
+			: regs->gpr[INSTR_REG_RSP];
 	if (in->index != INSTR_REG_NONE) {
 		index = regs->gpr[in->index] << in->scale;
 	}
@@ -468,8 +497,9 @@ static uint8_t *operand_in_buf(const struct instr *in, const struct regs *regs)
 {
 	uint64_t addr = in->disp;
 
-	addr += (in->base == INSTR_REG_RIP) ? (regs->rip + in->len) : (in->base != INSTR_REG_NONE) ?
-		regs->gpr[in->base] : 0UL;
+	addr += (in->base == INSTR_REG_RIP)    ? (regs->rip + in->len)
+		: (in->base != INSTR_REG_NONE) ? regs->gpr[in->base]
+					       : 0UL;
 	addr += (in->index != INSTR_REG_NONE) ? (regs->gpr[in->index] << in->scale) : 0UL;
 	addr += ((in->op == INSTR_POP) && (in->base == INSTR_REG_RSP)) ? in->op_size : 0U;
 	if (in->addr_size == 4U) {
@@ -502,7 +532,8 @@ static void show(const char *what, const struct instr *in)
 {
 	uint32_t i;
 
-	printf("# %s: op %u form %u size %u/%u:", what, in->op, in->form, in->op_size, in->mem_size);
+	printf("# %s: op %u form %u size %u/%u:", what, in->op, in->form, in->op_size,
+		in->mem_size);
 	for (i = 0U; i < in->len; i++) {
 		printf(" %02x", in->bytes[i]);
 	}
@@ -517,7 +548,9 @@ static void compare(const struct instr *in, const struct guest *g, uint64_t rip)
 		EXPECT_EQ(g->regs.gpr[i], area->out.gpr[i]);
 	}
 	EXPECT_EQ(g->regs.rip, rip);
-	EXPECT_EQ((g->regs.rflags ^ area->out.rflags) & (FLAGS_ARITH | FLAGS_DF) & ~undefined_flags(in), 0);
+	EXPECT_EQ((g->regs.rflags ^ area->out.rflags) & (FLAGS_ARITH | FLAGS_DF) &
+			  ~undefined_flags(in),
+		0);
 	EXPECT(memcmp(g->regs.vec, area->out.vec, sizeof(g->regs.vec)) == 0);
 	EXPECT(memcmp(g->buf, area->buf, BUF_SIZE) == 0);
 	EXPECT_EQ(g->bad_access, false);
@@ -565,11 +598,14 @@ static bool try_one(uint32_t *counts)
 		memcpy(operand, &jump, 8U);
 	}
 	if ((operand != NULL) && ((unit_rand64() & 1U) != 0U)) {
-		if ((in.op == INSTR_CMPXCHG) && (in.base != INSTR_REG_RAX) && (in.index != INSTR_REG_RAX)) {
+		if ((in.op == INSTR_CMPXCHG) && (in.base != INSTR_REG_RAX) &&
+			(in.index != INSTR_REG_RAX)) {
 			memcpy(&regs->gpr[INSTR_REG_RAX], operand, in.mem_size);
-		} else if ((in.op == INSTR_CMPXCHG8B) && (in.base > 2U) && (in.index > 2U) && (in.base != 0U)) {
+		} else if ((in.op == INSTR_CMPXCHG8B) && (in.base > 2U) && (in.index > 2U) &&
+			   (in.base != 0U)) {
 			memcpy(&regs->gpr[INSTR_REG_RAX], operand, in.mem_size / 2U);
-			memcpy(&regs->gpr[INSTR_REG_RDX], operand + (in.mem_size / 2U), in.mem_size / 2U);
+			memcpy(&regs->gpr[INSTR_REG_RDX], operand + (in.mem_size / 2U),
+				in.mem_size / 2U);
 		}
 	}
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* test_walk.c: guest page walk in all paging modes, with rights, reserved bits, accessed and dirty bits. */
+/* test_walk.c: guest page walk in all paging modes, with rights, reserved bits, accessed and dirty
+ * bits. */
 #include <asm/guest_walk.h>
 #include <errno.h>
 #include <stdio.h>
@@ -33,7 +34,8 @@
 struct ram {
 	uint8_t bytes[RAM_SIZE];
 	uint32_t writes;
-	uint32_t changes_left; /* how often another CPU changes the entry just before the exchange */
+	uint32_t
+		changes_left; /* how often another CPU changes the entry just before the exchange */
 	bool bad;
 };
 
@@ -97,7 +99,8 @@ static void map(uint32_t levels, uint32_t leaf_level, gla_t gla, uint64_t flags,
 	uint32_t level;
 
 	for (level = levels; level > leaf_level; level--) {
-		put(table + (((gla >> (12U + (9U * (level - 1U)))) & 511U) * 8U), 8U, (table + 0x1000UL) | flags);
+		put(table + (((gla >> (12U + (9U * (level - 1U)))) & 511U) * 8U), 8U,
+			(table + 0x1000UL) | flags);
 		table += 0x1000UL;
 	}
 	put(table + (((gla >> (12U + (9U * (level - 1U)))) & 511U) * 8U), 8U, leaf);
@@ -105,8 +108,12 @@ static void map(uint32_t levels, uint32_t leaf_level, gla_t gla, uint64_t flags,
 
 static struct guest_walk_state state64(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {
-	return (struct guest_walk_state){.cr0 = PG | cr0, .cr3 = 0x1018UL, .cr4 = PAE | cr4, .efer = LMA | efer,
-		.maxphyaddr = 39U, .has_1g = true};
+	return (struct guest_walk_state){.cr0 = PG | cr0,
+		.cr3 = 0x1018UL,
+		.cr4 = PAE | cr4,
+		.efer = LMA | efer,
+		.maxphyaddr = 39U,
+		.has_1g = true};
 }
 
 TEST(walk_without_paging)
@@ -177,7 +184,11 @@ TEST(walk_32bit_large_pages)
 
 TEST(walk_pae)
 {
-	struct guest_walk_state st = {.cr0 = PG | CR0_WP, .cr3 = ~0UL, .cr4 = PAE, .efer = NXE, .maxphyaddr = 39U,
+	struct guest_walk_state st = {.cr0 = PG | CR0_WP,
+		.cr3 = ~0UL,
+		.cr4 = PAE,
+		.efer = NXE,
+		.maxphyaddr = 39U,
 		.pdpte = {0UL, 0UL, 0UL, 0x1001UL}};
 	struct guest_walk_result res;
 	const gla_t gla = 0xC0A03123UL;
@@ -193,7 +204,8 @@ TEST(walk_pae)
 	EXPECT_EQ(guest_walk(&st, &ops, gla, GUEST_WALK_READ, &res), -EFAULT);
 	EXPECT_EQ(res.error_code, PF_EC_PRESENT | PF_EC_RSVD);
 	st.efer = NXE;
-	put(0x2000UL + (3U * 8U), 8U, (1UL << 52) | P); /* ignored in 4-level paging, reserved here */
+	put(0x2000UL + (3U * 8U), 8U,
+		(1UL << 52) | P); /* ignored in 4-level paging, reserved here */
 	EXPECT_EQ(guest_walk(&st, &ops, gla, GUEST_WALK_READ, &res), -EFAULT);
 	EXPECT_EQ(res.error_code, PF_EC_PRESENT | PF_EC_RSVD);
 	EXPECT_EQ(guest_walk(&st, &ops, 0x40000000UL, GUEST_WALK_READ, &res), -EFAULT);
@@ -217,7 +229,8 @@ TEST(walk_4_and_5_levels)
 
 			reset();
 			st = state64(CR0_WP, (levels == 5U) ? LA57 : 0UL, NXE);
-			map(levels, leaf, gla, P | W, (3UL << 32) | ((leaf > 1U) ? PS : 0UL) | P | W);
+			map(levels, leaf, gla, P | W,
+				(3UL << 32) | ((leaf > 1U) ? PS : 0UL) | P | W);
 			EXPECT_EQ(guest_walk(&st, &ops, gla, GUEST_WALK_WRITE, &res), 0);
 			EXPECT_EQ(res.page_size, size);
 			EXPECT_EQ(res.gpa, ((3UL << 32) & ~(size - 1UL)) | (gla & (size - 1UL)));
@@ -245,9 +258,11 @@ TEST(walk_reserved_bits_64)
 	for (leaf = 1U; leaf <= 3U; leaf++) {
 		for (level = leaf; level <= 5U; level++) {
 			for (bit = 13U; bit < 64U; bit++) {
-				bool rsvd = ((bit >= 39U) && (bit <= 51U)) || ((level == leaf) && (leaf == 2U) && (bit <= 20U)) ||
-					((level == leaf) && (leaf == 3U) && (bit <= 29U));
-				gpa_t at = (0x1000UL * (6U - level)) + (((gla >> (12U + (9U * (level - 1U)))) & 511U) * 8U);
+				bool rsvd = ((bit >= 39U) && (bit <= 51U)) ||
+					    ((level == leaf) && (leaf == 2U) && (bit <= 20U)) ||
+					    ((level == leaf) && (leaf == 3U) && (bit <= 29U));
+				gpa_t at = (0x1000UL * (6U - level)) +
+					   (((gla >> (12U + (9U * (level - 1U)))) & 511U) * 8U);
 				int32_t ret;
 
 				reset();
@@ -260,14 +275,16 @@ TEST(walk_reserved_bits_64)
 				} else {
 					/* an address bit of a table entry leads elsewhere */
 					EXPECT((ret == 0) || (level != leaf));
-					EXPECT((ret != -EFAULT) || ((res.error_code & PF_EC_RSVD) == 0U));
+					EXPECT((ret != -EFAULT) ||
+						((res.error_code & PF_EC_RSVD) == 0U));
 				}
 			}
 		}
 	}
 	/* PS in the two top levels; and for 1 GiB without them; XD without NXE */
 	for (level = 3U; level <= 5U; level++) {
-		gpa_t at = (0x1000UL * (6U - level)) + (((gla >> (12U + (9U * (level - 1U)))) & 511U) * 8U);
+		gpa_t at = (0x1000UL * (6U - level)) +
+			   (((gla >> (12U + (9U * (level - 1U)))) & 511U) * 8U);
 
 		reset();
 		map(5U, 1U, gla, P, P);
@@ -285,15 +302,16 @@ TEST(walk_reserved_bits_64)
 }
 
 /** The rights as SDM vol. 3, 4.6.1 lists them, one sentence after the other. */
-static bool sdm_allows(const struct guest_walk_state *st, bool user_access, uint32_t access, bool user_page, bool writable,
-	bool xd, uint32_t key_rights, bool keys)
+static bool sdm_allows(const struct guest_walk_state *st, bool user_access, uint32_t access,
+	bool user_page, bool writable, bool xd, uint32_t key_rights, bool keys)
 {
 	const bool wp = (st->cr0 & CR0_WP) != 0UL;
 	const bool smap = (st->cr4 & SMAP) != 0UL;
 	const bool explicit_access = (access & GUEST_WALK_IMPLICIT) == 0U;
 	const bool nxe = (st->efer & NXE) != 0UL;
 	const bool key_read = !keys || ((key_rights & 1U) == 0U);
-	const bool key_write = key_read && (!keys || ((key_rights & 2U) == 0U) || (!user_access && !wp));
+	const bool key_write =
+		key_read && (!keys || ((key_rights & 2U) == 0U) || (!user_access && !wp));
 
 	if (!user_access) {
 		if ((access & GUEST_WALK_FETCH) != 0U) {
@@ -321,8 +339,9 @@ static bool sdm_allows(const struct guest_walk_state *st, bool user_access, uint
 
 TEST(walk_rights)
 {
-	static const uint32_t accesses[] = {GUEST_WALK_READ, GUEST_WALK_WRITE, GUEST_WALK_FETCH, GUEST_WALK_IMPLICIT,
-		GUEST_WALK_WRITE | GUEST_WALK_IMPLICIT, GUEST_WALK_USER, GUEST_WALK_WRITE | GUEST_WALK_USER};
+	static const uint32_t accesses[] = {GUEST_WALK_READ, GUEST_WALK_WRITE, GUEST_WALK_FETCH,
+		GUEST_WALK_IMPLICIT, GUEST_WALK_WRITE | GUEST_WALK_IMPLICIT, GUEST_WALK_USER,
+		GUEST_WALK_WRITE | GUEST_WALK_USER};
 	const gla_t gla = 0x00007ABCDEF12345UL;
 	struct guest_walk_state st;
 	struct guest_walk_result res;
@@ -332,14 +351,17 @@ TEST(walk_rights)
 	for (i = 0U; (i < 200000U) && !unit_failed(); i++) {
 		uint64_t r = unit_rand64();
 		uint64_t flags = P | U | W, leaf = P | U | W;
-		bool user_page = (r & 1U) != 0U, writable = (r & 2U) != 0U, xd = (r & 4U) != 0U, user, keys, ok;
+		bool user_page = (r & 1U) != 0U, writable = (r & 2U) != 0U, xd = (r & 4U) != 0U,
+		     user, keys, ok;
 		uint32_t key = (uint32_t)(r >> 8) & 15U, key_rights, ec;
 		int32_t ret;
 		gpa_t at;
 
-		st = state64(((r & 0x10U) != 0U) ? CR0_WP : 0UL, (((r & 0x20U) != 0U) ? SMEP : 0UL) |
-			(((r & 0x40U) != 0U) ? SMAP : 0UL) | (((r & 0x80U) != 0U) ? PKE : 0UL) |
-			(((r & 0x1000U) != 0U) ? PKS : 0UL), (xd || ((r & 0x2000U) != 0U)) ? NXE : 0UL);
+		st = state64(((r & 0x10U) != 0U) ? CR0_WP : 0UL,
+			(((r & 0x20U) != 0U) ? SMEP : 0UL) | (((r & 0x40U) != 0U) ? SMAP : 0UL) |
+				(((r & 0x80U) != 0U) ? PKE : 0UL) |
+				(((r & 0x1000U) != 0U) ? PKS : 0UL),
+			(xd || ((r & 0x2000U) != 0U)) ? NXE : 0UL);
 		st.rflags_ac = (r & 0x4000U) != 0U;
 		st.cpl = ((r & 0x8000U) != 0U) ? 3U : 0U;
 		st.pkru = (uint32_t)unit_rand64();
@@ -349,22 +371,32 @@ TEST(walk_rights)
 		memset(ram.bytes + 0x1000U, 0, 0x5000U);
 		map(4U, 1U, gla, flags, leaf | ((uint64_t)key << 59));
 		level = 1U + (uint32_t)((r >> 32) & 3U);
-		at = (0x1000UL * (5U - level)) + (((gla >> (12U + (9U * (level - 1U)))) & 511U) * 8U);
-		put(at, 8U, (get(at, 8U) & ~((user_page ? 0UL : U) | (writable ? 0UL : W))) | (xd ? XD : 0UL));
+		at = (0x1000UL * (5U - level)) +
+		     (((gla >> (12U + (9U * (level - 1U)))) & 511U) * 8U);
+		put(at, 8U,
+			(get(at, 8U) & ~((user_page ? 0UL : U) | (writable ? 0UL : W))) |
+				(xd ? XD : 0UL));
 
-		user = ((a & GUEST_WALK_IMPLICIT) == 0U) && ((st.cpl == 3U) || ((a & GUEST_WALK_USER) != 0U));
-		keys = ((st.cr4 & (user_page ? PKE : PKS)) != 0UL) && ((a & GUEST_WALK_FETCH) == 0U);
+		user = ((a & GUEST_WALK_IMPLICIT) == 0U) &&
+		       ((st.cpl == 3U) || ((a & GUEST_WALK_USER) != 0U));
+		keys = ((st.cr4 & (user_page ? PKE : PKS)) != 0UL) &&
+		       ((a & GUEST_WALK_FETCH) == 0U);
 		key_rights = ((user_page ? st.pkru : st.pkrs) >> (2U * key)) & 3U;
 		ok = sdm_allows(&st, user, a, user_page, writable, xd, key_rights, keys);
 		ret = guest_walk(&st, &ops, gla, a, &res);
 		EXPECT_EQ(ret, ok ? 0 : -EFAULT);
 		if (!ok) {
-			bool key_fault = keys && (((key_rights & 1U) != 0U) || (((key_rights & 2U) != 0U) &&
-				((a & GUEST_WALK_WRITE) != 0U) && (user || ((st.cr0 & CR0_WP) != 0UL))));
+			bool key_fault =
+				keys && (((key_rights & 1U) != 0U) ||
+						(((key_rights & 2U) != 0U) &&
+							((a & GUEST_WALK_WRITE) != 0U) &&
+							(user || ((st.cr0 & CR0_WP) != 0UL))));
 
-			ec = PF_EC_PRESENT | (user ? PF_EC_USER : 0U) | (((a & GUEST_WALK_WRITE) != 0U) ? PF_EC_WRITE : 0U) |
-				(key_fault ? PF_EC_PK : 0U);
-			if (((a & GUEST_WALK_FETCH) != 0U) && ((st.efer & NXE) || (st.cr4 & SMEP))) {
+			ec = PF_EC_PRESENT | (user ? PF_EC_USER : 0U) |
+			     (((a & GUEST_WALK_WRITE) != 0U) ? PF_EC_WRITE : 0U) |
+			     (key_fault ? PF_EC_PK : 0U);
+			if (((a & GUEST_WALK_FETCH) != 0U) &&
+				((st.efer & NXE) || (st.cr4 & SMEP))) {
 				ec |= PF_EC_FETCH;
 			}
 			EXPECT_EQ(res.error_code, ec);
@@ -377,7 +409,8 @@ TEST(walk_accessed_dirty)
 	const gla_t gla = 0x00007ABCDEF12345UL;
 	struct guest_walk_state st = state64(CR0_WP, 0UL, NXE);
 	struct guest_walk_result res;
-	const gpa_t leaf = 0x4000UL + (((gla >> 12) & 511U) * 8U), top = 0x1000UL + (((gla >> 39) & 511U) * 8U);
+	const gpa_t leaf = 0x4000UL + (((gla >> 12) & 511U) * 8U),
+		    top = 0x1000UL + (((gla >> 39) & 511U) * 8U);
 
 	reset();
 	map(4U, 1U, gla, P | W, 0x5000UL | P);

@@ -7,13 +7,13 @@
 #define CR0_WP (1UL << 16)
 #define CR0_PG (1UL << 31)
 
-#define CR4_PSE  (1UL << 4)
-#define CR4_PAE  (1UL << 5)
+#define CR4_PSE	 (1UL << 4)
+#define CR4_PAE	 (1UL << 5)
 #define CR4_LA57 (1UL << 12)
 #define CR4_SMEP (1UL << 20)
 #define CR4_SMAP (1UL << 21)
-#define CR4_PKE  (1UL << 22)
-#define CR4_PKS  (1UL << 24)
+#define CR4_PKE	 (1UL << 22)
+#define CR4_PKS	 (1UL << 24)
 
 #define EFER_LMA (1UL << 10)
 #define EFER_NXE (1UL << 11)
@@ -49,11 +49,11 @@ struct walk {
 	enum paging_mode mode;
 	gla_t gla;
 	uint32_t access;
-	bool user;                       /* user-mode access */
-	uint64_t rights;                 /* R/W and U/S: and of all entries; XD: or of all entries */
-	uint32_t used;                   /* entries read so far */
-	gpa_t entry_gpa[MAX_LEVELS];     /* where they are */
-	uint64_t entry[MAX_LEVELS];      /* what was read */
+	bool user;		     /* user-mode access */
+	uint64_t rights;	     /* R/W and U/S: and of all entries; XD: or of all entries */
+	uint32_t used;		     /* entries read so far */
+	gpa_t entry_gpa[MAX_LEVELS]; /* where they are */
+	uint64_t entry[MAX_LEVELS];  /* what was read */
 };
 
 static enum paging_mode paging_mode(const struct guest_walk_state *st)
@@ -83,7 +83,8 @@ static uint32_t access_error_code(const struct walk *w)
 	if (w->user) {
 		ec |= PF_EC_USER;
 	}
-	if (((w->access & GUEST_WALK_FETCH) != 0U) && (nx_enabled(w) || ((w->st->cr4 & CR4_SMEP) != 0UL))) {
+	if (((w->access & GUEST_WALK_FETCH) != 0U) &&
+		(nx_enabled(w) || ((w->st->cr4 & CR4_SMEP) != 0UL))) {
 		ec |= PF_EC_FETCH;
 	}
 	return ec;
@@ -96,7 +97,8 @@ static int32_t page_fault(const struct walk *w, uint32_t cause, struct guest_wal
 	return -EFAULT;
 }
 
-/** Whether the entry of a level (1 = page table) maps a page; the caller knows that level 1 always does. */
+/** Whether the entry of a level (1 = page table) maps a page; the caller knows that level 1 always
+ * does. */
 static bool is_leaf(const struct walk *w, uint32_t level, uint64_t entry)
 {
 	if (level == 1U) {
@@ -108,7 +110,8 @@ static bool is_leaf(const struct walk *w, uint32_t level, uint64_t entry)
 	if (w->mode == PAGING_32BIT) {
 		return (w->st->cr4 & CR4_PSE) != 0UL;
 	}
-	/* PS in a PML4E or PML5E, or in a PDPTE of a CPU without 1 GiB pages, is reserved, not a leaf. */
+	/* PS in a PML4E or PML5E, or in a PDPTE of a CPU without 1 GiB pages, is reserved, not a
+	 * leaf. */
 	return (level == 2U) || ((level == 3U) && w->st->has_1g);
 }
 
@@ -166,7 +169,7 @@ static bool key_forbids(const struct walk *w, uint64_t leaf)
 		return true;
 	}
 	return write_disabled && ((w->access & GUEST_WALK_WRITE) != 0U) &&
-		(w->user || ((w->st->cr0 & CR0_WP) != 0UL));
+	       (w->user || ((w->st->cr0 & CR0_WP) != 0UL));
 }
 
 /** Whether R/W, U/S, XD, SMEP and SMAP allow the access (SDM vol. 3, 4.6.1). */
@@ -224,7 +227,8 @@ static int32_t set_accessed_dirty(const struct walk *w, uint32_t size)
 }
 
 /** The address a leaf gives for gla, and the size of its page. */
-static void leaf_result(const struct walk *w, uint32_t level, uint64_t entry, struct guest_walk_result *res)
+static void leaf_result(
+	const struct walk *w, uint32_t level, uint64_t entry, struct guest_walk_result *res)
 {
 	const uint32_t bits = (w->mode == PAGING_32BIT) ? 10U : 9U;
 	uint64_t base = entry & PTE_ADDR_MASK;
@@ -247,7 +251,9 @@ static int32_t walk_tables(struct walk *w, gpa_t table, uint32_t top, struct gue
 	gpa_t gpa;
 
 	for (level = top; level > 0U; level--) {
-		gpa = table + (((w->gla >> (PAGE_SHIFT + ((level - 1U) * bits))) & ((1UL << bits) - 1UL)) * size);
+		gpa = table +
+		      (((w->gla >> (PAGE_SHIFT + ((level - 1U) * bits))) & ((1UL << bits) - 1UL)) *
+			      size);
 		if (w->ops->read(w->ops->arg, gpa, size, &entry) != 0) {
 			return -EIO;
 		}
@@ -260,7 +266,8 @@ static int32_t walk_tables(struct walk *w, gpa_t table, uint32_t top, struct gue
 		w->entry_gpa[w->used] = gpa;
 		w->entry[w->used] = entry;
 		w->used++;
-		w->rights = (w->rights & entry & (PTE_RW | PTE_US)) | ((w->rights | entry) & PTE_XD);
+		w->rights =
+			(w->rights & entry & (PTE_RW | PTE_US)) | ((w->rights | entry) & PTE_XD);
 		if (is_leaf(w, level, entry)) {
 			break;
 		}
@@ -289,14 +296,16 @@ static int32_t walk_once(struct walk *w, struct guest_walk_result *res)
 	case PAGING_32BIT:
 		return walk_tables(w, st->cr3 & MASK(31, 12), 2U, res);
 	case PAGING_PAE:
-		/* Reserved bits of a PDPTE were checked when CR3 was loaded; it has no rights and no accessed bit. */
+		/* Reserved bits of a PDPTE were checked when CR3 was loaded; it has no rights and
+		 * no accessed bit. */
 		pdpte = st->pdpte[(w->gla >> 30U) & 3UL];
 		if ((pdpte & PTE_P) == 0UL) {
 			return page_fault(w, 0U, res);
 		}
 		return walk_tables(w, pdpte & PTE_ADDR_MASK, 2U, res);
 	default:
-		return walk_tables(w, st->cr3 & PTE_ADDR_MASK, ((st->cr4 & CR4_LA57) != 0UL) ? 5U : 4U, res);
+		return walk_tables(
+			w, st->cr3 & PTE_ADDR_MASK, ((st->cr4 & CR4_LA57) != 0UL) ? 5U : 4U, res);
 	}
 }
 
@@ -308,15 +317,16 @@ static bool is_canonical(gla_t gla, bool la57)
 	return (uint64_t)((int64_t)(gla << shift) >> shift) == gla;
 }
 
-int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_ops *ops, gla_t gla, uint32_t access,
-	struct guest_walk_result *res)
+int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_ops *ops, gla_t gla,
+	uint32_t access, struct guest_walk_result *res)
 {
-	struct walk w = {.st = st, .ops = ops, .mode = paging_mode(st), .gla = gla, .access = access};
+	struct walk w = {
+		.st = st, .ops = ops, .mode = paging_mode(st), .gla = gla, .access = access};
 	uint32_t attempt;
 	int32_t ret = -EAGAIN;
 
 	w.user = ((access & GUEST_WALK_IMPLICIT) == 0U) &&
-		((st->cpl == 3U) || ((access & GUEST_WALK_USER) != 0U));
+		 ((st->cpl == 3U) || ((access & GUEST_WALK_USER) != 0U));
 	if (w.mode == PAGING_IA32E) {
 		if (!is_canonical(gla, (st->cr4 & CR4_LA57) != 0UL)) {
 			return -EINVAL;

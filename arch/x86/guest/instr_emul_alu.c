@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* instr_emul_alu.c: arithmetic of emulated instructions, with flags (SDM vol. 1, 3.4.3.1 and vol. 2). */
+/* instr_emul_alu.c: arithmetic of emulated instructions, with flags (SDM vol. 1, 3.4.3.1 and vol.
+ * 2). */
 #include <asm/instr_priv.h>
 #include <lib/bits.h>
 

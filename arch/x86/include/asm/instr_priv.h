@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* instr_priv.h: what the files of the instruction emulator share; for arch/x86/guest/instr_*.c only. */
+/* instr_priv.h: what the files of the instruction emulator share; for arch/x86/guest/instr_*.c
+ * only. */
 #ifndef ASM_INSTR_PRIV_H
 #define ASM_INSTR_PRIV_H
 
@@ -20,12 +21,14 @@
 #define VECTOR_GP 13U
 #define VECTOR_AC 17U
 
-/* ---- instr_emul_alu.c: arithmetic; values are zero-extended from size bytes, flags are RFLAGS ---- */
+/* ---- instr_emul_alu.c: arithmetic; values are zero-extended from size bytes, flags are RFLAGS
+ * ---- */
 
 /**
  * Two operands: INSTR_ADD ... INSTR_CMP, INSTR_TEST.
  * @size  1, 2, 4 or 8 bytes
- * @flags in: RFLAGS before; out: RFLAGS after (AF of the logical ones: 0, as CPUs do; the SDM leaves it open)
+ * @flags in: RFLAGS before; out: RFLAGS after (AF of the logical ones: 0, as CPUs do; the SDM
+ * leaves it open)
  * @return the result
  */
 uint64_t instr_alu(uint8_t op, uint32_t size, uint64_t a, uint64_t b, uint64_t *flags);
@@ -33,7 +36,8 @@ uint64_t instr_alu(uint8_t op, uint32_t size, uint64_t a, uint64_t b, uint64_t *
 /** One operand: INSTR_INC, DEC, NOT, NEG. As instr_alu(). */
 uint64_t instr_alu_unary(uint8_t op, uint32_t size, uint64_t a, uint64_t *flags);
 
-/** INSTR_BT, BTS, BTR, BTC with bit number bit modulo the size. @return the new value of the word a */
+/** INSTR_BT, BTS, BTR, BTC with bit number bit modulo the size. @return the new value of the word a
+ */
 uint64_t instr_alu_bit(uint8_t op, uint32_t size, uint64_t a, uint64_t bit, uint64_t *flags);
 
 /** Whether condition 0..15 of CMOVcc and SETcc holds. */
@@ -53,21 +57,23 @@ int32_t emul_fault(struct instr_emul *ctx, uint8_t vector);
 /** Low size bytes of a general register (no high-byte registers). */
 uint64_t emul_reg(const struct instr_emul *ctx, uint32_t reg, uint32_t size);
 
-/** Notes a new value of the low size bytes of a register for the commit: 4 bytes clear the upper half. */
+/** Notes a new value of the low size bytes of a register for the commit: 4 bytes clear the upper
+ * half. */
 void emul_stage(struct instr_emul *ctx, uint32_t reg, uint32_t size, uint64_t val);
 
 /**
- * Segmentation: linear address of seg:offset, with the checks of limit, type and canonical form, and #AC.
+ * Segmentation: linear address of seg:offset, with the checks of limit, type and canonical form,
+ * and #AC.
  * @size   bytes of the access
  * @access INSTR_ACCESS_*
  * @return 0 or -EFAULT
  */
-int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint32_t size, uint32_t access,
-	gla_t *gla);
+int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint32_t size,
+	uint32_t access, gla_t *gla);
 
 /**
- * Asks for the rights of an operand before the first access of the element; nothing in a replay, as it was
- * asked for the first time.
+ * Asks for the rights of an operand before the first access of the element; nothing in a replay, as
+ * it was asked for the first time.
  */
 int32_t emul_check(struct instr_emul *ctx, gla_t gla, uint32_t size, uint32_t access);
 
