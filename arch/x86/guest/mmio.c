@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Accesses to guest-physical addresses that are not memory: the EPT violation, the instruction emulated, and the
+ * emulator's view of the guest. asm/instr.h says how an emulation is resumed after the Service VM's answer.
+ */
+#include <asm/guest.h>
+
+#include <asm/msr.h>
+#include <asm/page.h>
+#include <hv/arch.h>
+#include <hv/log.h>
+#include <hv/upcall.h>
+#include <lib/bits.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+
+/* Exit qualification for EPT violations: SDM table 28-7. */
+#define QUAL_FETCH       BIT(2)
+#define QUAL_NMI_UNBLOCK BIT(12)
+
+#define MMIO_RETRIES 3U /* times that undecodable bytes are fetched again: another CPU may be changing them */
+#define REP_BATCH    64U /* elements of a REP instruction per exit */
+
+/* ---- The emulator's view of the vCPU ---- */
+
+static uint64_t get_reg(void *arg, uint32_t reg)
+{
+	struct acrn_vcpu *const vcpu = arg;
+
+	if (reg == INSTR_REG_RIP) {
+		return exec_vmread(VMX_GUEST_RIP);
+	}
+	if (reg == INSTR_REG_RFLAGS) {
+		return exec_vmread(VMX_GUEST_RFLAGS);
+	}
+	return vcpu_get_gpr(vcpu, reg);
+}
+
+static void put_reg(void *arg, uint32_t reg, uint64_t val)
+{
+	struct acrn_vcpu *const vcpu = arg;
+
+	if (reg == INSTR_REG_RIP) {
+		vcpu_retire_to(vcpu, val);
+	} else if (reg == INSTR_REG_RFLAGS) {
+		exec_vmwrite(VMX_GUEST_RFLAGS, val);
+	} else {
+		vcpu_set_gpr(vcpu, reg, val);
+	}
+}
+
+static void get_seg(void *arg, uint32_t seg, struct instr_seg *val)
+{
+	(void)arg;
+	val->base = exec_vmread((enum vmcs_field)(VMX_GUEST_ES_BASE + 2U * seg));
+	val->limit = exec_vmread32((enum vmcs_field)(VMX_GUEST_ES_LIMIT + 2U * seg));
+	val->attr = exec_vmread32((enum vmcs_field)(VMX_GUEST_ES_AR + 2U * seg));
+	val->selector = (uint16_t)exec_vmread((enum vmcs_field)(VMX_GUEST_ES_SEL + 2U * seg));
+}
+
+static int32_t translate(struct acrn_vcpu *vcpu, gla_t gla, bool write, gpa_t *gpa, struct instr_fault *fault)
+{
+	uint32_t error = 0U;
+	const int32_t status = vcpu_gla_to_gpa(vcpu, gla, write ? GUEST_WALK_WRITE : GUEST_WALK_READ, gpa, &error);
+
+	if (status == -EFAULT) {
+		*fault = (struct instr_fault){.vector = EXC_PF, .has_error_code = true, .error_code = error, .cr2 = gla};
+	}
+	return status;
+}
+
+static int32_t mem_check(void *arg, gla_t gla, uint32_t size, uint32_t access, struct instr_fault *fault)
+{
+	gpa_t gpa;
+
+	(void)size;
+	return translate(arg, gla, (access & INSTR_ACCESS_WRITE) != 0U, &gpa, fault);
+}
+
+/* The local APIC's page belongs to each vCPU for itself. */
+static bool is_vlapic(struct acrn_vcpu *vcpu, gpa_t gpa)
+{
+	return ((gpa & PAGE_MASK) == VLAPIC_BASE_GPA) && vlapic_is_enabled(&vcpu->arch.vlapic) &&
+	       !vlapic_is_x2apic(&vcpu->arch.vlapic);
+}
+
+static int32_t device_access(struct acrn_vcpu *vcpu, gpa_t gpa, uint32_t size, uint64_t *val, bool write)
+{
+	struct mmio_request *const req = &vcpu->req.reqs.mmio;
+	int32_t status;
+
+	if (is_vlapic(vcpu, gpa)) {
+		vcpu->arch.check_events = true;
+		return write ? vlapic_mmio_write(&vcpu->arch.vlapic, (uint32_t)(gpa & 0xFFFUL), size, *val)
+			     : vlapic_mmio_read(&vcpu->arch.vlapic, (uint32_t)(gpa & 0xFFFUL), size, val);
+	}
+	vcpu->req.type = REQ_MMIO;
+	req->direction = write ? REQUEST_WRITE : REQUEST_READ;
+	req->address = gpa;
+	req->size = size;
+	req->value = write ? (*val & mask_bytes(size)) : 0UL;
+	status = emulate_io(vcpu, &vcpu->req);
+	if (status == 0) {
+		*val = req->value;
+	}
+	return status;
+}
+
+static int32_t mem_access(struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, uint64_t *val, bool write,
+	struct instr_fault *fault)
+{
+	const uint32_t need = write ? GPA_WRITE : GPA_READ;
+	uint32_t rights = 0U;
+	gpa_t gpa;
+	int32_t status = translate(vcpu, gla, write, &gpa, fault);
+	hpa_t hpa;
+
+	if (status != 0) {
+		return status;
+	}
+	hpa = arch_gpa_to_hpa(vcpu->vm, gpa, NULL, &rights);
+	if ((hpa == INVALID_HPA) || ((rights & need) == 0U)) {
+		return device_access(vcpu, gpa, size, val, write);
+	}
+	if (write) {
+		return copy_to_gpa(vcpu->vm, gpa, val, size);
+	}
+	*val = 0UL;
+	return copy_from_gpa(vcpu->vm, val, gpa, size);
+}
+
+static int32_t mem_read(void *arg, gla_t gla, uint32_t size, uint64_t *val, struct instr_fault *fault)
+{
+	return mem_access(arg, gla, size, val, false, fault);
+}
+
+static int32_t mem_write(void *arg, gla_t gla, uint32_t size, uint64_t val, struct instr_fault *fault)
+{
+	return mem_access(arg, gla, size, &val, true, fault);
+}
+
+static const struct instr_ops emul_ops = {
+	.get_reg = get_reg,
+	.put_reg = put_reg,
+	.get_seg = get_seg,
+	.mem_check = mem_check,
+	.mem_read = mem_read,
+	.mem_write = mem_write,
+};
+
+/* ---- The exit ---- */
+
+static void emul_cpu_get(struct acrn_vcpu *vcpu, struct instr_cpu *cpu)
+{
+	const uint32_t cs = exec_vmread32(VMX_GUEST_CS_AR);
+	const bool lma = (vcpu->arch.efer & EFER_LMA) != 0UL;
+
+	cpu->vm86 = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_VM) != 0UL;
+	cpu->cpl = cpu->vm86 ? 3U : (uint8_t)vcpu_get_cpl();
+	cpu->cr0 = vcpu_get_cr0(vcpu);
+	cpu->cr4 = vcpu_get_cr4(vcpu);
+	cpu->xcr0 = vcpu->arch.xcr0;
+	if (lma && ((cs & BIT(13)) != 0U)) {
+		cpu->mode = INSTR_MODE_64;
+	} else {
+		cpu->mode = ((cs & BIT(14)) != 0U) ? INSTR_MODE_32 : INSTR_MODE_16;
+	}
+}
+
+static int32_t emulation_failed(struct acrn_vcpu *vcpu, int32_t status)
+{
+	const struct instr *const in = &vcpu->arch.emul.in;
+	const uint8_t *const b = in->bytes;
+
+	vcpu->arch.emul_active = false;
+	vcpu_fatal(vcpu, "MMIO instruction at rip %#lx cannot be emulated (%d): %02x %02x %02x %02x %02x %02x %02x %02x",
+		exec_vmread(VMX_GUEST_RIP), status, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]);
+	return status;
+}
+
+/* Runs the instruction in `emul` until it is done, waits, or has used up its batch. */
+static int32_t emulate(struct acrn_vcpu *vcpu)
+{
+	struct instr_emul *const emul = &vcpu->arch.emul;
+	int32_t status = INSTR_MORE;
+
+	for (uint32_t i = 0U; (i < REP_BATCH) && (status == INSTR_MORE); i++) {
+		status = instr_emul_run(emul);
+	}
+	vcpu->arch.emul_active = status == INSTR_PENDING;
+	if (status == -EFAULT) {
+		if (emul->fault.vector == EXC_PF) {
+			vcpu_inject_pf(vcpu, emul->fault.error_code, emul->fault.cr2);
+		} else {
+			vcpu_inject_exception(vcpu, emul->fault.vector, emul->fault.error_code);
+		}
+		return 0;
+	}
+	if ((status == -EIO) || (status == -EAGAIN)) {
+		/* The access runs over the end of a device, or the page tables keep changing. */
+		if (status == -EIO) {
+			arch_vcpu_inject_gp(vcpu);
+		}
+		return 0;
+	}
+	return (status < 0) ? emulation_failed(vcpu, status) : 0;
+}
+
+int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+	uint8_t bytes[INSTR_MAX_LEN];
+	struct instr_cpu cpu;
+	uint32_t got;
+	int32_t status;
+
+	vcpu_save_vectoring(vcpu);
+	if (((arch->exit_qualification & QUAL_NMI_UNBLOCK) != 0UL) && (arch->reinject_info == 0U)) {
+		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, exec_vmread(VMX_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
+	}
+	if ((arch->exit_qualification & QUAL_FETCH) != 0UL) {
+		vcpu_fatal(vcpu, "executes at gpa %#lx (rip %#lx), where there is no memory", exec_vmread(VMX_GUEST_PHYS_ADDR),
+			exec_vmread(VMX_GUEST_RIP));
+		return -EFAULT;
+	}
+	if (arch->reinject_info != 0U) {
+		vcpu_fatal(vcpu, "delivers event %#x through gpa %#lx, where there is no memory", arch->reinject_info,
+			exec_vmread(VMX_GUEST_PHYS_ADDR));
+		return -EFAULT;
+	}
+	got = vcpu_fetch(vcpu, bytes, INSTR_MAX_LEN);
+	if (got == 0U) {
+		return 0;
+	}
+	emul_cpu_get(vcpu, &cpu);
+	instr_emul_init(&arch->emul, &emul_ops, vcpu, &cpu);
+	status = instr_emul_start(&arch->emul, bytes, got);
+	if (status != 0) {
+		memcpy(arch->emul.in.bytes, bytes, got);
+		arch->emul_retries++;
+		return (arch->emul_retries > MMIO_RETRIES) ? emulation_failed(vcpu, status) : 0;
+	}
+	arch->emul_retries = 0U;
+	return emulate(vcpu);
+}
+
+void emulate_mmio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
+{
+	if (!vcpu->arch.emul_active) {
+		return;
+	}
+	if (instr_emul_complete(&vcpu->arch.emul, io_req->reqs.mmio.value) == 0) {
+		(void)emulate(vcpu);
+	}
+}

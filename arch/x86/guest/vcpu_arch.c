@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A vCPU's registers: created, reset, put on the CPU, run, taken off. */
+#include <asm/guest.h>
+
+#include <asm/caps.h>
+#include <asm/ept.h>
+#include <asm/irq.h>
+#include <asm/msr.h>
+#include <asm/page.h>
+#include <asm/percpu.h>
+#include <asm/vmcs.h>
+#include <hv/arch.h>
+#include <hv/log.h>
+#include <hv/memory.h>
+#include <hv/upcall.h>
+#include <lib/bits.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+
+static const uint32_t switched_msrs[SWITCHED_MSR_COUNT] = {
+	[SWITCHED_STAR] = MSR_IA32_STAR,
+	[SWITCHED_LSTAR] = MSR_IA32_LSTAR,
+	[SWITCHED_CSTAR] = MSR_IA32_CSTAR,
+	[SWITCHED_FMASK] = MSR_IA32_FMASK,
+	[SWITCHED_KERNEL_GS_BASE] = MSR_IA32_KERNEL_GS_BASE,
+	[SWITCHED_TSC_AUX] = MSR_IA32_TSC_AUX,
+	[SWITCHED_SPEC_CTRL] = MSR_IA32_SPEC_CTRL,
+};
+
+static bool switched_msr_exists(uint32_t i)
+{
+	switch (i) {
+	case SWITCHED_TSC_AUX:
+		return cpu_caps.has_rdtscp;
+	case SWITCHED_SPEC_CTRL:
+		return cpu_caps.has_spec_ctrl;
+	default:
+		return true;
+	}
+}
+
+/* ---- Life ---- */
+
+static uint32_t xsave_order(void)
+{
+	uint32_t order = 0U;
+
+	while ((PAGE_SIZE << order) < cpu_caps.xsave_size) {
+		order++;
+	}
+	return order;
+}
+
+int32_t arch_vcpu_init(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+	const uint16_t owner = vcpu->vm->vm_id;
+	void *const apic_page = page_alloc(owner);
+
+	memset(arch, 0, sizeof(*arch));
+	arch->vmcs = page_alloc(owner);
+	arch->xsave_area = pages_alloc(xsave_order(), owner);
+	if ((apic_page == NULL) || (arch->vmcs == NULL) || (arch->xsave_area == NULL)) {
+		if (apic_page != NULL) {
+			page_free(apic_page, owner);
+		}
+		if (arch->vmcs != NULL) {
+			page_free(arch->vmcs, owner);
+		}
+		if (arch->xsave_area != NULL) {
+			pages_free(arch->xsave_area, xsave_order(), owner);
+		}
+		arch->vmcs = NULL;
+		return -ENOMEM;
+	}
+	if (cpu_caps.has_vpid) {
+		arch->vpid = (uint16_t)(1U + vcpu->vm->vm_id * CONFIG_MAX_VCPUS_PER_VM + vcpu->vcpu_id);
+	}
+	*(uint32_t *)arch->vmcs = cpu_caps.vmcs_revision;
+	vlapic_init(&arch->vlapic, vcpu, apic_page, arch_cpu_apic_id(vcpu->pcpu_id));
+	if (vcpu->vcpu_id == 0U) {
+		arch->vlapic.base |= APIC_BASE_BSP;
+	}
+	return 0;
+}
+
+void arch_vcpu_destroy(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+	const uint16_t owner = vcpu->vm->vm_id;
+
+	if (arch->vmcs == NULL) {
+		return;
+	}
+	vlapic_destroy(&arch->vlapic);
+	page_free(arch->vlapic.regs, owner);
+	page_free(arch->vmcs, owner);
+	pages_free(arch->xsave_area, xsave_order(), owner);
+	arch->vmcs = NULL;
+}
+
+/* SDM vol 3, table 10-1: the state after RESET. */
+static void reset_regs(struct acrn_regs *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->gprs.rdx = (cpu_caps.family << 8U) | ((cpu_caps.model & 0xFU) << 4U) | cpu_caps.stepping;
+	r->rip = 0xFFF0UL;
+	r->cs_sel = 0xF000U;
+	r->cs_base = 0xFFFF0000UL;
+	r->cs_limit = 0xFFFFU;
+	r->cs_ar = 0x9BU;
+	r->cr0 = CR0_CD | CR0_NW | CR0_ET;
+	r->rflags = RFLAGS_R1;
+	r->gdt.limit = 0xFFFFU;
+	r->idt.limit = 0xFFFFU;
+}
+
+/* What INIT and RESET have in common, besides the local APIC. */
+static void reset_execution(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+
+	reset_regs(&arch->init_regs);
+	arch->init_pending = true;
+	arch->exc_pending = false;
+	arch->nmi_pending = false;
+	arch->reinject_info = 0U;
+	arch->entry_info = 0U;
+	arch->emul_active = false;
+	vcpu->halted = false;
+}
+
+void arch_vcpu_reset(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+
+	reset_execution(vcpu);
+	memset(arch->switched_msr, 0, sizeof(arch->switched_msr));
+	memset(arch->dr, 0, sizeof(arch->dr));
+	arch->dr6 = 0xFFFF0FF0UL;
+	arch->xcr0 = 1UL;
+	arch->xss = 0UL;
+	memset(arch->xsave_area, 0, PAGE_SIZE << xsave_order());
+	/* FPU control word and MXCSR after RESET (SDM table 10-1). */
+	*(uint16_t *)arch->xsave_area = 0x40U;
+	((uint32_t *)arch->xsave_area)[6] = 0x1F80U;
+	((uint64_t *)arch->xsave_area)[64] = 3UL; /* XSTATE_BV: x87 and SSE are in the area */
+	vmsr_reset(vcpu);
+	vlapic_reset(&arch->vlapic);
+	if (vcpu->vcpu_id == 0U) {
+		arch->vlapic.base |= APIC_BASE_BSP;
+	}
+}
+
+int32_t arch_vcpu_check_regs(const struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
+{
+	const uint64_t cr0_allowed = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |
+				     CR0_PG;
+	const uint64_t cr4_allowed = ~vmcs_cr4_host_bits() | CR4_MCE;
+	const bool pg = (regs->cr0 & CR0_PG) != 0UL;
+	const bool lma = (regs->ia32_efer & EFER_LMA) != 0UL;
+
+	(void)vcpu;
+	if (((regs->cr0 & ~cr0_allowed) != 0UL) || ((regs->cr4 & ~cr4_allowed) != 0UL) ||
+		((regs->ia32_efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) != 0UL) ||
+		((regs->cr3 >> cpu_caps.phys_bits) != 0UL)) {
+		return -EINVAL;
+	}
+	if (pg && ((regs->cr0 & CR0_PE) == 0UL)) {
+		return -EINVAL;
+	}
+	/* SDM 27.3.1.1: LMA follows LME and PG; IA-32e mode needs PAE; PCIDE needs IA-32e mode. */
+	if ((lma != (pg && ((regs->ia32_efer & EFER_LME) != 0UL))) || (lma && ((regs->cr4 & CR4_PAE) == 0UL)) ||
+		(!lma && ((regs->cr4 & CR4_PCIDE) != 0UL))) {
+		return -EINVAL;
+	}
+	/* Paging with PAE but without IA-32e mode takes PDPTEs from memory at MOV to CR3: not a state to begin with. */
+	if (pg && !lma && ((regs->cr4 & CR4_PAE) != 0UL)) {
+		return -EINVAL;
+	}
+	return 0;
+}
+
+void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
+{
+	struct acrn_regs *const r = &vcpu->arch.init_regs;
+
+	*r = *regs;
+	/* VM entry refuses reserved flags, VM86 in this state, and IF is the guest's business (SDM 27.3.1.4). */
+	r->rflags = (r->rflags & 0xCD5UL & ~RFLAGS_IF) | RFLAGS_R1;
+	vcpu->arch.init_pending = true;
+}
+
+/* ---- On and off the CPU ---- */
+
+static void xcr0_set(uint64_t value)
+{
+	if (cpu_caps.has_xsave && (read_xcr0() != value)) {
+		write_xcr0(value);
+	}
+}
+
+static void fpu_save(void *area)
+{
+	if (cpu_caps.has_xsave) {
+		xcr0_set(cpu_caps.xcr0_mask);
+		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
+	} else {
+		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+	}
+}
+
+static void fpu_load(const void *area)
+{
+	if (cpu_caps.has_xsave) {
+		xcr0_set(cpu_caps.xcr0_mask);
+		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
+	} else {
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+	}
+}
+
+void arch_vcpu_unload(struct acrn_vcpu *vcpu)
+{
+	struct percpu *const cpu = this_percpu();
+	struct vcpu_arch *const arch = &vcpu->arch;
+
+	if (cpu->loaded_vcpu != vcpu) {
+		return;
+	}
+	for (uint32_t i = 0U; i < SWITCHED_MSR_COUNT; i++) {
+		if (switched_msr_exists(i)) {
+			arch->switched_msr[i] = rdmsr(switched_msrs[i]);
+		}
+	}
+	if (cpu_caps.has_spec_ctrl) {
+		wrmsr(MSR_IA32_SPEC_CTRL, 0UL);
+	}
+	arch->dr[0] = read_dr0();
+	arch->dr[1] = read_dr1();
+	arch->dr[2] = read_dr2();
+	arch->dr[3] = read_dr3();
+	arch->dr6 = read_dr6();
+	fpu_save(arch->xsave_area);
+	/* Another pCPU may free or rebuild the region from now on: nothing of it may stay in this one (SDM 25.11.1). */
+	vmx_clear(arch->vmcs);
+	arch->launched = false;
+	cpu->loaded_vcpu = NULL;
+}
+
+static void vcpu_load(struct acrn_vcpu *vcpu)
+{
+	struct percpu *const cpu = this_percpu();
+	struct vcpu_arch *const arch = &vcpu->arch;
+
+	if (cpu->loaded_vcpu != NULL) {
+		arch_vcpu_unload(cpu->loaded_vcpu);
+	}
+	if (arch->init_pending) {
+		vmx_clear(arch->vmcs);
+	}
+	vmx_load(arch->vmcs);
+	arch->gprs.host_rsp = 0UL;
+	for (uint32_t i = 0U; i < SWITCHED_MSR_COUNT; i++) {
+		if (switched_msr_exists(i)) {
+			wrmsr(switched_msrs[i], arch->switched_msr[i]);
+		}
+	}
+	write_dr0(arch->dr[0]);
+	write_dr1(arch->dr[1]);
+	write_dr2(arch->dr[2]);
+	write_dr3(arch->dr[3]);
+	write_dr6(arch->dr6);
+	fpu_load(arch->xsave_area);
+	xcr0_set(arch->xcr0);
+	cpu->loaded_vcpu = vcpu;
+	/* Translations made while the vCPU was last here may be older than the map. */
+	arch->ept_seen = 0UL;
+	arch->check_events = true;
+}
+
+/* ---- INIT and SIPI ---- */
+
+static void take_init(struct acrn_vcpu *vcpu)
+{
+	reset_execution(vcpu);
+	vlapic_init_reset(&vcpu->arch.vlapic);
+	if (vcpu->vcpu_id != 0U) {
+		__atomic_store_n(&vcpu->state, VCPU_INIT, __ATOMIC_RELEASE); /* waits for SIPI */
+	}
+}
+
+static void take_sipi(struct acrn_vcpu *vcpu)
+{
+	struct acrn_regs *const r = &vcpu->arch.init_regs;
+
+	/* SDM 9.4.4: the vector is a page number below 1 MiB; a vCPU that does not wait for SIPI ignores it. */
+	r->cs_sel = (uint16_t)((uint32_t)vcpu->sipi_vector << 8U);
+	r->cs_base = (uint64_t)vcpu->sipi_vector << 12U;
+	r->rip = 0UL;
+	vcpu->arch.init_pending = true;
+	__atomic_store_n(&vcpu->state, VCPU_RUNNING, __ATOMIC_RELEASE);
+}
+
+/* @return false if the vCPU must not be entered now */
+static bool take_requests(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+
+	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_EVENT)) {
+		arch->check_events = true;
+	}
+	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_NMI)) {
+		arch->nmi_pending = true;
+		arch->check_events = true;
+	}
+	(void)bit_test_and_clear(&vcpu->requests, VCPU_REQ_TLB_FLUSH); /* ept_generation tells */
+	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_INIT)) {
+		take_init(vcpu);
+	}
+	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_SIPI) && (vcpu->state == VCPU_INIT)) {
+		take_sipi(vcpu);
+	}
+	return vcpu->state == VCPU_RUNNING;
+}
+
+/* ---- Running ---- */
+
+static void flush_if_stale(struct acrn_vcpu *vcpu)
+{
+	const uint64_t now = __atomic_load_n(&vcpu->vm->arch.ept_generation, __ATOMIC_ACQUIRE);
+
+	if (unlikely(vcpu->arch.ept_seen != now)) {
+		vmx_invept(vcpu->vm->arch.eptp);
+		vcpu->arch.ept_seen = now;
+	}
+}
+
+static int32_t entry_failed(struct acrn_vcpu *vcpu, const char *why)
+{
+	vmx_dump();
+	(void)vmcs_check();
+	vcpu_fatal(vcpu, "VM entry failed: %s", why);
+	return -EIO;
+}
+
+int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+	uint32_t reason;
+
+	if (unlikely(this_percpu()->loaded_vcpu != vcpu)) {
+		vcpu_load(vcpu);
+	}
+	if ((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) && !take_requests(vcpu)) {
+		return 0;
+	}
+	if (unlikely(arch->init_pending)) {
+		arch->init_pending = false;
+		arch->launched = false;
+		vmx_clear(arch->vmcs);
+		vmx_load(arch->vmcs);
+		vmcs_build(vcpu);
+		vmx_invvpid(arch->vpid);
+	}
+	if (arch->check_events) {
+		vcpu_inject_events(vcpu);
+	}
+	/* From here on who sets a request also sends an IPI, which exits; one that came before is seen below. */
+	(void)__atomic_exchange_n(&arch->in_guest, true, __ATOMIC_SEQ_CST);
+	if (unlikely(vcpu->requests != 0UL) || sched_need_resched()) {
+		__atomic_store_n(&arch->in_guest, false, __ATOMIC_RELEASE);
+		return 0;
+	}
+	flush_if_stale(vcpu);
+	if (unlikely(vmx_vmrun(&arch->gprs, arch->launched) != 0UL)) {
+		__atomic_store_n(&arch->in_guest, false, __ATOMIC_RELEASE);
+		pr_err("VM %u vCPU %u: VMLAUNCH or VMRESUME failed, error %lu", vcpu->vm->vm_id, vcpu->vcpu_id,
+			exec_vmread(VMX_INSTR_ERROR));
+		return entry_failed(vcpu, "controls or host state");
+	}
+	__atomic_store_n(&arch->in_guest, false, __ATOMIC_RELEASE);
+	arch->launched = true;
+	arch->entry_info = 0U;
+	reason = exec_vmread32(VMX_EXIT_REASON);
+	arch->exit_reason = reason & 0xFFFFU;
+	if (unlikely((reason & EXIT_REASON_ENTRY_FAILURE) != 0U)) {
+		return entry_failed(vcpu, vmx_exit_name(arch->exit_reason));
+	}
+	return vmexit_handler(vcpu);
+}
+
+bool arch_vcpu_has_event(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+	const uint64_t ends_hlt = BIT(VCPU_REQ_NMI) | BIT(VCPU_REQ_INIT) | BIT(VCPU_REQ_SIPI);
+
+	if (((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & ends_hlt) != 0UL) || arch->nmi_pending ||
+		arch->exc_pending) {
+		return true;
+	}
+	return arch->halt_if && ((vlapic_pending_vector(&arch->vlapic) >= 0) || vlapic_extint_pending(&arch->vlapic));
+}
+
+/* ---- Registers ---- */
+
+uint64_t vcpu_get_gpr(struct acrn_vcpu *vcpu, uint32_t reg)
+{
+	return (reg == GPR_RSP) ? exec_vmread(VMX_GUEST_RSP) : vcpu->arch.gprs.reg[reg];
+}
+
+void vcpu_set_gpr(struct acrn_vcpu *vcpu, uint32_t reg, uint64_t value)
+{
+	if (reg == GPR_RSP) {
+		exec_vmwrite(VMX_GUEST_RSP, value);
+	} else {
+		vcpu->arch.gprs.reg[reg] = value;
+	}
+}
+
+uint64_t vcpu_get_cr0(struct acrn_vcpu *vcpu)
+{
+	const uint64_t mask = vcpu->arch.cr0_mask;
+
+	return (exec_vmread(VMX_GUEST_CR0) & ~mask) | (exec_vmread(VMX_CR0_SHADOW) & mask);
+}
+
+uint64_t vcpu_get_cr4(struct acrn_vcpu *vcpu)
+{
+	const uint64_t mask = vcpu->arch.cr4_mask;
+
+	return (exec_vmread(VMX_GUEST_CR4) & ~mask) | (exec_vmread(VMX_CR4_SHADOW) & mask);
+}
+
+uint32_t vcpu_get_cpl(void)
+{
+	return (exec_vmread32(VMX_GUEST_SS_AR) >> 5U) & 3U;
+}
+
+void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
+{
+	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
+	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
+
+	exec_vmwrite(VMX_GUEST_RIP, next_rip);
+	if (unlikely((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
+		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, shadow & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
+	}
+	if (unlikely((rflags & RFLAGS_RF) != 0UL)) {
+		exec_vmwrite(VMX_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+	}
+	if (unlikely((rflags & RFLAGS_TF) != 0UL)) {
+		/* SDM 18.3.1.4: the trap comes after the instruction; BTF would restrict it to branches. */
+		if ((exec_vmread(VMX_GUEST_DEBUGCTL) & 2UL) == 0UL) {
+			vcpu_inject_db(vcpu, BIT(14));
+		}
+	}
+}
+
+void vcpu_skip_instruction(struct acrn_vcpu *vcpu)
+{
+	uint64_t next = exec_vmread(VMX_GUEST_RIP) + exec_vmread(VMX_EXIT_INSTR_LEN);
+
+	/* Outside 64-bit mode EIP wraps at 4 GiB. */
+	if (unlikely((next >> 32U) == 1UL) && ((vcpu->arch.efer & EFER_LMA) == 0UL)) {
+		next &= 0xFFFFFFFFUL;
+	}
+	vcpu_retire_to(vcpu, next);
+}
+
+void arch_vcpu_set_irq(struct acrn_vcpu *vcpu, uint32_t vector, bool level)
+{
+	vlapic_set_local(vcpu, vector, level);
+}
+
+int32_t arch_inject_msi(struct acrn_vm *vm, uint64_t addr, uint64_t data)
+{
+	return vlapic_inject_msi(vm, addr, data);
+}
+
+void arch_pic_wire(struct acrn_vm *vm, bool asserted)
+{
+	vlapic_pic_wire(vm, asserted);
+}
+
+struct vlapic *vcpu_vlapic(struct acrn_vcpu *vcpu)
+{
+	return &vcpu->arch.vlapic;
+}

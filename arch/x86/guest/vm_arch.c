@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a VM has of the CPU besides its vCPUs: memory map, I/O bitmap, MSR bitmap. */
+#include <asm/guest.h>
+
+#include <asm/ept.h>
+#include <asm/percpu.h>
+#include <hv/arch.h>
+#include <hv/memory.h>
+#include <lib/bits.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+
+#define IO_BITMAP_ORDER 1U /* two pages */
+
+int32_t arch_vm_init(struct acrn_vm *vm)
+{
+	vm->arch.io_bitmap = pages_alloc(IO_BITMAP_ORDER, vm->vm_id);
+	vm->arch.msr_bitmap = page_alloc(vm->vm_id);
+	if ((vm->arch.io_bitmap == NULL) || (vm->arch.msr_bitmap == NULL) || (ept_init(vm) != 0)) {
+		arch_vm_destroy(vm);
+		return -ENOMEM;
+	}
+	setup_io_bitmap(vm);
+	vmsr_setup_bitmap(vm);
+	return 0;
+}
+
+void arch_vm_destroy(struct acrn_vm *vm)
+{
+	ept_destroy(vm);
+	if (vm->arch.io_bitmap != NULL) {
+		pages_free(vm->arch.io_bitmap, IO_BITMAP_ORDER, vm->vm_id);
+		vm->arch.io_bitmap = NULL;
+	}
+	if (vm->arch.msr_bitmap != NULL) {
+		page_free(vm->arch.msr_bitmap, vm->vm_id);
+		vm->arch.msr_bitmap = NULL;
+	}
+}
+
+void arch_gpa_flush(struct acrn_vm *vm)
+{
+	__atomic_fetch_add(&vm->arch.ept_generation, 1UL, __ATOMIC_SEQ_CST);
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
+		struct acrn_vcpu *const vcpu = &vm->vcpus[i];
+
+		if ((vcpu->pcpu_id == arch_cpu_id()) || !__atomic_load_n(&vcpu->arch.in_guest, __ATOMIC_SEQ_CST)) {
+			continue; /* sees the new generation before it enters */
+		}
+		vcpu_make_request(vcpu, VCPU_REQ_TLB_FLUSH);
+		while (__atomic_load_n(&vcpu->arch.in_guest, __ATOMIC_ACQUIRE) &&
+			((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & BIT(VCPU_REQ_TLB_FLUSH)) != 0UL)) {
+			cpu_pause();
+		}
+	}
+}
+
+/* ---- I/O bitmap ---- */
+
+void setup_io_bitmap(struct acrn_vm *vm)
+{
+	/* The Service VM owns the machine's ports but those that the hypervisor registers handlers for. */
+	memset(vm->arch.io_bitmap, vm_is_service(vm) ? 0x00 : 0xFF, PAGE_SIZE << IO_BITMAP_ORDER);
+}
+
+static void set_ports(struct acrn_vm *vm, uint16_t port_address, uint32_t nbytes, bool exits)
+{
+	for (uint32_t port = port_address; (port < port_address + nbytes) && (port <= 0xFFFFU); port++) {
+		uint8_t *const byte = &vm->arch.io_bitmap[port >> 3U];
+		const uint8_t bit = (uint8_t)(1U << (port & 7U));
+
+		*byte = exits ? (uint8_t)(*byte | bit) : (uint8_t)(*byte & ~bit);
+	}
+}
+
+void allow_guest_pio_access(struct acrn_vm *vm, uint16_t port_address, uint32_t nbytes)
+{
+	set_ports(vm, port_address, nbytes, false);
+}
+
+void deny_guest_pio_access(struct acrn_vm *vm, uint16_t port_address, uint32_t nbytes)
+{
+	set_ports(vm, port_address, nbytes, true);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * MSRs as guests see them: one table of what exists. An MSR that is not in it raises #GP, read or written.
+ */
+#include <asm/guest.h>
+
+#include <asm/caps.h>
+#include <asm/msr.h>
+#include <hv/arch.h>
+#include <hv/log.h>
+#include <lib/bits.h>
+#include <lib/errno.h>
+
+typedef int32_t (*msr_read_t)(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value);
+typedef int32_t (*msr_write_t)(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value);
+
+/* ---- Small ones ---- */
+
+static int32_t read_zero(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)vcpu;
+	(void)msr;
+	*value = 0UL;
+	return 0;
+}
+
+static int32_t write_ignored(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)vcpu;
+	(void)msr;
+	(void)value;
+	return 0;
+}
+
+static int32_t write_zero_only(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)vcpu;
+	(void)msr;
+	return (value == 0UL) ? 0 : -EACCES;
+}
+
+static int32_t read_feature_control(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)vcpu;
+	(void)msr;
+	*value = FEATURE_CONTROL_LOCK; /* locked with VMX off */
+	return 0;
+}
+
+static int32_t vlapic_read(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	return vlapic_read_msr(&vcpu->arch.vlapic, msr, value);
+}
+
+static int32_t vlapic_write(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	vcpu->arch.check_events = true;
+	return vlapic_write_msr(&vcpu->arch.vlapic, msr, value);
+}
+
+static int32_t read_microcode(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)vcpu;
+	/* Linux uses TSC-deadline timers only if the revision says that an erratum is mended: the machine's own. */
+	*value = rdmsr(msr);
+	return 0;
+}
+
+/* IA32_ARCH_CAPABILITIES: the bits that say "not affected", none that offer an MSR we do not have. */
+#define ARCH_CAPS_SHOWN (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) | BIT(15) | \
+			 BIT(17) | BIT(24) | BIT(26) | BIT(27))
+
+static int32_t read_arch_caps(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)vcpu;
+	if (!cpu_caps.has_arch_caps) {
+		return -EACCES;
+	}
+	*value = rdmsr(msr) & ARCH_CAPS_SHOWN;
+	return 0;
+}
+
+static int32_t read_misc_enable(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = vcpu->arch.misc_enable;
+	return 0;
+}
+
+#define MISC_ENABLE_FAST_STRING BIT(0)
+#define MISC_ENABLE_BTS_UNAVAILABLE BIT(11)
+#define MISC_ENABLE_PEBS_UNAVAILABLE BIT(12)
+
+static int32_t write_misc_enable(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	/* Fast strings may be switched; the rest stays as it is. */
+	vcpu->arch.misc_enable = (vcpu->arch.misc_enable & ~MISC_ENABLE_FAST_STRING) | (value & MISC_ENABLE_FAST_STRING);
+	return 0;
+}
+
+static int32_t read_debugctl(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)vcpu;
+	(void)msr;
+	*value = exec_vmread(VMX_GUEST_DEBUGCTL);
+	return 0;
+}
+
+static int32_t write_debugctl(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)vcpu;
+	(void)msr;
+	/* BTF only: no branch records, no trace store. */
+	if ((value & ~3UL) != 0UL) {
+		return -EACCES;
+	}
+	exec_vmwrite(VMX_GUEST_DEBUGCTL, value & 2UL);
+	return 0;
+}
+
+static int32_t read_efer(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = vcpu->arch.efer;
+	return 0;
+}
+
+static int32_t write_efer(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	return vcpu_write_efer(vcpu, value);
+}
+
+static int32_t read_xss(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = 0UL;
+	(void)vcpu;
+	return cpu_caps.has_enable_xsaves ? 0 : -EACCES;
+}
+
+static int32_t write_xss(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)vcpu;
+	(void)msr;
+	return (cpu_caps.has_enable_xsaves && (value == 0UL)) ? 0 : -EACCES;
+}
+
+/* ---- Time: guest TSC = host TSC + offset ---- */
+
+static void set_tsc_offset(struct acrn_vcpu *vcpu, uint64_t offset)
+{
+	vcpu->arch.tsc_offset = offset;
+	vcpu->arch.vlapic.tsc_offset = offset;
+	exec_vmwrite(VMX_TSC_OFFSET, offset);
+}
+
+static int32_t read_tsc(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = arch_now() + vcpu->arch.tsc_offset;
+	return 0;
+}
+
+static int32_t write_tsc(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	const uint64_t offset = value - arch_now();
+
+	(void)msr;
+	/* SDM 18.17.3: a write to the TSC adds the same difference to IA32_TSC_ADJUST. */
+	vcpu->arch.tsc_adjust += offset - vcpu->arch.tsc_offset;
+	set_tsc_offset(vcpu, offset);
+	return 0;
+}
+
+static int32_t read_tsc_adjust(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = vcpu->arch.tsc_adjust;
+	return 0;
+}
+
+static int32_t write_tsc_adjust(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	set_tsc_offset(vcpu, vcpu->arch.tsc_offset + value - vcpu->arch.tsc_adjust);
+	vcpu->arch.tsc_adjust = value;
+	return 0;
+}
+
+/* ---- The table, by number ---- */
+
+static const struct vmsr {
+	uint32_t first, last;
+	msr_read_t read;   /* NULL: #GP */
+	msr_write_t write; /* NULL: #GP */
+} vmsrs[] = {
+	{MSR_IA32_TSC, MSR_IA32_TSC, read_tsc, write_tsc},
+	{0x17U, 0x17U, read_zero, NULL}, /* IA32_PLATFORM_ID: read by microcode loaders */
+	{MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, vlapic_read, vlapic_write},
+	{MSR_IA32_FEATURE_CONTROL, MSR_IA32_FEATURE_CONTROL, read_feature_control, NULL},
+	{MSR_IA32_TSC_ADJUST, MSR_IA32_TSC_ADJUST, read_tsc_adjust, write_tsc_adjust},
+	{MSR_IA32_BIOS_UPDT_TRIG, MSR_IA32_BIOS_UPDT_TRIG, NULL, write_ignored}, /* microcode is the machine's */
+	{MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, read_microcode, write_ignored},
+	{MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, read_zero, NULL},
+	{MSR_IA32_MTRRCAP, MSR_IA32_MTRRCAP, vmtrr_read, NULL},
+	{MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_ARCH_CAPABILITIES, read_arch_caps, NULL},
+	{MSR_IA32_MCG_CAP, MSR_IA32_MCG_CAP, read_zero, NULL}, /* no banks */
+	{MSR_IA32_MCG_STATUS, MSR_IA32_MCG_STATUS, read_zero, write_zero_only},
+	{MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, read_misc_enable, write_misc_enable},
+	{MSR_IA32_DEBUGCTL, MSR_IA32_DEBUGCTL, read_debugctl, write_debugctl},
+	{MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_FIX4K_F8000, vmtrr_read, vmtrr_write},
+	{MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, vmtrr_read, vmtrr_write},
+	{MSR_IA32_TSC_DEADLINE, MSR_IA32_TSC_DEADLINE, vlapic_read, vlapic_write},
+	{MSR_IA32_X2APIC_BASE, MSR_IA32_X2APIC_BASE + 0xFFU, vlapic_read, vlapic_write},
+	{MSR_IA32_XSS, MSR_IA32_XSS, read_xss, write_xss},
+	{MSR_IA32_EFER, MSR_IA32_EFER, read_efer, write_efer},
+};
+
+static const struct vmsr *vmsr_find(uint32_t msr)
+{
+	uint32_t low = 0U;
+	uint32_t high = ARRAY_SIZE(vmsrs);
+
+	while (low < high) {
+		const uint32_t mid = (low + high) / 2U;
+
+		if (msr > vmsrs[mid].last) {
+			low = mid + 1U;
+		} else if (msr < vmsrs[mid].first) {
+			high = mid;
+		} else {
+			return &vmsrs[mid];
+		}
+	}
+	return NULL;
+}
+
+int32_t rdmsr_vmexit_handler(struct acrn_vcpu *vcpu)
+{
+	uint64_t *const gpr = vcpu->arch.gprs.reg;
+	const uint32_t msr = (uint32_t)gpr[GPR_RCX];
+	const struct vmsr *const entry = vmsr_find(msr);
+	uint64_t value = 0UL;
+
+	if ((entry == NULL) || (entry->read == NULL) || (entry->read(vcpu, msr, &value) != 0)) {
+		arch_vcpu_inject_gp(vcpu);
+		return 0;
+	}
+	gpr[GPR_RAX] = (uint32_t)value;
+	gpr[GPR_RDX] = value >> 32U;
+	vcpu_skip_instruction(vcpu);
+	return 0;
+}
+
+int32_t wrmsr_vmexit_handler(struct acrn_vcpu *vcpu)
+{
+	const uint64_t *const gpr = vcpu->arch.gprs.reg;
+	const uint32_t msr = (uint32_t)gpr[GPR_RCX];
+	const uint64_t value = (gpr[GPR_RDX] << 32U) | (uint32_t)gpr[GPR_RAX];
+	const struct vmsr *const entry = vmsr_find(msr);
+
+	if ((entry == NULL) || (entry->write == NULL) || (entry->write(vcpu, msr, value) != 0)) {
+		arch_vcpu_inject_gp(vcpu);
+		return 0;
+	}
+	vcpu_skip_instruction(vcpu);
+	return 0;
+}
+
+/* ---- MSR bitmap (SDM 25.6.9): read low, read high, write low, write high, 1 KiB each ---- */
+
+static void pass(struct acrn_vm *vm, uint32_t msr, bool read, bool write)
+{
+	const uint32_t index = msr & 0x1FFFU;
+	uint8_t *const map = vm->arch.msr_bitmap + ((msr >= 0xC0000000U) ? 1024U : 0U);
+	const uint8_t bit = (uint8_t)(1U << (index & 7U));
+
+	if (read) {
+		map[index >> 3U] = (uint8_t)(map[index >> 3U] & ~bit);
+	}
+	if (write) {
+		map[2048U + (index >> 3U)] = (uint8_t)(map[2048U + (index >> 3U)] & ~bit);
+	}
+}
+
+void vmsr_setup_bitmap(struct acrn_vm *vm)
+{
+	static const uint32_t read_write[] = {MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
+		MSR_IA32_PAT, MSR_IA32_STAR, MSR_IA32_LSTAR, MSR_IA32_CSTAR, MSR_IA32_FMASK, MSR_IA32_FS_BASE,
+		MSR_IA32_GS_BASE, MSR_IA32_KERNEL_GS_BASE};
+
+	for (uint32_t i = 0U; i < PAGE_SIZE; i++) {
+		vm->arch.msr_bitmap[i] = 0xFFU;
+	}
+	for (uint32_t i = 0U; i < ARRAY_SIZE(read_write); i++) {
+		pass(vm, read_write[i], true, true);
+	}
+	pass(vm, MSR_IA32_TSC, true, false);
+	pass(vm, MSR_IA32_EFER, true, false);
+	pass(vm, MSR_IA32_TSC_AUX, cpu_caps.has_rdtscp, cpu_caps.has_rdtscp);
+	pass(vm, MSR_IA32_SPEC_CTRL, cpu_caps.has_spec_ctrl, cpu_caps.has_spec_ctrl);
+	pass(vm, MSR_IA32_PRED_CMD, false, cpu_caps.has_spec_ctrl);
+	pass(vm, MSR_IA32_FLUSH_CMD, false, cpu_caps.has_l1d_flush);
+}
+
+void vmsr_reset(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+
+	arch->efer = 0UL;
+	arch->tsc_adjust = 0UL;
+	arch->tsc_offset = 0UL;
+	arch->misc_enable = MISC_ENABLE_FAST_STRING | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
+	for (uint32_t i = 0U; i < ARRAY_SIZE(arch->mtrr.fixed); i++) {
+		arch->mtrr.fixed[i] = 0x0606060606060606UL;
+	}
+	for (uint32_t i = 0U; i < VMTRR_VARIABLE; i++) {
+		arch->mtrr.base[i] = 0UL;
+		arch->mtrr.mask[i] = 0UL;
+	}
+	/* As firmware would leave them: on, write back. */
+	arch->mtrr.def_type = BIT(11) | BIT(10) | 6UL;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of arch/x86/guest/ share: the vCPU's registers, events to inject, guest memory.
+ *
+ * All functions: on the vCPU's own pCPU with its VMCS current (inside arch_vcpu_run()), unless said otherwise.
+ */
+#ifndef ASM_GUEST_H
+#define ASM_GUEST_H
+
+#include <asm/cpu.h>
+#include <asm/guest_walk.h>
+#include <asm/vmx.h>
+#include <hv/vm.h>
+#include <lib/util.h>
+
+/* ---- Registers (vcpu_arch.c) ---- */
+
+/** General register `reg` (0..15 in VMX order; RSP comes from the VMCS). */
+uint64_t vcpu_get_gpr(struct acrn_vcpu *vcpu, uint32_t reg);
+void vcpu_set_gpr(struct acrn_vcpu *vcpu, uint32_t reg, uint64_t value);
+
+/** As the guest reads them. */
+uint64_t vcpu_get_cr0(struct acrn_vcpu *vcpu);
+uint64_t vcpu_get_cr4(struct acrn_vcpu *vcpu);
+
+/** @return current privilege level: DPL of SS (SDM 25.4.1) */
+uint32_t vcpu_get_cpl(void);
+
+/**
+ * The exiting instruction is done: RIP past it, RF and the STI/MOV-SS shadow cleared, and a single-step trap pending
+ * if TF was set. The only place that moves RIP for an exit.
+ */
+void vcpu_skip_instruction(struct acrn_vcpu *vcpu);
+
+/** As vcpu_skip_instruction(), to `next_rip`. */
+void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip);
+
+/* ---- Events (inject.c) ---- */
+
+/** Queues exception `vector` for the next entry; error codes as SDM table 6-1 says, 0 for #GP. A second one makes #DF. */
+void vcpu_inject_exception(struct acrn_vcpu *vcpu, uint8_t vector, uint32_t error);
+void vcpu_inject_pf(struct acrn_vcpu *vcpu, uint32_t error, uint64_t cr2);
+void vcpu_inject_ud(struct acrn_vcpu *vcpu);
+
+/** #DB with \p bits added to DR6 (SDM 18.2.3) and DR7.GD cleared. */
+void vcpu_inject_db(struct acrn_vcpu *vcpu, uint64_t bits);
+
+/** An exit interrupted the delivery of an event (IDT-vectoring information is valid): deliver it again at entry. */
+void vcpu_save_vectoring(struct acrn_vcpu *vcpu);
+
+/** Writes what is due into the entry fields and opens windows for what must wait. Before each entry. */
+void vcpu_inject_events(struct acrn_vcpu *vcpu);
+
+int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu);
+int32_t interrupt_window_vmexit_handler(struct acrn_vcpu *vcpu);
+int32_t nmi_window_vmexit_handler(struct acrn_vcpu *vcpu);
+
+/* ---- Guest memory (guest_mem.c) ---- */
+
+/** Fills `st` from the VMCS for guest_walk(). */
+void guest_walk_state_get(struct acrn_vcpu *vcpu, struct guest_walk_state *st);
+
+/**
+ * Linear to physical for an access within one page.
+ * @param access GUEST_WALK_*
+ * @return 0; -EFAULT: *error and the address are those of the #PF to inject; -EIO, -EAGAIN as guest_walk()
+ */
+int32_t vcpu_gla_to_gpa(struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, gpa_t *gpa, uint32_t *error);
+
+/** Reads up to 15 instruction bytes at RIP. @return number of bytes read (0: not readable; #PF was queued if so) */
+uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, uint8_t *bytes, uint32_t max);
+
+/* ---- Exits ---- */
+
+/** Handles the exit whose reason and qualification are in vcpu->arch (vmexit.c). @return 0, <0: VM stopped */
+int32_t vmexit_handler(struct acrn_vcpu *vcpu);
+
+int32_t cpuid_vmexit_handler(struct acrn_vcpu *vcpu);
+int32_t cr_access_vmexit_handler(struct acrn_vcpu *vcpu);
+int32_t rdmsr_vmexit_handler(struct acrn_vcpu *vcpu);
+int32_t wrmsr_vmexit_handler(struct acrn_vcpu *vcpu);
+int32_t xsetbv_vmexit_handler(struct acrn_vcpu *vcpu);
+int32_t vmcall_vmexit_handler(struct acrn_vcpu *vcpu);
+int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu);
+
+/** Before the first VM: the tables of CPUID and MSRs. */
+void vcpuid_init(void);
+
+/** CPUID as `vcpu` sees it. */
+struct cpuid_regs vcpuid_get(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
+
+/** Clears the bits of MSRs that `vm` may touch without an exit. */
+void vmsr_setup_bitmap(struct acrn_vm *vm);
+
+/** MSRs back to their reset values. The vCPU does not run. */
+void vmsr_reset(struct acrn_vcpu *vcpu);
+
+/** MTRRs (vmtrr.c). @return 0 or -EACCES (#GP) */
+int32_t vmtrr_read(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value);
+int32_t vmtrr_write(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value);
+
+/** A write to EFER by the guest. @return 0 or -EACCES (#GP) */
+int32_t vcpu_write_efer(struct acrn_vcpu *vcpu, uint64_t value);
+
+/** Continues a string I/O instruction whose element was answered by the Service VM (vmx_io.c). */
+void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value);
+
+#endif

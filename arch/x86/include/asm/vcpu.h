@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The part of a vCPU that the CPU code owns. There is a twin of this header in tests/fake/. */
+#ifndef ASM_VCPU_H
+#define ASM_VCPU_H
+
+#include <asm/instr.h>
+#include <asm/vlapic.h>
+#include <lib/types.h>
+#include <public/acrn_common.h>
+
+/* Saved and loaded by vmx_entry.S, in the order of VMX exit qualifications. rsp lives in the VMCS: not used here. */
+struct guest_gprs {
+	uint64_t reg[16];
+	uint64_t cr2;
+	uint64_t host_rsp; /* what HOST_RSP of the VMCS is; 0: not known */
+};
+
+#define GPR_RAX 0U
+#define GPR_RCX 1U
+#define GPR_RDX 2U
+#define GPR_RBX 3U
+#define GPR_RSP 4U
+#define GPR_RBP 5U
+#define GPR_RSI 6U
+#define GPR_RDI 7U
+#define GPR_R8  8U
+
+/* MSRs that the CPU does not switch at entry and exit, and that the hypervisor itself does not use. */
+enum switched_msr {
+	SWITCHED_STAR,
+	SWITCHED_LSTAR,
+	SWITCHED_CSTAR,
+	SWITCHED_FMASK,
+	SWITCHED_KERNEL_GS_BASE,
+	SWITCHED_TSC_AUX,
+	SWITCHED_SPEC_CTRL,
+	SWITCHED_MSR_COUNT,
+};
+
+#define VMTRR_VARIABLE 8U
+struct vmtrr {
+	uint64_t def_type;
+	uint64_t fixed[11];
+	uint64_t base[VMTRR_VARIABLE];
+	uint64_t mask[VMTRR_VARIABLE];
+};
+
+/* An IN, OUT, INS or OUTS between its exit and its end. */
+struct pio_exit {
+	bool is_string;
+	bool is_in;
+	bool is_rep;
+	uint8_t size;      /* bytes */
+	uint8_t addr_size; /* string: 2, 4, 8 */
+	uint16_t port;
+	gpa_t gpa[2];      /* string: where the element is; [1] != INVALID_GPA when it crosses a page */
+	uint8_t first;     /* string: bytes of the element that are at gpa[0] */
+};
+
+struct vcpu_arch {
+	struct guest_gprs gprs;
+	void *vmcs;         /* page, direct map */
+	bool launched;      /* VMRESUME from now on */
+	bool init_pending;  /* the VMCS is to be built from `init_regs` before the next entry */
+	bool in_guest;      /* atomic: set before entry's last check of requests, cleared after exit */
+	uint16_t vpid;      /* 0: none */
+	uint64_t ept_seen;  /* vm->arch.ept_generation at the last INVEPT on the vCPU's pCPU */
+	struct acrn_regs init_regs;
+
+	/* Of the exit being handled. */
+	uint32_t exit_reason;
+	uint64_t exit_qualification;
+
+	/* Controls as they are in the VMCS: written only on change. */
+	uint32_t proc_ctls;
+	uint32_t entry_ctls;
+	uint32_t pin_ctls;
+	uint64_t cr0_mask, cr4_mask;
+	uint32_t tpr_threshold;
+	uint64_t eoi_exit[4];
+
+	/* What is due to be injected, one of each. */
+	bool exc_pending;
+	uint8_t exc_vector;
+	bool exc_has_error;
+	uint32_t exc_error;
+	uint64_t exc_cr2;
+	bool nmi_pending;
+	uint32_t entry_info;    /* what the VMCS's entry field holds and has not been delivered yet, or 0 */
+	uint32_t reinject_info; /* an event whose delivery an exit interrupted: entry interruption info, or 0 */
+	uint32_t reinject_error;
+	uint32_t reinject_len;
+
+	/* Switched with the vCPU, not with entry and exit. */
+	uint64_t switched_msr[SWITCHED_MSR_COUNT];
+	uint64_t dr[4];
+	uint64_t dr6;
+	uint64_t xcr0;
+	uint64_t xss;
+	void *xsave_area; /* 2^xsave_order pages */
+
+	uint64_t efer;     /* guest's, as it reads it */
+	uint64_t tsc_adjust;
+	uint64_t misc_enable;
+	struct vmtrr mtrr;
+
+	struct vlapic vlapic;
+	struct pio_exit pio;
+	struct instr_emul emul;
+	bool check_events; /* look for something to inject before the next entry */
+	bool halt_if;      /* RFLAGS.IF at the HLT */
+	uint64_t tsc_offset; /* guest TSC - host TSC */
+	bool emul_active; /* an MMIO instruction is under way in `emul` */
+	uint32_t emul_retries; /* undecodable bytes seen at the same RIP */
+};
+
+#endif

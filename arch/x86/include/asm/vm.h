@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The part of a VM that the CPU code owns. There is a twin of this header in tests/fake/. */
+#ifndef ASM_VM_H
+#define ASM_VM_H
+
+#include <lib/types.h>
+
+struct vm_arch {
+	uint64_t *ept_root;   /* PML4, direct map */
+	uint64_t eptp;        /* VMCS field */
+	uint64_t ept_generation; /* grows with each change that needs INVEPT; atomic */
+	uint8_t *io_bitmap;   /* two pages: ports 0..0x7FFF, 0x8000..0xFFFF; a set bit exits */
+	uint8_t *msr_bitmap;  /* one page, SDM 25.6.9; a set bit exits */
+	bool hide_x2apic;
+};
+
+#endif
