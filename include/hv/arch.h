@@ -12,6 +12,39 @@ struct acrn_vm;
 struct acrn_vcpu;
 struct acrn_regs;
 
+/* ---- Boot, in this order, on the boot CPU ---- */
+
+/** Surveys the CPU, logs what is used and what replaces the missing; refuses (never returns) if it must. */
+void arch_survey(void);
+
+/** Builds and loads the final page tables. memory_init() was before. */
+void arch_paging_init(void);
+
+/** Interrupts and time: local APIC, I/O APICs, legacy PICs off, TSC rate measured. acpi_init() was before. */
+void arch_irq_init(void);
+
+/** Maps device memory uncached for good. @return its address; panics if it cannot */
+volatile void *arch_map_mmio(hpa_t hpa, uint64_t size);
+
+/** Makes firmware memory readable. @return its address, or NULL (wraps, beyond the physical width) */
+const void *arch_map_firmware(hpa_t hpa, uint64_t size);
+
+/** @return TSC at the entry of the image, ticks */
+uint64_t arch_boot_ticks(void);
+
+/** Stops all other CPUs for good (panic). Takes no lock. */
+void arch_stop_others(void);
+
+/** Fills `regs` with this CPU's registers, as seen by the caller. */
+struct dump_regs;
+void arch_get_regs(struct dump_regs *regs);
+
+/** Asks Bochs or QEMU to end; returns if there is no such machine. */
+void arch_emulator_exit(void);
+
+/** Halts this CPU for good. */
+void __noreturn arch_halt(void);
+
 /* ---- pCPUs and time ---- */
 
 /** @return pCPUs that are up, numbered 0..count-1 in MADT order (0 = the one that booted) */
@@ -28,6 +61,9 @@ void arch_kick_cpu(uint16_t cpu);
 
 /** Enables interrupts and halts until the next one, which has been handled on return; interrupts off again. */
 void arch_idle(void);
+
+/** Takes the interrupts that wait (timers, kicks, devices), for code that spins; interrupts are off again on return. */
+void arch_irq_window(void);
 
 /** @return time stamp counter, ticks */
 uint64_t arch_now(void);
@@ -143,6 +179,9 @@ void arch_pic_wire(struct acrn_vm *vm, bool asserted);
  * @param level true: level triggered; the physical line stays masked from its arrival until arch_gsi_eoi()
  */
 void arch_gsi_set(uint32_t gsi, bool masked, bool level, bool active_low);
+
+/** @return pins of the machine's I/O APIC whose first one is `gsi_base`; 0: there is none, or it is not used */
+uint32_t arch_gsi_pins(uint32_t gsi_base);
 
 /** The guest has dealt with a level interrupt of `gsi`. */
 void arch_gsi_eoi(uint32_t gsi);

@@ -52,6 +52,9 @@ struct boot_info {
 	uint64_t hv_size; /* image with bss, rounded up to 2 MiB */
 };
 
+/** What multiboot2_parse() said; reported and acted on by hv_main() when there is a console. */
+extern int32_t boot_info_error;
+
 /** The one instance; constant after boot. */
 extern struct boot_info boot_info;
 

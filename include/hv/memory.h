@@ -45,4 +45,18 @@ void memory_reserve(hpa_t hpa, uint64_t size, const char *what);
 /** One range taken from the Service VM, for the memory map and the audit. @return false past the last */
 bool memory_hv_range(uint32_t index, hpa_t *base, uint64_t *size, const char **what);
 
+/** @return physical address of the pool; after memory_init() */
+hpa_t memory_pool_base(void);
+
+/** @return size of the pool, bytes */
+uint64_t memory_pool_size(void);
+
+/**
+ * Looks for free RAM, highest first: not reserved, no boot module, not the framebuffer. Takes nothing.
+ * @param size, align bytes; align is a power of two
+ * @param low, high   limits: low <= address, address + size <= high
+ * @return its address, or INVALID_HPA
+ */
+hpa_t memory_find_free(uint64_t size, uint64_t align, hpa_t low, hpa_t high);
+
 #endif

@@ -41,6 +41,9 @@
 /** Finds out the mode and, for xAPIC, maps the registers. Boot CPU, once, after paging_init(). */
 void lapic_setup(void);
 
+/** @return true once lapic_setup() has run: IPIs can be sent */
+bool lapic_is_ready(void);
+
 /** Enables this pCPU's local APIC: everything masked but the error vector, TPR 0. */
 void lapic_init_cpu(void);
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Leaving: reset and power-off, by every way there is, the cleanest first. */
+#include <asm/cpu.h>
+#include <asm/desc.h>
+#include <asm/io.h>
+#include <asm/paging.h>
+#include <hv/acpi.h>
+#include <hv/arch.h>
+#include <hv/log.h>
+
+#define PM1_SCI_EN    0x0001U
+#define PM1_SLP_TYP   10U
+#define PM1_SLP_MASK  0x3C00U
+#define PM1_SLP_EN    0x2000U
+#define WAIT_SPINS    200000U
+
+/* About 0.2 s: an I/O read takes about a microsecond on real hardware, and works without a calibrated clock. */
+static void wait_a_moment(void)
+{
+	for (uint32_t i = 0U; i < WAIT_SPINS; i++) {
+		(void)inb(0x80U);
+	}
+}
+
+void arch_emulator_exit(void)
+{
+	for (const char *c = "Shutdown"; *c != '\0'; c++) {
+		outb(0x8900U, (uint8_t)*c); /* Bochs */
+	}
+	outw(0x604U, 0x2000U); /* QEMU */
+}
+
+static void enter_s5(uint32_t port, uint8_t type)
+{
+	uint16_t value;
+
+	if (port != 0U) {
+		value = (uint16_t)(inw((uint16_t)port) & ~(PM1_SLP_MASK | PM1_SLP_EN));
+		outw((uint16_t)port, (uint16_t)(value | (type << PM1_SLP_TYP) | PM1_SLP_EN));
+	}
+}
+
+void __noreturn arch_poweroff(void)
+{
+	pr_info("power off");
+	cpu_cli();
+	if (acpi_info.has_s5) {
+		enter_s5(acpi_info.pm1a_cnt, acpi_info.s5_a & 7U);
+		enter_s5(acpi_info.pm1b_cnt, acpi_info.s5_b & 7U);
+		wait_a_moment();
+	}
+	arch_emulator_exit();
+	wait_a_moment();
+	pr_err("the machine did not power off; it is safe to switch it off now");
+	arch_halt();
+}
+
+static void reset_by_acpi(void)
+{
+	const struct acpi_gas *reg = &acpi_info.reset_reg;
+
+	if (reg->address == 0UL) {
+		return;
+	}
+	if (reg->space == 1U && reg->address <= 0xFFFFUL) {
+		outb((uint16_t)reg->address, acpi_info.reset_value);
+	} else if (reg->space == 0U) {
+		*(volatile uint8_t *)paging_map_mmio(reg->address, 1UL) = acpi_info.reset_value;
+	}
+}
+
+void __noreturn arch_reboot(void)
+{
+	static const struct desc_ptr no_idt = {.limit = 0U, .base = 0UL};
+
+	pr_info("reboot");
+	cpu_cli();
+	reset_by_acpi();
+	wait_a_moment();
+	outb(0xCF9U, 0x02U);
+	outb(0xCF9U, 0x06U);
+	wait_a_moment();
+	outb(0x64U, 0xFEU);
+	wait_a_moment();
+	__asm__ volatile("lidt %0; int3" : : "m"(no_idt)); /* triple fault */
+	arch_halt();
+}

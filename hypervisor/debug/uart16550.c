@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The physical 16550 of the console, polled. */
+#include "uart16550.h"
+
+#include <asm/io.h>
+
+#define REG_DATA 0U
+#define REG_IER  1U
+#define REG_FCR  2U
+#define REG_LCR  3U
+#define REG_MCR  4U
+#define REG_LSR  5U
+#define REG_SCR  7U
+
+#define LCR_8N1  0x03U
+#define LCR_DLAB 0x80U
+#define LSR_DATA 0x01U
+#define LSR_THRE 0x20U
+
+#define SPIN_MAX  200000U /* reads of LSR, about a microsecond each: more than any byte takes at 300 baud */
+#define FIFO_SIZE 16U
+
+static uint16_t uart_base; /* 0: none */
+static uint32_t fifo_room;
+
+static uint16_t port(uint16_t reg)
+{
+	return (uint16_t)(uart_base + reg);
+}
+
+bool uart16550_init(uint16_t base)
+{
+	uart_base = base;
+	if (base == 0U) {
+		return false;
+	}
+	outb(port(REG_SCR), 0x5AU);
+	if (inb(port(REG_SCR)) != 0x5AU) {
+		uart_base = 0U;
+		return false;
+	}
+	outb(port(REG_IER), 0U);
+	outb(port(REG_LCR), LCR_DLAB | LCR_8N1);
+	outb(port(REG_DATA), 1U); /* divisor 1: 115200 */
+	outb(port(REG_IER), 0U);
+	outb(port(REG_LCR), LCR_8N1);
+	outb(port(REG_FCR), 0x07U); /* FIFOs on and empty */
+	outb(port(REG_MCR), 0x03U); /* DTR, RTS */
+	fifo_room = 0U;
+	return true;
+}
+
+void uart16550_putc(char c)
+{
+	if (uart_base == 0U) {
+		return;
+	}
+	if (fifo_room == 0U) {
+		uint32_t spins = 0U;
+
+		while ((inb(port(REG_LSR)) & LSR_THRE) == 0U) {
+			if (++spins == SPIN_MAX) {
+				return; /* the byte is lost; the log in RAM has it */
+			}
+		}
+		fifo_room = FIFO_SIZE; /* THRE in FIFO mode: all of it is empty */
+	}
+	outb(port(REG_DATA), (uint8_t)c);
+	fifo_room--;
+}
+
+int uart16550_getc(void)
+{
+	if (uart_base == 0U || (inb(port(REG_LSR)) & LSR_DATA) == 0U) {
+		return -1;
+	}
+	return inb(port(REG_DATA));
+}
