@@ -42,6 +42,9 @@ struct vlapic {
 	uint8_t irr_words;      /* bit w: word w of IRR is not 0 (owner) */
 	uint8_t isr_depth;      /* vectors in service */
 	uint8_t isr_stack[VLAPIC_ISR_DEPTH]; /* them, highest last; not kept while vid_active */
+	bool sw_enabled;        /* SVR bit 8 as last acted upon (the CPU may have written the page before us) */
+	uint8_t timer_mode;     /* LVT timer bits 18..17, likewise: 0 one-shot, 1 periodic, 2 TSC deadline */
+	uint8_t timer_shift;    /* one count is 2^n TSC ticks: divide configuration and VLAPIC_TIMER_SHIFT */
 	bool vid_active;        /* the CPU delivers (virtual-interrupt delivery): set by the VMX code */
 	bool lint0_irr;         /* LINT0 in fixed, level mode waits for its EOI */
 	bool lint0_line;        /* the PIC's wire; written by any pCPU */
@@ -75,6 +78,12 @@ void vlapic_reset(struct vlapic *vlapic);
 
 /** INIT: as vlapic_reset(), but IA32_APIC_BASE and the id stay (SDM 11.4.7.3). Owner, or the vCPU does not run. */
 void vlapic_init_reset(struct vlapic *vlapic);
+
+/**
+ * What firmware leaves on the boot CPU: enabled, LINT0 ExtINT ("virtual wire", MP specification 3.6.2.2), LINT1 NMI.
+ * For VMs that start without firmware. Owner, or the vCPU does not run.
+ */
+void vlapic_set_virtual_wire(struct vlapic *vlapic);
 
 /** @return true if in x2APIC mode */
 bool vlapic_is_x2apic(const struct vlapic *vlapic);
