@@ -19,7 +19,9 @@
 #define HIGH_LIMIT     (4UL << 30U)
 #define POOL_MIN       (8UL << 20U)
 #define OWNER_FREE     0xFFFEU
+#define OWNER_FRESH    0xFFFDU /* free and never taken: not poisoned, which would take long at boot */
 #define POISON         0xA5
+#define POISON_WORD    0xA5A5A5A5A5A5A5A5UL
 
 struct reserved {
 	hpa_t base;
@@ -32,7 +34,7 @@ static struct {
 	uint64_t pages;
 	uint64_t free;
 	uint64_t hint;      /* index of the lowest page that may be free */
-	uint16_t *owner;    /* of each page; OWNER_FREE */
+	uint16_t *owner;    /* of each page, or OWNER_FREE, OWNER_FRESH */
 	struct spinlock lock;
 } pool;
 
@@ -171,7 +173,7 @@ static void pool_setup(hpa_t base, uint64_t bytes)
 	pool.pages = bytes / PAGE_SIZE;
 	pool.owner = hpa_to_hva(base);
 	for (uint64_t i = 0UL; i < pool.pages; i++) {
-		pool.owner[i] = OWNER_FREE;
+		pool.owner[i] = OWNER_FRESH;
 	}
 	meta = round_up(pool.pages * sizeof(pool.owner[0]), PAGE_SIZE) / PAGE_SIZE;
 	for (uint64_t i = 0UL; i < meta; i++) {
@@ -179,9 +181,6 @@ static void pool_setup(hpa_t base, uint64_t bytes)
 	}
 	pool.free = pool.pages - meta;
 	pool.hint = meta;
-#if CONFIG_DEBUG
-	(void)memset((uint8_t *)hpa_to_hva(base) + meta * PAGE_SIZE, POISON, pool.free * PAGE_SIZE);
-#endif
 }
 
 void memory_init(void)
@@ -211,24 +210,27 @@ void memory_init(void)
 static bool run_is_free(uint64_t index, uint64_t count)
 {
 	for (uint64_t i = 0UL; i < count; i++) {
-		if (pool.owner[index + i] != OWNER_FREE) {
+		if (pool.owner[index + i] != OWNER_FREE && pool.owner[index + i] != OWNER_FRESH) {
 			return false;
 		}
 	}
 	return true;
 }
 
-static void check_poison(const uint8_t *page, uint64_t bytes)
+/* A page that was freed before must not have been written to since. */
+static void check_poison(uint64_t index)
 {
 #if CONFIG_DEBUG
-	for (uint64_t i = 0UL; i < bytes; i += 8UL) {
-		if (page[i] != POISON) {
-			panic("free page at %p was written to (byte %lu is 0x%02x)", (const void *)page, i, page[i]);
+	const uint64_t *words = hpa_to_hva(pool.base + index * PAGE_SIZE);
+
+	for (uint64_t i = 0UL; pool.owner[index] == OWNER_FREE && i < PAGE_SIZE / sizeof(*words); i++) {
+		if (words[i] != POISON_WORD) {
+			panic("free page %#lx was written to: offset %#lx is %#lx", pool.base + index * PAGE_SIZE,
+				i * sizeof(*words), words[i]);
 		}
 	}
 #else
-	(void)page;
-	(void)bytes;
+	(void)index;
 #endif
 }
 
@@ -238,7 +240,7 @@ void *pages_alloc(uint32_t order, uint16_t owner)
 	uint64_t index;
 	void *pages = NULL;
 
-	ASSERT(order <= MAX_ORDER && owner != OWNER_FREE);
+	ASSERT(order <= MAX_ORDER && owner != OWNER_FREE && owner != OWNER_FRESH);
 	spin_lock(&pool.lock);
 	/* Natural alignment: the pool starts at a 2 MiB boundary. */
 	for (index = round_up(pool.hint, count); index + count <= pool.pages; index += count) {
@@ -248,6 +250,7 @@ void *pages_alloc(uint32_t order, uint16_t owner)
 	}
 	if (index + count <= pool.pages) {
 		for (uint64_t i = 0UL; i < count; i++) {
+			check_poison(index + i);
 			pool.owner[index + i] = owner;
 		}
 		pool.free -= count;
@@ -258,7 +261,6 @@ void *pages_alloc(uint32_t order, uint16_t owner)
 	}
 	spin_unlock(&pool.lock);
 	if (pages != NULL) {
-		check_poison(pages, count * PAGE_SIZE);
 		(void)memset(pages, 0, count * PAGE_SIZE);
 	}
 	return pages;

@@ -24,6 +24,7 @@ static void wait_a_moment(void)
 
 void arch_emulator_exit(void)
 {
+	wait_a_moment();
 	for (const char *c = "Shutdown"; *c != '\0'; c++) {
 		outb(0x8900U, (uint8_t)*c); /* Bochs */
 	}
@@ -44,13 +45,13 @@ void __noreturn arch_poweroff(void)
 {
 	pr_info("power off");
 	cpu_cli();
+	wait_a_moment(); /* the last line is still in the serial port's FIFO */
 	if (acpi_info.has_s5) {
 		enter_s5(acpi_info.pm1a_cnt, acpi_info.s5_a & 7U);
 		enter_s5(acpi_info.pm1b_cnt, acpi_info.s5_b & 7U);
 		wait_a_moment();
 	}
 	arch_emulator_exit();
-	wait_a_moment();
 	pr_err("the machine did not power off; it is safe to switch it off now");
 	arch_halt();
 }
@@ -75,6 +76,7 @@ void __noreturn arch_reboot(void)
 
 	pr_info("reboot");
 	cpu_cli();
+	wait_a_moment();
 	reset_by_acpi();
 	wait_a_moment();
 	outb(0xCF9U, 0x02U);
