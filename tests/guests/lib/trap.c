@@ -148,6 +148,18 @@ void trap_count_reset(unsigned int vec)
 	__atomic_store_n(&counts[vec], 0, __ATOMIC_RELEASE);
 }
 
+bool trap_wait(unsigned int vec, unsigned int count, uint64_t ticks)
+{
+	uint64_t start = rdtsc();
+
+	while (trap_count(vec) < count) {
+		if (rdtsc() - start > ticks)
+			return false;
+		irq_window();
+	}
+	return true;
+}
+
 void trap_handler_eoi(struct trap *t)
 {
 	(void)t;

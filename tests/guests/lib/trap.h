@@ -55,6 +55,9 @@ void trap_set_ist(unsigned int vec, unsigned int ist);
 /* Interrupts of @vec taken since the last trap_count_reset(), all CPUs. */
 unsigned int trap_count(unsigned int vec);
 void trap_count_reset(unsigned int vec);
+/* Open interrupt windows until @vec was taken @count times since the last reset, or @ticks of TSC
+ * went by; false then. Interrupts are off again after it. */
+bool trap_wait(unsigned int vec, unsigned int count, uint64_t ticks);
 /* A handler that does nothing but count (the count is made for every vector) and EOI the LAPIC. */
 void trap_handler_eoi(struct trap *t);
 /* The same without EOI. */
