@@ -10,11 +10,6 @@
 
 #define DFR_FLAT 0xFFFFFFFFU
 
-struct vlapic *vcpu_vlapic(struct acrn_vcpu *vcpu)
-{
-	return &vcpu->arch.vlapic;
-}
-
 bool vlapic_is_x2apic(const struct vlapic *vlapic)
 {
 	return (vlapic->base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == (APIC_BASE_ENABLE | APIC_BASE_X2APIC);

@@ -58,7 +58,7 @@ struct vlapic {
 	uint64_t tsc_deadline;  /* IA32_TSC_DEADLINE: guest TSC ticks; 0: not armed */
 };
 
-/** The local APIC of a vCPU. */
+/** The local APIC of a vCPU. Provided by the owner of struct vcpu_arch (vcpu_arch.c; a fake in unit tests). */
 struct vlapic *vcpu_vlapic(struct acrn_vcpu *vcpu);
 
 /* ---- Life ---- */
