@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Host unit tests: tests/unit/*.c and the product files they test, in one program under ASan and UBSan.
+# A new test_x.c is found by itself; the product files it needs are added to UNIT_PRODUCT.
+
+UNIT_CC ?= gcc
+
+# Product files under test; those that a checkout does not have (yet) are left out.
+UNIT_PRODUCT := $(wildcard \
+	arch/x86/guest/guest_walk.c \
+	arch/x86/guest/instr_decode.c \
+	arch/x86/guest/instr_emul.c \
+	arch/x86/guest/instr_emul_alu.c \
+	arch/x86/guest/instr_emul_string.c \
+	hypervisor/scenario.c \
+	hypervisor/scenario_machine.c \
+	hypervisor/dm/vpic.c \
+	hypervisor/dm/vuart.c \
+	hypervisor/dm/vioapic.c)
+
+# libzydis-dev is an independent instruction decoder; without it that one test is skipped.
+UNIT_LIBS := $(shell echo '\#include <Zydis/Zydis.h>' | $(UNIT_CC) -E - >/dev/null 2>&1 && echo -lZydis)
+
+# tests/fake/include comes first: it replaces the headers that need a real CPU.
+UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -DUNIT_TEST \
+	-Itests/fake/include -Itests/unit -Iinclude -Iarch/x86/include
+
+UNIT_SRCS := $(sort $(wildcard tests/unit/*.c)) $(UNIT_PRODUCT)
+UNIT_OBJS := $(UNIT_SRCS:%.c=$(O)/unit/%.o)
+
+$(O)/unit/%.o: %.c tests/unit/unit.mk
+	$(call say,UNIT-CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(UNIT_CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/unit/unit-tests: $(UNIT_OBJS)
+	$(call say,UNIT-LD,$@)
+	$(Q)$(UNIT_CC) -fsanitize=address,undefined -o $@ $(UNIT_OBJS) $(UNIT_LIBS)
+
+unit: $(O)/unit/unit-tests
+	$(Q)$<
+
+-include $(UNIT_OBJS:.o=.d)
