@@ -6,7 +6,7 @@
 #include <asm/lapic.h>
 #include <asm/percpu.h>
 #include <asm/pic.h>
-#include <asm/timer.h>
+#include <asm/clock.h>
 #include <hv/arch.h>
 #include <hv/log.h>
 #include <hv/upcall.h>
@@ -58,7 +58,7 @@ void irq_dispatch(uint32_t vector)
 	(void)__atomic_fetch_add(&counts[vector & 0xFFU], 1UL, __ATOMIC_RELAXED);
 	if (vector == VECTOR_TIMER) {
 		lapic_eoi();
-		timer_interrupt();
+		clock_interrupt();
 	} else if (vector == VECTOR_KICK) {
 		lapic_eoi();
 		sched_kicked();
@@ -89,6 +89,6 @@ void arch_irq_init(void)
 	lapic_init_cpu();
 	this_percpu()->apic_id = lapic_id();
 	ioapic_init();
-	tsc_timer_init();
-	timer_init_cpu();
+	tsc_clock_init();
+	clock_init_cpu();
 }

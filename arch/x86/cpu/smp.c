@@ -8,7 +8,7 @@
 #include <asm/page.h>
 #include <asm/paging.h>
 #include <asm/setup.h>
-#include <asm/timer.h>
+#include <asm/clock.h>
 #include <config.h>
 #include <hv/acpi.h>
 #include <hv/arch.h>
@@ -94,7 +94,7 @@ static void start_ap(uint32_t apic_id, hpa_t trampoline)
 	__atomic_store_n(&ap_state, AP_WAIT, __ATOMIC_RELEASE);
 
 	lapic_send_ipi(apic_id, ICR_INIT | ICR_LEVEL | ICR_ASSERT);
-	timer_delay_us(10000UL);
+	clock_delay_us(10000UL);
 	lapic_send_ipi(apic_id, startup);
 	if (!wait_for_ap(1UL)) {
 		lapic_send_ipi(apic_id, startup);
@@ -154,7 +154,7 @@ void __noreturn smp_ap_main(struct cpu_area *area)
 		ap_refuse(why);
 	}
 	lapic_init_cpu();
-	timer_init_cpu();
+	clock_init_cpu();
 	if (lapic_id() != area->percpu.apic_id) {
 		ap_refuse("its APIC id is not what the MADT tells");
 	}

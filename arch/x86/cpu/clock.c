@@ -10,7 +10,7 @@
 #include <asm/lapic.h>
 #include <asm/msr.h>
 #include <asm/percpu.h>
-#include <asm/timer.h>
+#include <asm/clock.h>
 #include <hv/acpi.h>
 #include <hv/arch.h>
 #include <hv/log.h>
@@ -124,7 +124,7 @@ static uint32_t cpuid_khz(void)
 	return leaf.eax == 0U ? 0U : (uint32_t)((uint64_t)leaf.ecx * leaf.ebx / leaf.eax / 1000UL);
 }
 
-void tsc_timer_init(void)
+void tsc_clock_init(void)
 {
 	struct measure m = {0};
 	const char *by = "PM timer";
@@ -155,7 +155,7 @@ void tsc_timer_init(void)
 	}
 }
 
-void timer_init_cpu(void)
+void clock_init_cpu(void)
 {
 	this_percpu()->deadline = UINT64_MAX;
 	if (cpu_caps.has_tsc_deadline) {
@@ -176,7 +176,7 @@ static void arm(uint64_t deadline)
 		lapic_write(LAPIC_TIMER_INITIAL, 0U);
 	} else {
 		const uint64_t now = rdtsc();
-		/* At most 2^31 timer ticks at a time; timer_interrupt() goes on. In steps that cannot overflow. */
+		/* At most 2^31 timer ticks at a time; clock_interrupt() goes on. In steps that cannot overflow. */
 		const uint64_t most = (0x7FFFFFFFUL / lapic_khz) * tsc_khz;
 		const uint64_t delta = deadline > now ? MIN(deadline - now, most) : 0UL;
 		const uint64_t ticks =
@@ -192,7 +192,7 @@ void arch_set_deadline(uint64_t ticks)
 	arm(ticks);
 }
 
-void timer_interrupt(void)
+void clock_interrupt(void)
 {
 	struct percpu *self = this_percpu();
 
@@ -207,7 +207,7 @@ void timer_interrupt(void)
 	timer_expired();
 }
 
-void timer_delay_us(uint64_t us)
+void clock_delay_us(uint64_t us)
 {
 	const uint64_t end = rdtsc() + us * tsc_khz / 1000UL;
 
