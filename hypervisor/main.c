@@ -3,17 +3,18 @@
 #include <hv/acpi.h>
 #include <hv/arch.h>
 #include <hv/boot_info.h>
+#include <hv/boot_scenario.h>
 #include <hv/console.h>
 #include <hv/dump.h>
 #include <hv/log.h>
 #include <hv/memory.h>
+#include <hv/scenario.h>
+#include <hv/sched.h>
+#include <hv/timer.h>
 #include <hv/upcall.h>
+#include <hv/vm.h>
 #include <lib/errno.h>
 #include <lib/printf.h>
-
-/* Provided by the VM code: creates what the scenario asks for; runs this CPU's threads for ever. */
-void vm_boot_all(void) __attribute__((weak));
-void sched_loop(void) __attribute__((weak));
 
 int32_t boot_info_error;
 
@@ -60,16 +61,14 @@ static void show_boot_info(void)
 /* Where each pCPU ends up. */
 static void cpu_run(void)
 {
-	if (sched_loop != NULL) {
-		sched_loop();
-	}
-	while (true) {
-		arch_idle();
-	}
+	arch_virt_enable();
+	sched_loop();
 }
 
 void __noreturn hv_main(void)
 {
+	struct scenario *scenario;
+
 	console_init();                 /* serial and screen: from here on nothing is silent */
 	pr_info("Aril hypervisor");
 	show_boot_info();               /* what GRUB told us; refuses if it makes no sense */
@@ -84,12 +83,16 @@ void __noreturn hv_main(void)
 	stage("acpi", "%u CPUs, %u I/O APICs", acpi_info.cpu_count, acpi_info.ioapic_count);
 	arch_irq_init();                /* local APIC, I/O APICs, clocks */
 	stage("irq", "TSC %u kHz", arch_tsc_khz());
-	arch_start_aps(cpu_run);        /* all other CPUs, into their idle loops */
+	scenario = boot_scenario_load();  /* which VMs are wanted */
+	timer_init();
+	sched_init(scenario->slice_us); /* before a pCPU can look for work */
+	arch_virt_init();               /* what guests see of the CPU */
+	arch_start_aps(cpu_run);        /* all other CPUs, into their scheduler loops */
 	stage("smp", "%u of %u CPUs are up", arch_cpu_count(), acpi_info.cpu_count);
-	if (vm_boot_all != NULL) {
-		vm_boot_all();          /* VMs of the scenario */
-		stage("vms", "created");
-	}
+	boot_scenario_fit(scenario);    /* which VMs can run here */
+	vm_init_slots(scenario);
+	vm_boot_all();
+	stage("vms", "created");
 	stage("run", "boot is finished");
 	cpu_run();
 	arch_halt();

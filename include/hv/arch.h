@@ -119,6 +119,12 @@ void arch_guest_access_end(void);
 
 /* ---- VMs and vCPUs ---- */
 
+/** What guests see of the CPU is put together. Boot CPU, once, after arch_irq_init(). */
+void arch_virt_init(void);
+
+/** This pCPU can run vCPUs from now on. Once on each. Panics if VMX refuses what the survey found. */
+void arch_virt_enable(void);
+
 /** Gives the VM its empty memory map and bitmaps, and its CPUID. @return 0 or -ENOMEM (nothing kept) */
 int32_t __must_check arch_vm_init(struct acrn_vm *vm);
 

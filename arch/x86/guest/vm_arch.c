@@ -12,6 +12,16 @@
 
 #define IO_BITMAP_ORDER 1U /* two pages */
 
+void arch_virt_init(void)
+{
+	vcpuid_init();
+}
+
+void arch_virt_enable(void)
+{
+	vmx_enable_cpu();
+}
+
 int32_t arch_vm_init(struct acrn_vm *vm)
 {
 	vm->arch.io_bitmap = pages_alloc(IO_BITMAP_ORDER, vm->vm_id);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <hv/boot_scenario.h>
+
+#include <asm/page.h>
+#include <hv/arch.h>
+#include <hv/boot_info.h>
+#include <hv/log.h>
+#include <hv/memory.h>
+#include <hv/scenario.h>
+#include <lib/string.h>
+
+extern const char default_scenario_start[];
+extern const char default_scenario_end[];
+
+static struct scenario scenario;
+
+#define TAG     "scenario"
+#define TAG_LEN (sizeof(TAG) - 1U)
+
+static const struct boot_module *scenario_module(void)
+{
+	for (uint32_t i = 0U; i < boot_info.module_count; i++) {
+		const char *const s = boot_info.modules[i].string;
+
+		if ((strncmp(s, TAG, TAG_LEN) == 0) && ((s[TAG_LEN] == '\0') || (s[TAG_LEN] == ' '))) {
+			return &boot_info.modules[i];
+		}
+	}
+	return NULL;
+}
+
+struct scenario *boot_scenario_load(void)
+{
+	const struct boot_module *const module = scenario_module();
+	struct scenario_error error = {""};
+	int32_t status;
+
+	if (module != NULL) {
+		arch_guest_access_begin();
+		status = scenario_load(hpa_to_hva(module->base), module->size, &scenario, &error);
+		arch_guest_access_end();
+		if (status == 0) {
+			pr_info("scenario '%s' from module, %u VMs", scenario.name, scenario.vm_count);
+			return &scenario;
+		}
+		pr_err("scenario module refused: %s", error.text);
+		pr_warn("the default scenario is used instead");
+	}
+	status = scenario_load(default_scenario_start, (size_t)(default_scenario_end - default_scenario_start), &scenario,
+		&error);
+	if (status != 0) {
+		panic("the scenario that is linked in is broken: %s", error.text);
+	}
+	pr_info("scenario '%s' (linked in), %u VMs", scenario.name, scenario.vm_count);
+	return &scenario;
+}
+
+void boot_scenario_fit(struct scenario *scn)
+{
+	static struct scenario_range ram[BOOT_MAX_RANGES];
+	struct scenario_machine machine = {.pcpu_count = arch_cpu_count(), .ram = ram};
+
+	for (uint32_t i = 0U; i < boot_info.range_count; i++) {
+		const struct mem_range *const range = &boot_info.ranges[i];
+
+		if (range->type == MEM_RAM) {
+			ram[machine.ram_count].base = range->base;
+			ram[machine.ram_count].size = range->size;
+			machine.ram_bytes += range->size;
+			machine.ram_count++;
+		}
+	}
+	if (scenario_check_machine(scn, &machine) == 0U) {
+		return;
+	}
+	for (uint32_t i = 0U; i < scn->vm_count; i++) {
+		if (scn->vm[i].refused) {
+			pr_err("VM%u '%s' cannot run on this machine: %s", i, scn->vm[i].name, scn->vm[i].refusal);
+		}
+	}
+}

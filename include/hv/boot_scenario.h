@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which scenario is in force: the module GRUB passed with tag "scenario", or the one linked in. */
+#ifndef HV_BOOT_SCENARIO_H
+#define HV_BOOT_SCENARIO_H
+
+#include <lib/util.h>
+
+struct scenario;
+
+/**
+ * Reads the scenario module, or, if there is none or it is refused (the reason is logged), the default one. Boot CPU,
+ * before the other pCPUs start.
+ * @return the scenario; it stays for good
+ */
+struct scenario *boot_scenario_load(void);
+
+/** Fits it to the machine, once all pCPUs are up: VMs that cannot run here are marked, with the reason logged. */
+void boot_scenario_fit(struct scenario *scenario);
+
+#endif
