@@ -88,9 +88,14 @@ void dump_cpu(const struct dump_regs *regs)
 	pr_err("r10 %016lx r11 %016lx r12 %016lx r13 %016lx", regs->r10, regs->r11, regs->r12, regs->r13);
 	pr_err("r14 %016lx r15 %016lx cr0 %08lx cr4 %08lx", regs->r14, regs->r15, regs->cr0, regs->cr4);
 	pr_err("cr2 %016lx cr3 %016lx", regs->cr2, regs->cr3);
-	if (regs->rsp < HV_DIRECT_BASE || (regs->rsp & ~(PAGE_SIZE - 1UL)) == (regs->cr2 & ~(PAGE_SIZE - 1UL))) {
-		pr_err("stack pointer is not usable: no stack, no backtrace");
-		dump_address(0U, regs->rip);
+	if (regs->rsp < HV_DIRECT_BASE || round_down(regs->rsp, PAGE_SIZE) == round_down(regs->cr2, PAGE_SIZE)) {
+		pr_err("the stack pointer is not usable");
+		if (regs->rbp > HV_DIRECT_BASE && regs->rbp - regs->rsp < PAGE_SIZE &&
+			round_down(regs->rbp, PAGE_SIZE) != round_down(regs->cr2, PAGE_SIZE)) {
+			backtrace(regs->rip, regs->rbp, regs->rbp); /* overflow: the frame above the guard page is whole */
+		} else {
+			dump_address(0U, regs->rip);
+		}
 	} else {
 		for (uint32_t i = 0U; i + 4U <= STACK_WORDS && i + 4U <= in_page; i += 4U) {
 			pr_err("stack+%02x %016lx %016lx %016lx %016lx", i * 8U, stack[i], stack[i + 1U], stack[i + 2U],
