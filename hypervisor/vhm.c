@@ -87,6 +87,7 @@ int32_t acrn_insert_request_wait(struct acrn_vcpu *vcpu, const struct io_request
 		return -ENODEV;
 	}
 	if (get_vhm_req_state(vm, vcpu->vcpu_id) != REQ_STATE_FREE) {
+		hv_stats_count(&hv_counters.requests_refused);
 		return -EBUSY;
 	}
 	if (io_req != &vcpu->req) {
@@ -156,6 +157,7 @@ int32_t vhm_poll_request(struct acrn_vcpu *vcpu)
 		vcpu->io_seen = state;
 		return -EAGAIN;
 	}
+	hv_stats_count(&hv_counters.requests_refused);
 	pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "request slot went from state %u to %u", vcpu->io_seen, state);
 	/* The slot is ours again, so that the VM's end can be reported through it. */
 	set_vhm_req_state(vcpu->vm, vcpu->vcpu_id, REQ_STATE_FREE);
@@ -175,6 +177,8 @@ void vhm_send_power_off(struct acrn_vcpu *vcpu)
 	};
 
 	if (vcpu->io_state != IO_PENDING) {
+		/* The slot is ours; if it reads otherwise, the other side has scribbled on it. */
+		set_vhm_req_state(vcpu->vm, vcpu->vcpu_id, REQ_STATE_FREE);
 		(void)acrn_insert_request_wait(vcpu, &req);
 	}
 }

@@ -27,6 +27,8 @@ enum vm_state {
 
 #define VM_MMIO_NODES 16U
 
+#define INVALID_VM_ID ACRN_INVALID_VMID
+
 struct acrn_vm {
 	uint16_t vm_id; /* absolute, the slot's index */
 	uint32_t state; /* enum vm_state; vm->lock */
@@ -34,6 +36,7 @@ struct acrn_vm {
 	char name[16];
 	struct spinlock lock; /* life cycle and memory map; taken before any device's lock */
 
+	uint64_t pcpu_mask; /* physical CPUs it has claimed; vm_cpus.c */
 	uint16_t vcpu_count;
 	struct acrn_vcpu vcpus[CONFIG_MAX_VCPUS_PER_VM];
 
@@ -58,7 +61,8 @@ struct acrn_vm {
 	struct vioapic vioapic;
 	struct vuart vuart[2]; /* COM1, COM2 */
 
-	bool stop_requested; /* stopped by itself; waits for the Service VM, or for the end */
+	bool stop_claimed;   /* atomic: somebody is writing stop_reason */
+	bool stop_requested; /* atomic: stopped by itself; waits for the Service VM, or for the end */
 	char stop_reason[VM_STOP_REASON_LEN];
 	uint64_t faults; /* times vcpu_fatal() was called */
 
@@ -76,6 +80,16 @@ bool vm_is_service(const struct acrn_vm *vm);
 
 /** vCPU `vcpu_id`, or NULL when it does not exist. */
 struct acrn_vcpu *vm_vcpu(struct acrn_vm *vm, uint32_t vcpu_id);
+
+/** A VM id as hypercalls use it: the Service VM is 0, the others follow. @return INVALID_VM_ID or the other kind of id */
+uint16_t vm_id_to_relative(uint16_t vm_id);
+uint16_t vm_id_from_relative(uint16_t rel_id);
+
+/** @return the scenario of vm_init_slots(), NULL before */
+const struct scenario *vm_scenario(void);
+
+/** @return name of enum vm_state */
+const char *vm_state_name(uint32_t state);
 
 /** Reads the scenario into VM slots. Boot only. */
 void vm_init_slots(const struct scenario *scenario);

@@ -248,7 +248,11 @@ struct aril_hv_stats {
 	uint64_t requests_done;     /* of these, completed and their guests gone on */
 	uint64_t requests_refused;  /* broken protocol: slot not FREE, illegal state */
 	uint64_t vm_faults;         /* VMs stopped because of a fault of their own */
-	uint64_t reserved[7];
+	uint64_t vms_destroyed;     /* since boot */
+	uint64_t upcalls;           /* interrupts raised in the Service VM for requests */
+	uint64_t hypercalls;
+	uint64_t hypercalls_failed;
+	uint64_t reserved[3];
 };
 
 ACRN_STATIC_ASSERT(sizeof(struct aril_hv_stats) == 128, "aril_hv_stats");

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How VMs end by themselves, and when that is the end of the machine.
+ *
+ * This runs on vCPU threads, which must not take a vm->lock: a stop is a flag and a kick. vm->state stays as it is
+ * until the Service VM pauses, resets or destroys the VM.
+ */
+#include <stdarg.h>
+
+#include <hv/arch.h>
+#include <hv/cmdline.h>
+#include <hv/log.h>
+#include <hv/stats.h>
+#include <hv/upcall.h>
+#include <hv/vhm.h>
+#include <hv/vm.h>
+#include <hv/vm_stop.h>
+#include <lib/printf.h>
+#include <lib/string.h>
+
+void vm_stop_clear(struct acrn_vm *vm)
+{
+	vm->stop_reason[0] = '\0';
+	__atomic_store_n(&vm->stop_requested, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&vm->stop_claimed, false, __ATOMIC_RELEASE);
+}
+
+static bool is_running(const struct acrn_vm *vm)
+{
+	return (__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) == VM_RUNNING) &&
+		!__atomic_load_n(&vm->stop_requested, __ATOMIC_ACQUIRE);
+}
+
+/* The last VM that can work without others has stopped: `on_stop=reboot|halt|poweroff` of the command line. */
+static void end_machine(void)
+{
+	char how[16] = "poweroff";
+
+	(void)cmdline_get("on_stop", how, sizeof(how));
+	if (strcmp(how, "reboot") == 0) {
+		pr_info("no VM runs any more: reset");
+		arch_reboot();
+	} else if (strcmp(how, "halt") == 0) {
+		pr_info("no VM runs any more: the machine stays on (on_stop=halt)");
+	} else {
+		pr_info("no VM runs any more: power off");
+		arch_poweroff();
+	}
+}
+
+/* User VMs do not count: they cannot be without the Service VM. */
+static void end_machine_if_last(void)
+{
+	const struct acrn_vm *vm;
+
+	for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
+		if ((vm->config->load_order != SCN_POST_LAUNCHED_VM) && is_running(vm)) {
+			pr_info("VM%u '%s' still runs", id, vm->name);
+			return;
+		}
+	}
+	end_machine();
+}
+
+/* @return true if this call is the one that stopped the VM */
+static bool stop(struct acrn_vm *vm, const char *fmt, va_list args)
+{
+	if (__atomic_exchange_n(&vm->stop_claimed, true, __ATOMIC_SEQ_CST)) {
+		return false;
+	}
+	(void)vsnprintf(vm->stop_reason, sizeof(vm->stop_reason), fmt, args);
+	__atomic_store_n(&vm->stop_requested, true, __ATOMIC_SEQ_CST);
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
+		vcpu_kick(&vm->vcpus[i]);
+	}
+	return true;
+}
+
+static bool stop_printf(struct acrn_vm *vm, const char *fmt, ...) __printf(2, 3);
+
+static bool stop_printf(struct acrn_vm *vm, const char *fmt, ...)
+{
+	va_list args;
+	bool first;
+
+	va_start(args, fmt);
+	first = stop(vm, fmt, args);
+	va_end(args);
+	return first;
+}
+
+static void stop_user_vms(void)
+{
+	struct acrn_vm *vm;
+
+	for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
+		if ((vm->config->load_order == SCN_POST_LAUNCHED_VM) && (vm->state == VM_RUNNING) &&
+			stop_printf(vm, "the Service VM has stopped")) {
+			pr_warn("VM%u '%s' has stopped: %s", vm->vm_id, vm->name, vm->stop_reason);
+		}
+	}
+}
+
+/* Says it, and draws the conclusions for the machine. */
+static void report_stop(struct acrn_vm *vm)
+{
+	if (vm_is_service(vm)) {
+		pr_warn("Service VM has stopped: %s", vm->stop_reason);
+		stop_user_vms();
+	} else {
+		pr_warn("VM%u '%s' has stopped: %s", vm->vm_id, vm->name, vm->stop_reason);
+	}
+	if (vm->config->load_order != SCN_POST_LAUNCHED_VM) {
+		end_machine_if_last();
+	}
+}
+
+void vm_stop_self(struct acrn_vm *vm, const char *fmt, ...)
+{
+	va_list args;
+	bool first;
+
+	va_start(args, fmt);
+	first = stop(vm, fmt, args);
+	va_end(args);
+	if (first) {
+		report_stop(vm);
+	}
+}
+
+/* The guest is at fault. A User VM's device model hears of it as of a power-off. */
+static void stop_faulty(struct acrn_vcpu *vcpu, const char *what)
+{
+	struct acrn_vm *vm = vcpu->vm;
+
+	(void)__atomic_fetch_add(&vm->faults, 1UL, __ATOMIC_RELAXED);
+	hv_stats_count(&hv_counters.faults);
+	if (!stop_printf(vm, "vCPU%u: %s", vcpu->vcpu_id, what)) {
+		return;
+	}
+	if (vm->forward_io) {
+		vhm_send_power_off(vcpu);
+	}
+	report_stop(vm);
+}
+
+void vcpu_fatal(struct acrn_vcpu *vcpu, const char *fmt, ...)
+{
+	char what[VM_STOP_REASON_LEN];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	stop_faulty(vcpu, what);
+}
+
+void vcpu_triple_fault(struct acrn_vcpu *vcpu)
+{
+	stop_faulty(vcpu, "triple fault");
+}
+
+void vm_reset_requested(struct acrn_vm *vm)
+{
+	if (vm_is_service(vm)) {
+		pr_info("the Service VM resets the machine");
+		arch_reboot();
+	}
+	vm_stop_self(vm, "reset requested");
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The ends of VMs, and of the machine. vm_stop_self(): <hv/vm.h>; vcpu_fatal(), vcpu_triple_fault(): <hv/upcall.h>. */
+#ifndef HV_VM_STOP_H
+#define HV_VM_STOP_H
+
+#include <lib/util.h>
+
+struct acrn_vm;
+
+/** Forgets why the VM stopped, so that it can run again. vm->lock held, no vCPU on a CPU. */
+void vm_stop_clear(struct acrn_vm *vm);
+
+/** The guest asked its chip set for a reset: the Service VM resets the machine, another VM stops. Any vCPU thread. */
+void vm_reset_requested(struct acrn_vm *vm);
+
+#endif
