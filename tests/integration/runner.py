@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs the tests of tests.py, two machines at a time, and judges what they said."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib import bochs, build
+from lib.build import Change, HvImage
+from lib.common import TOP, ToolError, Waiting, build_dir
+from lib.iso import BootModule, ImageConfig, make_iso
+from lib.machine import Machine, MachineConfig, Outcome, watch
+from lib.screen import screen_text
+from tests import HV_BROKEN, TEST_SVM, Boot, Command, Test
+
+# The packaged simulator is about ten times as slow in code that runs, not in waiting.
+STOCK_FACTOR = 6.0
+GUEST_LINE = re.compile(r"^(?:\[\w+\] )*(PASS|FAIL|SKIP|XFAIL): (.*)$", re.M)
+GUEST_SUMMARY = re.compile(r"^(?:\[\w+\] )*SUMMARY: (\d+) passed, (\d+) failed", re.M)
+
+
+class Skip(Exception):
+    """The test can't run here; the text says why."""
+
+
+@dataclass
+class Result:
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    tail: list[str] = field(default_factory=list)
+    skipped: str = ""
+    seconds: float = 0.0
+    logs: Path | None = None
+
+
+class Runner:
+    def __init__(self, tests: list[Test], jobs: int, verbose: bool,
+                 kernel_builder: subprocess.Popen[bytes] | None):
+        self.tests = tests
+        self.jobs = jobs
+        self.verbose = verbose
+        self._kernel_builder = kernel_builder
+        self._locks: dict[str, threading.Lock] = {}
+        self._isos: dict[str, Path] = {}
+        self._lock = threading.Lock()
+
+    # -- all tests --------------------------------------------------------------------------------
+
+    def run(self) -> tuple[int, int, int]:
+        """Runs all; returns how many passed, failed, were skipped."""
+        print("TAP version 13", f"1..{len(self.tests)}", sep="\n", flush=True)
+        counts = {"passed": 0, "failed": 0, "skipped": 0}
+        # Commands use both CPUs by themselves: first, one after the other.
+        number = 0
+        for test in self.tests:
+            if isinstance(test, Command):
+                number += 1
+                self._print(number, test, self._guarded(test), counts)
+        with ThreadPoolExecutor(self.jobs) as pool:
+            pending: dict[Future[Result], Test] = {
+                pool.submit(self._guarded, t): t for t in self.tests if isinstance(t, Boot)}
+            try:
+                number = self._collect(pending, number, counts)
+            except BaseException:
+                for future in pending:
+                    future.cancel()
+                raise
+        return counts["passed"], counts["failed"], counts["skipped"]
+
+    def _collect(self, pending: dict[Future[Result], Test], number: int,
+                 counts: dict[str, int]) -> int:
+        waiting = Waiting("running tests", every=60)
+        while pending:
+            done = [f for f in pending if f.done()]
+            for future in done:
+                number += 1
+                waiting.clear()
+                self._print(number, pending.pop(future), future.result(), counts)
+            if not done:
+                waiting.tick(f"{len(pending)} to go, e.g. {next(iter(pending.values())).name}")
+                time.sleep(0.1)
+        waiting.clear()
+        return number
+
+    def _guarded(self, test: Test) -> Result:
+        begin = time.monotonic()
+        try:
+            result = self._command(test) if isinstance(test, Command) else self._boot(test)
+        except Skip as e:
+            result = Result(skipped=str(e))
+        except ToolError as e:
+            result = Result(problems=str(e).splitlines())
+        except Exception as e:			# a fault of the runner must not stop the rest
+            result = Result(problems=[f"the test runner failed: {type(e).__name__}: {e}"])
+        result.seconds = time.monotonic() - begin
+        return result
+
+    def _print(self, number: int, test: Test, result: Result, counts: dict[str, int]) -> None:
+        if result.skipped:
+            counts["skipped"] += 1
+            print(f"ok {number} - {test.name} # SKIP {result.skipped}", flush=True)
+            return
+        good = not result.problems
+        counts["passed" if good else "failed"] += 1
+        print(f"{'ok' if good else 'not ok'} {number} - {test.name} # {result.seconds:.1f} s")
+        for note in result.notes:
+            print(f"# {note}")
+        for problem in result.problems:
+            print(f"#   {problem}")
+        if not good:
+            for line in result.tail:
+                print(f"#     | {line}")
+            if result.logs:
+                print(f"#   logs: {result.logs}")
+        print(end="", flush=True)
+
+    # -- commands ---------------------------------------------------------------------------------
+
+    def _command(self, test: Command) -> Result:
+        argv = list(test.argv)
+        if argv[0] == "make":
+            argv[1:1] = ["-C", str(TOP), f"O={build_dir()}", f"-j{self.jobs}"]
+        folder = build_dir() / "test" / test.name
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=test.timeout * 5,
+                                  check=False, cwd=TOP)
+        except subprocess.TimeoutExpired:
+            return Result(problems=[f"not done after {test.timeout * 5:.0f} s"])
+        text = done.stdout + done.stderr
+        (folder / "output.log").write_text(text)
+        result = Result(logs=folder)
+        bad = re.findall(r"^\s*(?:not ok|FAIL:).*$", text, re.M)
+        good = len(re.findall(r"^\s*(?:ok \d|PASS:)", text, re.M))
+        if good:
+            result.notes.append(f"{good} single checks")
+        result.problems += bad[:20]
+        if done.returncode != 0:
+            result.problems.append(f"exit code {done.returncode}: {' '.join(test.argv)}")
+            result.tail = text.splitlines()[-25:]
+        return result
+
+    # -- images -----------------------------------------------------------------------------------
+
+    def _guest_elf(self, name: str) -> Path:
+        path = build_dir() / "guests" / f"{name}.elf"
+        if not path.exists():
+            raise ToolError(f"there is no {path.name}: make guests dm-guests")
+        return path
+
+    def _iso(self, test: Boot) -> Path:
+        """The test's ISO; equal ones are made once."""
+        key = repr((test.kind, test.guest, test.scenario, test.changes, test.words, test.guest_words,
+                    test.cpus, test.memory_mb, test.firmware == "uefi"))
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._isos:
+                self._isos[key] = self._make_iso(test)
+            return self._isos[key]
+
+    def _make_iso(self, test: Boot) -> Path:
+        name = test.name.replace("/", "-")
+        output = build_dir() / "iso" / f"{name}.iso"
+        if test.kind == "bare":
+            return make_iso(ImageConfig(self._guest_elf(test.guest), multiboot1=True), output, efi=False)
+        scenario, changes = test.scenario or TEST_SVM, list(test.changes)
+        modules: list[BootModule] = []
+        if test.kind == "svm":
+            modules = [BootModule("svm-elf", self._guest_elf(test.guest))]
+        elif test.kind == "uvm":
+            modules = [BootModule("svm-elf", self._guest_elf("svm")),
+                       BootModule("uvm-elf", self._guest_elf(test.guest))]
+            changes.append(Change("SVM", "os_config/modules/module[@tag=uvm-elf]",
+                                  f"name=UVM1 {test.guest_words}".strip()))
+        elif test.kind == "enemy":
+            modules = [BootModule("svm-elf", self._guest_elf("enemy")),
+                       BootModule("uvm-elf", self._guest_elf("hello"))]
+            changes.append(Change("SVM", "os_config/modules/module[@tag=uvm-elf]", "name=UVM1"))
+        elif test.kind == "linux":
+            files = build.linux_files(build_dir() / "aril-dm")
+            modules = [BootModule("svm-kernel", files.kernel), BootModule("svm-initrd", files.service)]
+        elif test.kind == "hv":
+            return self._hv_iso(test, name, output)
+        if test.words:
+            changes.append(Change("SVM", "os_config/bootargs", "+" + test.words))
+        image = HvImage(name=name, scenario=scenario, changes=tuple(changes), modules=tuple(modules),
+                        cpus=test.cpus, memory_mb=test.memory_mb)
+        return build.hv_iso(image, output)
+
+    def _hv_iso(self, test: Boot, name: str, output: Path) -> Path:
+        """The hypervisor alone, or with a scenario blob in which one byte is wrong."""
+        modules: tuple[BootModule, ...] = ()
+        if test.scenario is not None:
+            blob = build.scenario_blob(test.scenario, build_dir() / "scenarios" / f"{name}.blob",
+                                       test.cpus, test.memory_mb)
+            if "corrupt" in test.words:
+                data = bytearray(blob.read_bytes())
+                data[len(data) // 2] ^= 0x40
+                blob.write_bytes(data)
+            modules = (BootModule("scenario", blob),)
+        return build.hv_iso(HvImage(name=name, modules=modules, cpus=test.cpus,
+                                    memory_mb=test.memory_mb, efi=test.firmware == "uefi"), output)
+
+    # -- machines ---------------------------------------------------------------------------------
+
+    def _check_possible(self, test: Boot) -> None:
+        if test.machine == "bochs" and test.cpu_model in bochs.FAST_ONLY_MODELS \
+                and not bochs.find_bochs()[1]:
+            raise Skip(f"the packaged Bochs has no CPU model {test.cpu_model}")
+        if test.kind == "linux" and self._kernel_builder is not None:
+            self._kernel_builder.wait()
+
+    def _boot(self, test: Boot) -> Result:
+        self._check_possible(test)
+        iso = self._iso(test)
+        stock = test.machine == "bochs" and not bochs.find_bochs()[1]
+        config = MachineConfig(iso=iso, kind=test.machine, cpu_model=test.cpu_model, cpus=test.cpus,
+                               memory_mb=test.memory_mb, firmware=test.firmware)
+        folder = build_dir() / "test" / test.name
+        timeout = test.timeout * (STOCK_FACTOR if stock else 1.0)
+        screen = ""
+        with Machine(config, folder) as machine:
+            outcome = watch(machine, timeout=timeout, until=test.until, fail="|".join(HV_BROKEN),
+                            stall=max(30.0, timeout / 2))
+            if outcome.how in ("failed", "matched"):
+                # What follows belongs to it: a panic's dump, the rest of a sentence.
+                end = time.monotonic() + 1.5
+                while time.monotonic() < end and machine.running():
+                    machine.poll(0.1)
+                outcome.text = machine.text
+            if test.screen and machine.running():
+                screen = screen_text(machine)
+        result = Result(logs=folder)
+        self._judge(test, outcome, screen, result)
+        if result.problems:
+            result.tail = [line for line in outcome.text.splitlines() if line.strip()][-20:]
+        return result
+
+    def _judge(self, test: Boot, outcome: Outcome, screen: str, result: Result) -> None:
+        text, problems = outcome.text, result.problems
+        if outcome.how in ("timeout", "stalled"):
+            problems.append(f"hung: {outcome.reason}")
+        elif outcome.how == "failed":
+            problems.append(f"the hypervisor failed: {outcome.reason}")
+        elif outcome.how == "ended" and outcome.reason not in test.end:
+            problems.append(f"the machine ended by {outcome.reason}, not by "
+                            + (" or ".join(test.end) or f"the line {test.until}"))
+        for pattern in test.must:
+            if not re.search(pattern, text, re.M):
+                problems.append(f"never said: {pattern}")
+        for pattern in test.must_not:
+            if found := re.search(pattern, text, re.M):
+                problems.append(f"said: {found.group(0)}")
+        if test.screen and test.screen not in screen:
+            problems.append(f"not readable on the screen: {test.screen}")
+            problems += [f"screen | {line}" for line in screen.splitlines() if line.strip()][-6:]
+        if test.guest_report:
+            self._judge_guest(text, result)
+
+    def _judge_guest(self, text: str, result: Result) -> None:
+        lines = GUEST_LINE.findall(text)
+        result.problems += [f"FAIL: {what}" for kind, what in lines if kind == "FAIL"][:20]
+        shown = ("PASS", "SKIP", "XFAIL") if self.verbose else ("SKIP", "XFAIL")
+        result.notes += [f"{kind}: {what}" for kind, what in lines if kind in shown]
+        sums = [(int(p), int(f)) for p, f in GUEST_SUMMARY.findall(text)]
+        if not sums:
+            result.problems.append("no SUMMARY line: the guest did not come to its end")
+        elif sum(p for p, _ in sums) == 0:
+            result.problems.append("the guest checked nothing")
+        elif sum(f for _, f in sums) and not any(kind == "FAIL" for kind, _ in lines):
+            result.problems.append("SUMMARY counts failures, but no FAIL line was seen")

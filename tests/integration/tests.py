@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The list of what scripts/test runs, as data. How to add a test: doc/testing.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lib import bochs
+from lib.build import Change
+from lib.common import TOP
+
+SCENARIOS = TOP / "boot" / "scenarios"
+TEST_SVM = SCENARIOS / "test-svm.xml"
+DEFAULT = SCENARIOS / "default.xml"
+POLLING = SCENARIOS / "polling.xml"
+
+# A hypervisor that prints one of these has failed, whatever else happened.
+HV_BROKEN = (r"^\(aril\) .*(PANIC|panic:|assertion failed)", r"Failed to boot both default")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that must exit with 0. Its output may hold TAP lines, which are counted."""
+    name: str
+    argv: tuple[str, ...]
+    timeout: float = 120
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One machine, one boot, and what must be said on its serial line.
+
+    kind   bare: the guest image alone, by GRUB multiboot1; svm: the guest is the Service VM; uvm: the
+           guest is a User VM of the bare-metal Service VM; enemy: the enemy Service VM; linux: Linux in
+           both; hv: the hypervisor with whatever `scenario` and `files` say
+    """
+    name: str
+    kind: str
+    guest: str = ""
+    scenario: Path | None = None
+    changes: tuple[Change, ...] = ()
+    words: str = ""			# Service VM's command line: more words
+    guest_words: str = ""		# User VM's module string: more words
+    must: tuple[str, ...] = ()		# each must match some line
+    must_not: tuple[str, ...] = ()	# none may match any line
+    until: str = ""			# the test ends at this line; "" = at the machine's end
+    end: tuple[str, ...] = ("off", "debug-exit 0")	# allowed ends
+    guest_report: bool = True		# PASS/FAIL/SUMMARY lines are expected and counted
+    machine: str = "bochs"
+    firmware: str = "bios"
+    cpu_model: str = ""
+    cpus: int = 1
+    memory_mb: int = 512
+    timeout: float = 60			# with the fast simulator; more with the packaged one
+    screen: str = ""			# this must be readable on the screen (QEMU)
+    slow: bool = False			# left out by --quick
+
+
+Test = Command | Boot
+
+
+@dataclass(frozen=True)
+class Guest:
+    """How a guest of tests/guests differs from the rest."""
+    kinds: tuple[str, ...] = ("bare", "svm", "uvm")
+    cpus: int = 1
+    memory_mb: int = 512
+    timeout: float = 60
+    guest_words: str = ""
+    must: tuple[str, ...] = ()
+    guest_report: bool = True
+    models: bool = True			# part of the CPU model matrix
+
+
+# Guests that are no tests by themselves: the bare-metal Service VMs and what only they run.
+NOT_TESTS = ("svm", "enemy")
+
+# Guests that aren't listed here get Guest().
+GUESTS: dict[str, Guest] = {
+    "smp": Guest(cpus=2),
+}
+
+
+def _guest_settings(name: str) -> Guest:
+    if name in GUESTS:
+        return GUESTS[name]
+    if name.startswith("crash"):
+        # It must be stopped alone, with a reason, while the Service VM goes on and reports.
+        return Guest(kinds=("uvm",), guest_words="expect=crash", must=(r"^\(aril\) .*(UVM|vm\d)",),
+                     models=False)
+    return Guest()
+
+
+def guest_names() -> list[str]:
+    return sorted(p.stem for p in (TOP / "tests" / "guests").glob("*.c") if p.stem not in NOT_TESTS)
+
+
+def _guest_test(kind: str, name: str, prefix: str = "", model: str = "") -> Boot:
+    g = _guest_settings(name)
+    return Boot(name=f"{prefix}{kind}/{name}", kind=kind, guest=name, cpus=g.cpus,
+                memory_mb=g.memory_mb, timeout=g.timeout, guest_words=g.guest_words, must=g.must,
+                guest_report=g.guest_report, cpu_model=model)
+
+
+def guest_tests() -> list[Test]:
+    return [_guest_test(kind, name) for kind in ("bare", "svm", "uvm") for name in guest_names()
+            if kind in _guest_settings(name).kinds]
+
+
+def io_tests() -> list[Test]:
+    """The request page: both completion modes, both idle modes, shared and separate CPUs."""
+    base = Boot(name="", kind="uvm", guest="pio", words="test=all")
+    polling = replace(base, guest_words="polling")
+    return [
+        replace(base, name="io/notification-1cpu"),
+        replace(polling, name="io/polling-1cpu"),
+        replace(base, name="io/notification-2cpu", cpus=2, guest_words="cpus=2"),
+        replace(polling, name="io/polling-2cpu", cpus=2, guest_words="polling cpus=2"),
+        replace(polling, name="io/polling-spin-2cpu", cpus=2, guest_words="polling cpus=2",
+                words="test=all spin"),
+        Boot(name="enemy/random", kind="enemy", timeout=240),
+        Boot(name="enemy/random-2cpu", kind="enemy", cpus=2, timeout=300, slow=True),
+    ]
+
+
+def boot_tests() -> list[Test]:
+    """CPUs, memory sizes, scenario blobs that are broken, refusals."""
+    hello = Boot(name="", kind="svm", guest="hello")
+    tests: list[Test] = []
+    for cpus in (1, 2, 3, 8):
+        tests.append(replace(hello, name=f"boot/cpus-{cpus}", cpus=cpus, timeout=90,
+                             must=(rf"^\(aril\) .*smp: {cpus} of {cpus} CPUs are up",)))
+    for memory in (256, 1024, 2048):
+        tests.append(replace(hello, name=f"boot/memory-{memory}", memory_mb=memory))
+    tests.append(Boot(name="boot/bad-scenario", kind="hv", guest="hello", scenario=TEST_SVM,
+                      words="corrupt", guest_report=False, must=(r"^\(aril\) .*scenario",),
+                      until=r"^\(aril\) .*boot is finished", end=()))
+    tests.append(Boot(name="boot/no-modules", kind="hv", guest_report=False,
+                      until=r"^\(aril\) .*boot is finished", end=()))
+    refuse = Boot(name="", kind="hv", guest_report=False, until=r"^\(aril\) .*refused: \w+", end=(),
+                  must=(r"^\(aril\) .*refused: \w+",), timeout=45)
+    for model in bochs.REFUSED_MODELS:
+        tests.append(replace(refuse, name=f"refuse/{model}", cpu_model=model))
+    tests.append(replace(refuse, name="refuse/qemu-bios", machine="qemu", cpu_model="qemu64",
+                         screen="refused"))
+    tests.append(replace(refuse, name="refuse/qemu-uefi", machine="qemu", cpu_model="qemu64",
+                         firmware="uefi", memory_mb=1024, screen="refused"))
+    return tests
+
+
+def model_tests() -> list[Test]:
+    """The bare-metal set on every Intel model with VT-x that the simulator offers."""
+    tests: list[Test] = []
+    for model in bochs.VMX_MODELS + bochs.FAST_ONLY_MODELS:
+        if model == bochs.DEFAULT_MODEL:
+            continue
+        tests += [_guest_test("svm", name, f"model/{model}/", model) for name in guest_names()
+                  if "svm" in _guest_settings(name).kinds and _guest_settings(name).models]
+        tests += [_guest_test("uvm", name, f"model/{model}/", model) for name in ("hello", "pio")
+                  if name in guest_names()]
+    return [replace(t, slow=True) if isinstance(t, Boot) else t for t in tests]
+
+
+def linux_tests() -> list[Test]:
+    """Linux as Service VM and as User VM."""
+    done = (r"\[SVM\] .*User VM: hello from user space", r"Service VM: all done")
+    base = Boot(name="", kind="linux", scenario=DEFAULT, guest_report=False, memory_mb=1024, timeout=240,
+                must=(r"Service VM: user space is up", *done), must_not=(r"Service VM: .*FAILED",))
+    two = replace(base, cpus=2)
+    return [
+        replace(base, name="linux/service-vm-only", words="svm.do=none",
+                must=(r"Service VM: user space is up", r"Service VM: all done")),
+        replace(base, name="linux/1cpu"),
+        replace(base, name="linux/1cpu-polling", scenario=POLLING),
+        replace(two, name="linux/2cpu"),
+        replace(two, name="linux/2cpu-polling", scenario=POLLING),
+        replace(base, name="linux/4cpu", cpus=4, timeout=400),
+        replace(base, name="linux/4cpu-polling", cpus=4, scenario=POLLING, timeout=400, slow=True),
+        replace(base, name="linux/uvm-2vcpu", cpus=2, words="svm.dm=--cpus,2", timeout=300,
+                must=(*base.must, r"User VM: Linux .* 2 CPU")),
+        replace(base, name="linux/haswell-1cpu", cpu_model="corei7_haswell_4770", slow=True),
+        replace(base, name="linux/arrandale-2cpu", cpu_model="corei5_arrandale_m520", cpus=2, slow=True),
+        replace(two, name="linux/reboot", words="svm.do=reboot", timeout=400,
+                must=(*base.must, r"UVM1 came back after its reboot", r"UVM1 ended by reboot")),
+        replace(two, name="linux/panic", words="svm.do=panic", timeout=300,
+                must=(*base.must, r"UVM1 ended by panic")),
+        replace(two, name="linux/pair", words="svm.do=pair", timeout=400,
+                must=(*base.must, r"UVM1 ended by poweroff", r"UVM2 ended by poweroff")),
+        replace(two, name="linux/kill-3", words="svm.do=kill svm.count=3", timeout=400,
+                must=(*base.must, r"device model killed 3 times")),
+        replace(two, name="linux/kill-100", words="svm.do=kill svm.count=100", timeout=1500, slow=True,
+                must=(*base.must, r"device model killed 100 times")),
+    ]
+
+
+def command_tests() -> list[Test]:
+    tests: list[Test] = [Command("unit", ("make", "unit"))]
+    for path in sorted((TOP / "tests" / "scripts").glob("test_*.py")):
+        tests.append(Command(f"scripts/{path.stem.removeprefix('test_')}",
+                             ("/usr/bin/python3", str(path))))
+    for xml in sorted(SCENARIOS.glob("*.xml")):
+        tests.append(Command(f"scripts/check-{xml.stem}",
+                             (str(TOP / "scripts" / "scenario"), "check", str(xml))))
+    return tests
+
+
+def all_tests() -> list[Test]:
+    """In the order in which they run: what is fast and basic first."""
+    return [*command_tests(), *guest_tests(), *boot_tests(), *io_tests(), *linux_tests(),
+            *model_tests()]
