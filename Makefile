@@ -73,7 +73,7 @@ $(O)/offsets.s: arch/x86/cpu/asm_offsets.c $(CONFIG_H)
 $(OFFSETS_H): $(O)/offsets.s
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
-	$(Q)sed -n 's/^.*->\([A-Z0-9_]*\) \$$*\(.*\)$$/#define \1 \2/p' $< | \
+	$(Q)sed -n 's/^.*"->\([A-Z0-9_]*\) \$$*\([^"]*\)".*$$/#define \1 \2/p' $< | \
 		(echo '/* SPDX-License-Identifier: BSD-3-Clause */'; cat) > $@
 
 # ---- the hypervisor -----------------------------------------------------------------------------------------------

@@ -16,10 +16,12 @@
 #define LINE_MAX 256U
 #define PREVIOUS_BYTES 1536U /* of the boot before */
 
-static struct {
+#define EARLY_TEXT 16384U
+
+static union {
 	struct log_ring ring;
-	char text[16384];
-} early = {.ring = {.magic = LOG_RING_MAGIC, .size = sizeof(early.text), .check = LOG_RING_MAGIC ^ sizeof(early.text)}};
+	uint8_t space[sizeof(struct log_ring) + EARLY_TEXT];
+} early = {.ring = {.magic = LOG_RING_MAGIC, .size = EARLY_TEXT, .check = LOG_RING_MAGIC ^ EARLY_TEXT}};
 
 static struct log_ring *ring = &early.ring;
 static struct spinlock log_lock;

@@ -62,7 +62,7 @@ static void draw_glyph(uint32_t row, uint32_t col, struct cell cell)
 	const uint32_t bytes = (screen.fb.bpp + 7U) / 8U;
 
 	for (uint32_t y = 0U; y < CELL_H; y++) {
-		const uint8_t bits = font_row(cell.c, y);
+		const uint32_t bits = font_row(cell.c, y);
 		volatile uint8_t *pixel =
 			screen.memory + (uint64_t)(row * CELL_H + y) * screen.fb.pitch + (uint64_t)col * CELL_W * bytes;
 

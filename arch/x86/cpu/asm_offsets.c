@@ -8,8 +8,8 @@
 #include <config.h>
 #include <lib/util.h>
 
-#define DEFINE(name, value)     __asm__ volatile("->" #name " %c0" : : "i"(value))
-#define DEFINE_HEX(name, value) __asm__ volatile("->" #name " " #value)
+#define DEFINE(name, value)     __asm__ volatile(".ascii \"->" #name " %c0\"" : : "i"(value))
+#define DEFINE_HEX(name, value) __asm__ volatile(".ascii \"->" #name " " #value "\"")
 
 void asm_offsets(void);
 

@@ -37,7 +37,7 @@ static void enter_s5(uint32_t port, uint8_t type)
 
 	if (port != 0U) {
 		value = (uint16_t)(inw((uint16_t)port) & ~(PM1_SLP_MASK | PM1_SLP_EN));
-		outw((uint16_t)port, (uint16_t)(value | (type << PM1_SLP_TYP) | PM1_SLP_EN));
+		outw((uint16_t)port, (uint16_t)(value | ((uint32_t)type << PM1_SLP_TYP) | PM1_SLP_EN));
 	}
 }
 
