@@ -51,6 +51,9 @@ void vcpu_yield(struct acrn_vcpu *vcpu);
 /** @return true if the thread on this pCPU should give it away now */
 bool sched_need_resched(void);
 
+/** @return true if another thread waits for this pCPU */
+bool sched_others_runnable(void);
+
 /** EOI of a level-triggered `vector` in a vCPU's local APIC. */
 void vioapic_eoi_broadcast(struct acrn_vm *vm, uint32_t vector);
 

@@ -75,10 +75,10 @@ static int32_t tpr_vmexit_handler(struct acrn_vcpu *vcpu)
 	return 0;
 }
 
-static int32_t nothing_vmexit_handler(struct acrn_vcpu *vcpu)
+static int32_t preemption_timer_vmexit_handler(struct acrn_vcpu *vcpu)
 {
-	(void)vcpu;
-	return 0; /* the exit itself was the purpose: the thread looks at its scheduler */
+	vcpu_yield(vcpu);
+	return 0;
 }
 
 static const vmexit_handler_t handlers[EXIT_REASON_MAX] = {
@@ -104,7 +104,7 @@ static const vmexit_handler_t handlers[EXIT_REASON_MAX] = {
 	[EXIT_TPR_BELOW_THRESHOLD] = tpr_vmexit_handler,
 	[EXIT_EPT_VIOLATION] = ept_violation_vmexit_handler,
 	[EXIT_INVEPT] = undefined_vmexit_handler,
-	[EXIT_PREEMPTION_TIMER] = nothing_vmexit_handler,
+	[EXIT_PREEMPTION_TIMER] = preemption_timer_vmexit_handler,
 	[EXIT_INVVPID] = undefined_vmexit_handler,
 	[EXIT_WBINVD] = wbinvd_vmexit_handler,
 	[EXIT_XSETBV] = xsetbv_vmexit_handler,

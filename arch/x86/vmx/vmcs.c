@@ -9,11 +9,14 @@
 #include <asm/page.h>
 #include <asm/percpu.h>
 #include <asm/vmx.h>
+#include <hv/arch.h>
 #include <hv/vm.h>
 #include <lib/bits.h>
 
 /* CR0 bits that a guest may change without an exit. The others: PG (EFER.LMA follows), CD, NW, NE, ET, reserved. */
 #define CR0_GUEST_BITS (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM)
+
+#define PREEMPTION_MS 10UL
 
 struct descriptor_ptr {
 	uint16_t limit;
@@ -119,6 +122,12 @@ static void build_controls(struct acrn_vcpu *vcpu)
 		exec_vmwrite(VMX_VIRTUAL_APIC_PAGE, hva_to_hpa(arch->vlapic.regs));
 		arch->tpr_threshold = 0U;
 		exec_vmwrite(VMX_TPR_THRESHOLD, 0UL);
+	}
+	if (c->has_preemption_timer) {
+		const uint64_t ticks = ((uint64_t)arch_tsc_khz() * PREEMPTION_MS) >> c->preemption_timer_shift;
+
+		/* Counts anew from here at each entry; on only while another thread waits for the CPU. */
+		exec_vmwrite(VMX_PREEMPTION_TIMER, MIN(ticks, 0xFFFFFFFFUL));
 	}
 	if (c->has_enable_xsaves) {
 		exec_vmwrite(VMX_XSS_EXIT_BITMAP, 0UL);
