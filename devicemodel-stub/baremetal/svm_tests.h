@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Batteries of tests that a bare-metal Service VM runs on the hypercalls. */
+#ifndef DEVICEMODEL_BAREMETAL_SVM_TESTS_H
+#define DEVICEMODEL_BAREMETAL_SVM_TESTS_H
+
+#include "uvm.h"
+
+/**
+ * Runs the battery `name` (life, states, arguments, pending), or all of them.
+ * @param u a User VM that is not created, whose kernel makes forwarded requests and then ends by itself
+ */
+void svm_tests(const char *name, struct uvm *u, uint32_t seconds, bool spin);
+
+#endif

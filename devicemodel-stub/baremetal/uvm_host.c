@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the bare-metal Service VM has for itself: free memory, interrupts, time, its modules. */
+#include "uvm.h"
+
+#include <guests/lib/acpi.h>
+#include <guests/lib/apic.h>
+
+#define MB_BOOT_MAGIC 0x2BADB002U
+#define MB_INFO_MMAP  0x40U
+#define TICK_HZ       100UL
+#define TSC_KHZ_GUESS 1000000UL
+#define LOWEST_FREE   0x100000UL
+
+extern uint32_t boot_magic, boot_info;
+extern uint8_t image_end[];
+
+static uint64_t free_next, free_end;
+static volatile uint64_t upcalls, ticks;
+
+int64_t hypercall(uint64_t id, uint64_t arg1, uint64_t arg2)
+{
+	register uint64_t r8 __asm__("r8") = id;
+	int64_t ret;
+
+	__asm__ volatile("vmcall" : "=a"(ret) : "a"(0xA511A511A511A511UL), "r"(r8), "D"(arg1), "S"(arg2) : "memory");
+	return ret;
+}
+
+static void upcall_handler(struct trap *t)
+{
+	(void)t;
+	upcalls = upcalls + 1;
+	lapic_eoi();
+}
+
+static void tick_handler(struct trap *t)
+{
+	(void)t;
+	ticks = ticks + 1;
+	lapic_eoi();
+}
+
+uint64_t uvm_upcalls(void)
+{
+	return upcalls;
+}
+
+uint64_t uvm_ticks(void)
+{
+	return ticks;
+}
+
+uint64_t uvm_tsc_khz(void)
+{
+	uint32_t khz = cpuid(ACRN_CPUID_TSC_KHZ, 0).eax;
+
+	return (on_hypervisor() && khz != 0U) ? khz : TSC_KHZ_GUESS;
+}
+
+/* End of everything that is in use: the image, the modules, what the loader wrote. */
+static uint64_t used_top(void)
+{
+	uint64_t top = (uint64_t)(uintptr_t)image_end;
+
+	for (unsigned int i = 0; i < boot_module_count(); i++) {
+		struct boot_module m = boot_module_get(i);
+
+		if (m.end > top && m.end < 0x100000000UL) {
+			top = m.end;
+		}
+	}
+	if ((uint64_t)boot_info + 0x10000UL > top) {
+		top = (uint64_t)boot_info + 0x10000UL;
+	}
+	return top;
+}
+
+/* The longest piece of RAM below 4 GiB that nothing is in. Modules may lie anywhere: what they overlap is cut. */
+static void find_free(void)
+{
+	const uint32_t *info = (const uint32_t *)(uintptr_t)boot_info;
+	uint32_t length, at;
+
+	if (boot_magic != MB_BOOT_MAGIC || (info[0] & MB_INFO_MMAP) == 0U) {
+		return;
+	}
+	length = info[11];
+	for (uint32_t i = 0; i < length;) {
+		const uint32_t *e;
+		uint64_t base, end;
+
+		at = info[12] + i;
+		e = (const uint32_t *)(uintptr_t)at;
+		base = e[1] | ((uint64_t)e[2] << 32U);
+		end = base + (e[3] | ((uint64_t)e[4] << 32U));
+		i += e[0] + 4U;
+		if (e[5] != 1U || base >= 0x100000000UL) {
+			continue;
+		}
+		if (end > 0x100000000UL) {
+			end = 0x100000000UL;
+		}
+		if (base < LOWEST_FREE) {
+			continue;
+		}
+		/* Above what is in use, or between the image and the first module above this base. */
+		if (base < used_top() && end > used_top()) {
+			base = used_top();
+		} else if (base < used_top()) {
+			continue;
+		}
+		if (end > base && end - base > free_end - free_next) {
+			free_next = base;
+			free_end = end;
+		}
+	}
+}
+
+void *uvm_alloc(uint64_t size, uint64_t align)
+{
+	uint64_t at = (free_next + align - 1UL) & ~(align - 1UL);
+
+	if (at > free_end || size > free_end - at) {
+		report(false, "%lu KiB of free memory (%lu KiB left)", size >> 10U, (free_end - free_next) >> 10U);
+		return NULL;
+	}
+	free_next = at + size;
+	memset((void *)(uintptr_t)at, 0, size);
+	return (void *)(uintptr_t)at;
+}
+
+void uvm_init(void)
+{
+	find_free();
+	report_info("free memory %#lx-%#lx, TSC %lu kHz, %u CPU(s)", free_next, free_end, uvm_tsc_khz(),
+		smp_expected());
+	lapic_enable();
+	(void)trap_set_handler(ACRN_UPCALL_VECTOR, upcall_handler);
+	(void)trap_set_handler(VEC_TICK, tick_handler);
+	/* The rate is not measured: it only has to be now and then. Divide by 1; the bus clock is near the TSC's. */
+	lapic_write(APIC_TDCR, 0xBU);
+	lapic_write(APIC_LVT_TIMER, LVT_PERIODIC | VEC_TICK);
+	lapic_write(APIC_TMICT, (uint32_t)(uvm_tsc_khz() * 1000UL / TICK_HZ));
+}
+
+bool uvm_word(const char *words, const char *key, char *buf, size_t size)
+{
+	size_t length = strlen(key);
+
+	for (const char *p = words; *p != '\0';) {
+		if (strncmp(p, key, length) == 0 && p[length] == '=') {
+			size_t n = 0;
+
+			for (p += length + 1U; *p != '\0' && *p != ' ' && n + 1U < size; p++) {
+				buf[n++] = *p;
+			}
+			buf[n] = '\0';
+			return true;
+		}
+		while (*p != '\0' && *p != ' ') {
+			p++;
+		}
+		while (*p == ' ') {
+			p++;
+		}
+	}
+	return false;
+}
+
+static bool flag(const char *words, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const char *p = words; *p != '\0';) {
+		if (strncmp(p, word, length) == 0 && (p[length] == '\0' || p[length] == ' ')) {
+			return true;
+		}
+		while (*p != '\0' && *p != ' ') {
+			p++;
+		}
+		while (*p == ' ') {
+			p++;
+		}
+	}
+	return false;
+}
+
+bool uvm_from_module(struct uvm *u, unsigned int module)
+{
+	struct boot_module m = boot_module_get(module);
+	unsigned int cpus = smp_expected();
+	char value[32];
+
+	if (m.end < m.start + 64UL || memcmp((const void *)(uintptr_t)m.start, "\177ELF", 4) != 0) {
+		return false;
+	}
+	memset(u, 0, sizeof(*u));
+	guest_snprintf(u->name, sizeof(u->name), "UVM%u", module + 1U);
+	if (uvm_word(m.args, "name", value, sizeof(value))) {
+		guest_snprintf(u->name, sizeof(u->name), "%s", value);
+	}
+	/* Without a word about it: the last CPU, which need not be ours. */
+	u->affinity = 1UL << (cpus - 1U);
+	if (uvm_word(m.args, "cpus", value, sizeof(value)) || boot_option("cpus", value, sizeof(value))) {
+		u->affinity = parse_number(value);
+	}
+	u->ram_size = 16UL << 20U;
+	if (uvm_word(m.args, "mem", value, sizeof(value)) || boot_option("mem", value, sizeof(value))) {
+		u->ram_size = parse_number(value) << 20U;
+	}
+	u->polling = flag(m.args, "polling") || boot_flag("polling");
+	u->kernel.data = (const void *)(uintptr_t)m.start;
+	u->kernel.size = m.end - m.start;
+	u->cmdline = m.args;
+	return true;
+}
