@@ -113,7 +113,7 @@ void vlapic_fire_lvt(struct vlapic *vlapic, uint32_t reg)
 /* Level-sensitive fixed mode: one request, then none before its EOI. */
 void vlapic_lint0_update(struct vlapic *vlapic)
 {
-	const uint32_t lvt = vreg_get(vlapic, LAPIC_LVT_LINT0);
+	const uint32_t lvt = vlapic_is_enabled(vlapic) ? vreg_get(vlapic, LAPIC_LVT_LINT0) : LAPIC_LVT_MASKED;
 
 	if (!__atomic_load_n(&vlapic->lint0_line, __ATOMIC_ACQUIRE)) {
 		return;
@@ -145,14 +145,14 @@ void vlapic_pic_wire(struct acrn_vm *vm, bool asserted)
 		struct vlapic *vlapic = vcpu_vlapic(&vm->vcpus[i]);
 
 		__atomic_store_n(&vlapic->lint0_line, asserted, __ATOMIC_RELEASE);
-		if (!asserted) {
+		if (!asserted || (vlapic->regs == NULL)) {
 			continue;
 		}
-		if (vlapic_accept_pic_intr(vlapic) ||
-		    ((vreg_get(vlapic, LAPIC_LVT_LINT0) & (LVT_LEVEL | LVT_DELIVERY)) == LVT_LEVEL)) {
-			vlapic_lint0_update(vlapic);
-		} else if (vlapic_is_enabled(vlapic)) {
+		if (vlapic_is_enabled(vlapic) &&
+		    ((vreg_get(vlapic, LAPIC_LVT_LINT0) & (LVT_LEVEL | LVT_DELIVERY)) != LVT_LEVEL)) {
 			vlapic_fire_lvt(vlapic, LAPIC_LVT_LINT0);
+		} else {
+			vlapic_lint0_update(vlapic);
 		}
 	}
 }
@@ -204,16 +204,19 @@ static bool is_broadcast(const struct lapic_msg *msg)
 
 static bool msg_matches(const struct vlapic *vlapic, const struct lapic_msg *msg)
 {
+	if (vlapic->regs == NULL) {
+		return false; /* the vCPU does not exist (any more) */
+	}
 	if (is_broadcast(msg)) {
 		return true;
 	}
 	if (!msg->dest_logical) {
 		return msg->dest == (vlapic_is_x2apic(vlapic) ? vlapic->apic_id : (vlapic->apic_id & 0xFFU));
 	}
-	if (vlapic_is_x2apic(vlapic)) {
-		return logical_match_x2apic(vlapic, msg->dest);
+	if (!vlapic_is_enabled(vlapic)) {
+		return false;
 	}
-	return logical_match_xapic(vlapic, msg->dest);
+	return vlapic_is_x2apic(vlapic) ? logical_match_x2apic(vlapic, msg->dest) : logical_match_xapic(vlapic, msg->dest);
 }
 
 /* `vlapic` is among the receivers. @return accepted */
@@ -258,9 +261,13 @@ static bool deliver_lowest(struct acrn_vm *vm, const struct lapic_msg *msg)
 
 	for (i = 0U; i < count; i++) {
 		struct vlapic *vlapic = vcpu_vlapic(&vm->vcpus[(msg->vector + i) % count]);
-		const uint32_t ppr = vreg_get(vlapic, VREG_PPR) & 0xF0U;
+		uint32_t ppr;
 
-		if ((ppr < best_ppr) && accepts_fixed(vlapic) && msg_matches(vlapic, msg)) {
+		if (!msg_matches(vlapic, msg) || !accepts_fixed(vlapic)) {
+			continue;
+		}
+		ppr = vreg_get(vlapic, VREG_PPR) & 0xF0U;
+		if (ppr < best_ppr) {
 			best = vlapic;
 			best_ppr = ppr;
 		}
@@ -332,7 +339,7 @@ static void send_all(struct vlapic *vlapic, const struct lapic_msg *msg, bool se
 	for (i = 0U; i < vm->vcpu_count; i++) {
 		struct vlapic *other = vcpu_vlapic(&vm->vcpus[i]);
 
-		if (self_too || (other != vlapic)) {
+		if ((other->regs != NULL) && (self_too || (other != vlapic))) {
 			(void)accept(other, msg);
 		}
 	}
