@@ -63,7 +63,7 @@ def ensure(*groups: str) -> None:
     run_step("apt-get install", install, log, env=env)
 
 
-def _mirror() -> tuple[str, str]:
+def debian_mirror() -> tuple[str, str]:
     """URI and keyring of this machine's own Debian mirror, taken from its apt sources."""
     default_key = "/usr/share/keyrings/debian-archive-keyring.gpg"
     files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
@@ -91,7 +91,7 @@ def source_tarball(package: str, suite: str, into: Path) -> Path:
     Uses a private apt configuration, so the machine's own sources and lists stay as they are; apt
     checks the signature of the release and the hash of the tarball.
     """
-    uri, key = _mirror()
+    uri, key = debian_mirror()
     if uri.startswith("file:") and not Path(uri.removeprefix("file://")).exists():
         raise ToolError(f"the mirror {uri} can't be reached")
     state = into / "apt"

@@ -123,7 +123,7 @@ class Runner:
     # -- commands ---------------------------------------------------------------------------------
 
     def _command(self, test: Command) -> Result:
-        argv = list(test.argv)
+        argv = [word.replace("$O", str(build_dir())) for word in test.argv]
         if argv[0] == "make":
             argv[1:1] = ["-C", str(TOP), f"O={build_dir()}", f"-j{self.jobs}"]
         folder = build_dir() / "test" / test.name
@@ -222,7 +222,8 @@ class Runner:
         iso = self._iso(test)
         stock = test.machine == "bochs" and not bochs.find_bochs()[1]
         config = MachineConfig(iso=iso, kind=test.machine, cpu_model=test.cpu_model, cpus=test.cpus,
-                               memory_mb=test.memory_mb, firmware=test.firmware)
+                               memory_mb=test.memory_mb, firmware=test.firmware,
+                               ignore_bad_msrs=not test.strict_msrs)
         folder = build_dir() / "test" / test.name
         timeout = test.timeout * (STOCK_FACTOR if stock else 1.0)
         screen = ""

@@ -23,8 +23,9 @@ HV_BROKEN = (r"^\(aril\) .*(PANIC|panic:|assertion failed)", r"Failed to boot bo
 class Command:
     """A command that must exit with 0. Its output may hold TAP lines, which are counted."""
     name: str
-    argv: tuple[str, ...]
+    argv: tuple[str, ...]		# "make" gets -C, O= and -j; $O is the build directory
     timeout: float = 120
+    packages: str = ""			# a group of packages.txt that it needs besides [build]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Boot:
     memory_mb: int = 512
     timeout: float = 60			# with the fast simulator; more with the packaged one
     screen: str = ""			# this must be readable on the screen (QEMU)
+    strict_msrs: bool = False		# unknown MSRs raise #GP, as on hardware (Bochs)
     slow: bool = False			# left out by --quick
 
 
@@ -69,27 +71,22 @@ class Guest:
     timeout: float = 60
     guest_words: str = ""
     must: tuple[str, ...] = ()
-    guest_report: bool = True
     models: bool = True			# part of the CPU model matrix
+    strict_msrs: bool = False		# unknown MSRs raise #GP, as on hardware (Bochs)
 
 
 # Guests that are no tests by themselves: the bare-metal Service VMs and what only they run.
-NOT_TESTS = ("svm", "enemy")
+NOT_TESTS = ("svm", "enemy", "bad")
 
 # Guests that aren't listed here get Guest().
 GUESTS: dict[str, Guest] = {
     "smp": Guest(cpus=2),
+    "msr": Guest(strict_msrs=True),
 }
 
 
 def _guest_settings(name: str) -> Guest:
-    if name in GUESTS:
-        return GUESTS[name]
-    if name.startswith("crash"):
-        # It must be stopped alone, with a reason, while the Service VM goes on and reports.
-        return Guest(kinds=("uvm",), guest_words="expect=crash", must=(r"^\(aril\) .*(UVM|vm\d)",),
-                     models=False)
-    return Guest()
+    return GUESTS.get(name, Guest())
 
 
 def guest_names() -> list[str]:
@@ -100,12 +97,19 @@ def _guest_test(kind: str, name: str, prefix: str = "", model: str = "") -> Boot
     g = _guest_settings(name)
     return Boot(name=f"{prefix}{kind}/{name}", kind=kind, guest=name, cpus=g.cpus,
                 memory_mb=g.memory_mb, timeout=g.timeout, guest_words=g.guest_words, must=g.must,
-                guest_report=g.guest_report, cpu_model=model)
+                strict_msrs=g.strict_msrs, cpu_model=model)
 
 
 def guest_tests() -> list[Test]:
     return [_guest_test(kind, name) for kind in ("bare", "svm", "uvm") for name in guest_names()
             if kind in _guest_settings(name).kinds]
+
+
+def bad_tests() -> list[Test]:
+    """Guests that end badly: only they stop, with a reason in the log, and the Service VM goes on."""
+    base = Boot(name="", kind="uvm", guest="bad", must=(r"^\(aril\) .*(UVM1|vm\d)",))
+    return [replace(base, name=f"bad/{how}", guest_words=f"bad={how} expect=crash")
+            for how in ("triple", "garbage", "unmapped")]
 
 
 def io_tests() -> list[Test]:
@@ -195,7 +199,11 @@ def linux_tests() -> list[Test]:
 
 
 def command_tests() -> list[Test]:
-    tests: list[Test] = [Command("unit", ("make", "unit"))]
+    tests: list[Test] = [
+        Command("unit", ("make", "unit"), timeout=180),
+        Command("build/headers", ("make", "check-headers")),
+        Command("build/clang", ("make", "CC=clang", "O=$O/clang"), timeout=180, packages="clang"),
+    ]
     for path in sorted((TOP / "tests" / "scripts").glob("test_*.py")):
         tests.append(Command(f"scripts/{path.stem.removeprefix('test_')}",
                              ("/usr/bin/python3", str(path))))
@@ -207,5 +215,5 @@ def command_tests() -> list[Test]:
 
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
-    return [*command_tests(), *guest_tests(), *boot_tests(), *io_tests(), *linux_tests(),
+    return [*command_tests(), *guest_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(),
             *model_tests()]
