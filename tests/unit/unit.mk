@@ -6,6 +6,8 @@ UNIT_CC ?= gcc
 
 # Product files under test; those that a checkout does not have (yet) are left out.
 UNIT_PRODUCT := $(wildcard \
+	boot/multiboot2.c \
+	hypervisor/acpi_tables.c \
 	arch/x86/guest/guest_walk.c \
 	arch/x86/guest/instr_decode.c \
 	arch/x86/guest/instr_emul.c \
@@ -15,7 +17,9 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/scenario_machine.c \
 	hypervisor/dm/vpic.c \
 	hypervisor/dm/vuart.c \
-	hypervisor/dm/vioapic.c)
+	hypervisor/dm/vioapic.c \
+	devicemodel-stub/*.c \
+	$(addprefix devicemodel-stub/linux/,hsm.c host.c term.c vm_run.c))
 
 # libzydis-dev is an independent instruction decoder; without it that one test is skipped.
 UNIT_LIBS := $(shell echo '\#include <Zydis/Zydis.h>' | $(UNIT_CC) -E - >/dev/null 2>&1 && echo -lZydis)
