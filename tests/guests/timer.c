@@ -224,7 +224,8 @@ static void test_deadline(void)
 	}
 	lapic_write(APIC_LVT_TIMER, LVT_DEADLINE | VEC_TIMER);
 	trap_count_reset(VEC_TIMER);
-	report(rdmsr(MSR_TSC_DEADLINE) == 0, "deadline: disarmed reads 0");
+	report_xfail(!on_hypervisor(), "Bochs shares the variable with the other modes",
+		     rdmsr(MSR_TSC_DEADLINE) == 0, "deadline: disarmed reads 0");
 	when = rdtsc() + 200000;
 	wrmsr(MSR_TSC_DEADLINE, when);
 	report(rdmsr(MSR_TSC_DEADLINE) == when, "deadline: armed reads back");

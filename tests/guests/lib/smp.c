@@ -13,13 +13,13 @@
 struct work {
 	void (*fn)(void *);
 	void *arg;
-	uint32_t apic_id;
+	uint32_t apic_id, init_cr0, init_edx;
 	bool online;
 };
 
 extern const uint8_t ap_trampoline[], ap_trampoline_end[];
 extern volatile uint32_t ap_next;
-void ap_main(unsigned int cpu);
+void ap_main(unsigned int cpu, uint64_t cr0, uint32_t edx);
 
 static struct work works[MAX_CPUS] = { { .online = true } };
 static unsigned int online = 1;
@@ -42,8 +42,18 @@ uint32_t smp_apic_id(unsigned int cpu)
 	return cpu == 0 ? lapic_id() : works[cpu].apic_id;
 }
 
+uint32_t smp_init_cr0(unsigned int cpu)
+{
+	return works[cpu].init_cr0;
+}
+
+uint32_t smp_init_edx(unsigned int cpu)
+{
+	return works[cpu].init_edx;
+}
+
 /* An AP comes here from start.S and stays. */
-void ap_main(unsigned int cpu)
+void ap_main(unsigned int cpu, uint64_t cr0, uint32_t edx)
 {
 	struct work *w = &works[cpu];
 
@@ -54,6 +64,8 @@ void ap_main(unsigned int cpu)
 	else
 		lapic_enable();
 	w->apic_id = lapic_id();
+	w->init_cr0 = (uint32_t)cr0;
+	w->init_edx = edx;
 	w->online = true;
 	__atomic_add_fetch(&online, 1, __ATOMIC_ACQ_REL);
 	for (;;) {

@@ -38,6 +38,9 @@ unsigned int smp_online(void);
 void smp_trampoline_install(void);
 /* APIC id of an online CPU, as it read it itself. */
 uint32_t smp_apic_id(unsigned int cpu);
+/* CR0 and EDX as the AP found them after its start-up IPI (SDM vol. 3, table 10-1). */
+uint32_t smp_init_cr0(unsigned int cpu);
+uint32_t smp_init_edx(unsigned int cpu);
 /* Wait until at least @count CPUs are online or the patience is over. */
 bool smp_wait_online(unsigned int count);
 

@@ -102,6 +102,8 @@ bsp_long:
 /* Copied to a page below 1 MiB; CS:IP = page:0. */
 ap_trampoline:
 	cli
+	mov	%edx, %ebp			/* what INIT left, for ap_main() to look at */
+	mov	%cr0, %esi
 	mov	%cs, %ax
 	mov	%ax, %ds
 	lgdtl	ap_gdt_desc - ap_trampoline
@@ -141,6 +143,8 @@ ap_long:
 	inc	%eax
 	shl	$14, %rax			/* 16 KiB each */
 	lea	ap_stacks(%rax), %rsp
+	mov	%esi, %esi
+	mov	%ebp, %edx
 	xor	%ebp, %ebp
 	movl	$0, ap_lock
 	call	ap_main
