@@ -215,7 +215,8 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 		if (*fmt == '.') {
 			fmt++;
 			if (*fmt == '*') {
-				spec.precision = MIN(va_arg(args, int), FIELD_MAX);
+				spec.precision = va_arg(args, int);
+				spec.precision = MIN(spec.precision, FIELD_MAX);
 				fmt++;
 			} else {
 				fmt = parse_int(fmt, &spec.precision);

@@ -12,6 +12,8 @@
 /* Exceptions that push an error code (SDM table 6-1). */
 #define EXC_WITH_ERROR                                                                                                 \
 	(BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) | BIT(EXC_PF) | BIT(EXC_AC) | BIT(EXC_CP))
+/* Those that are traps or aborts: they do not set RF in the flags they save (SDM 18.3.1.1). */
+#define EXC_NOT_FAULT (BIT(EXC_DB) | BIT(EXC_BP) | BIT(EXC_OF) | BIT(EXC_DF) | BIT(EXC_MC))
 /* Those whose second one makes a double fault (SDM table 6-4). */
 #define EXC_CONTRIBUTORY (BIT(EXC_DE) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) | BIT(EXC_CP))
 
@@ -133,6 +135,10 @@ static void inject_exception(struct vcpu_arch *arch)
 		info |= INTR_INFO_ERROR_CODE;
 		exec_vmwrite(VMX_ENTRY_ERROR_CODE, arch->exc_error);
 	}
+	if ((EXC_NOT_FAULT & BIT(arch->exc_vector)) == 0UL) {
+		/* Injection saves the flags as they are in the VMCS (SDM 27.6.1.1). */
+		exec_vmwrite(VMX_GUEST_RFLAGS, exec_vmread(VMX_GUEST_RFLAGS) | RFLAGS_RF);
+	}
 	write_entry(arch, info);
 	arch->exc_pending = false;
 }
@@ -242,6 +248,13 @@ int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu)
 	}
 	switch (vector) {
 	case EXC_DB:
+		if ((info & INTR_INFO_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXC) {
+			/* INT1: a trap behind the instruction, without DR6. */
+			vcpu->arch.reinject_info = INTR_INFO_VALID | INTR_TYPE_PRIV_SW_EXC | EXC_DB;
+			vcpu->arch.reinject_len = exec_vmread32(VMX_EXIT_INSTR_LEN);
+			vcpu->arch.check_events = true;
+			return 0;
+		}
 		vcpu_inject_db(vcpu, vcpu->arch.exit_qualification & 0x600FUL);
 		return 0;
 	case EXC_AC:

@@ -34,6 +34,12 @@
 
 static int32_t string_start(struct acrn_vcpu *vcpu);
 
+/* An access over the edge of a device is answered by nobody, as on a bus: ones, or lost. emulate_io() has logged it. */
+static void no_device(struct io_request *io_req)
+{
+	io_req->reqs.pio.value = (uint32_t)mask_bytes(io_req->reqs.pio.size);
+}
+
 int32_t pio_instr_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	const uint64_t q = vcpu->arch.exit_qualification;
@@ -57,11 +63,11 @@ int32_t pio_instr_vmexit_handler(struct acrn_vcpu *vcpu)
 	req->value = pio->is_in ? 0U : (uint32_t)(vcpu->arch.gprs.reg[GPR_RAX] & mask_bytes(pio->size));
 
 	status = emulate_io(vcpu, &vcpu->req);
-	if (status == 0) {
+	if (unlikely(status < 0)) {
+		no_device(&vcpu->req);
+	}
+	if (status != IOREQ_PENDING) {
 		emulate_pio_post(vcpu, &vcpu->req);
-	} else if (status < 0) {
-		/* An access over the end of a device: there is no device that wide. */
-		arch_vcpu_inject_gp(vcpu);
 	}
 	return 0;
 }
@@ -235,10 +241,11 @@ static int32_t string_start(struct acrn_vcpu *vcpu)
 	req->size = pio->size;
 	req->value = value;
 	status = emulate_io(vcpu, &vcpu->req);
-	if (status == 0) {
+	if (unlikely(status < 0)) {
+		no_device(&vcpu->req);
+	}
+	if (status != IOREQ_PENDING) {
 		pio_string_complete(vcpu, req->value);
-	} else if (status < 0) {
-		arch_vcpu_inject_gp(vcpu);
 	}
 	return 0;
 }
