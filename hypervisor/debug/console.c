@@ -16,6 +16,7 @@
 #define LINE_PREFIX "(aril) "
 
 static struct spinlock console_lock;
+static bool initialised;
 static bool panicking;
 static bool serial_at_line_start = true;
 
@@ -53,6 +54,7 @@ void console_init(void)
 	}
 	(void)uart16550_init((uint16_t)base);
 	screen_init(&boot_info.fb);
+	initialised = true;
 }
 
 void console_remap(void)
@@ -76,6 +78,13 @@ int console_getc(void)
 
 void console_enter_panic(void)
 {
+	if (!initialised) { /* a fault before hv_main(): what a PC has by tradition */
+		if (boot_info.fb.base == 0UL) {
+			boot_info.fb = (struct boot_framebuffer){
+				.base = 0xB8000UL, .width = 80U, .height = 25U, .pitch = 160U, .is_text = true};
+		}
+		console_init();
+	}
 	__atomic_store_n(&panicking, true, __ATOMIC_SEQ_CST);
 }
 
