@@ -23,6 +23,7 @@ DM_BARE_COMMON_OBJS := $(patsubst %.c,$(O)/dm-bare/%.o,$(filter-out \
 .PHONY: dm dm-guests
 dm: $(O)/aril-dm
 dm-guests: $(DM_BARE_ELFS)
+guests: dm-guests
 
 $(O)/dm-linux/%.o: %.c
 	@mkdir -p $(@D)
