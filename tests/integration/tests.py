@@ -80,8 +80,11 @@ NOT_TESTS = ("svm", "enemy", "bad")
 
 # Guests that aren't listed here get Guest().
 GUESTS: dict[str, Guest] = {
-    "smp": Guest(cpus=2),
+    "hlt": Guest(cpus=2, guest_words="cpus=3"),
+    "sipi": Guest(cpus=2, guest_words="cpus=3"),
     "msr": Guest(strict_msrs=True),
+    "debug": Guest(strict_msrs=True),
+    "ioreq": Guest(kinds=("uvm",)),
 }
 
 
@@ -113,16 +116,21 @@ def bad_tests() -> list[Test]:
 
 
 def io_tests() -> list[Test]:
-    """The request page: both completion modes, both idle modes, shared and separate CPUs."""
-    base = Boot(name="", kind="uvm", guest="pio", words="test=all")
-    polling = replace(base, guest_words="polling")
+    """The request page: both completion modes, halting and spinning Service VM, shared and separate CPUs.
+
+    A User VM runs on the last CPU unless its words say otherwise (cpus= is a mask).
+    """
+    base = Boot(name="", kind="uvm", guest="ioreq")
+    two = replace(base, cpus=2)
     return [
         replace(base, name="io/notification-1cpu"),
-        replace(polling, name="io/polling-1cpu"),
-        replace(base, name="io/notification-2cpu", cpus=2, guest_words="cpus=2"),
-        replace(polling, name="io/polling-2cpu", cpus=2, guest_words="polling cpus=2"),
-        replace(polling, name="io/polling-spin-2cpu", cpus=2, guest_words="polling cpus=2",
-                words="test=all spin"),
+        replace(base, name="io/polling-1cpu", guest_words="polling"),
+        replace(two, name="io/notification-2cpu"),
+        replace(two, name="io/polling-2cpu", guest_words="polling"),
+        replace(two, name="io/polling-spin-2cpu", guest_words="polling", words="spin"),
+        replace(two, name="io/shared-2cpu", guest_words="cpus=1"),
+        replace(base, name="io/batteries", guest="hello", words="test=all", timeout=120),
+        replace(two, name="io/batteries-2cpu", guest="hello", words="test=all", timeout=120),
         Boot(name="enemy/random", kind="enemy", timeout=240),
         Boot(name="enemy/random-2cpu", kind="enemy", cpus=2, timeout=300, slow=True),
     ]
