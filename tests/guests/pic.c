@@ -253,8 +253,8 @@ static void test_poll(void)
 	isr = pic_isr(PIC_MASTER_CMD);
 	outb(PIC_MASTER_CMD, 0x64);
 	lower_irq4();
-	report((v & 0x87) == 0x84, "poll: bit 7 and the level");
-	report(isr == 0x10, "poll acknowledges: it is in service");
+	report_xfail(!on_hypervisor(), "Bochs polls otherwise", (v & 0x87) == 0x84, "poll: bit 7 and the level");
+	report_xfail(!on_hypervisor(), "Bochs polls otherwise", isr == 0x10, "poll acknowledges: it is in service");
 	outb(PIC_MASTER_CMD, 0x0c);
 	v = inb(PIC_MASTER_CMD);
 	report((v & 0x80) == 0, "poll with nothing pending");

@@ -50,7 +50,7 @@ static void test_start(unsigned int expected)
 	report(listed, "APIC ids are those of the MADT");
 	report(cr0_ok, "after INIT CR0 is ET, with CD and NW as they were");
 	report_info("CPU 1: CR0 %#x, EDX %#x", smp_init_cr0(1), smp_init_edx(1));
-	report(edx_ok, "after INIT EDX holds the family and model");
+	report_xfail(!on_hypervisor(), "Bochs clears it", edx_ok, "after INIT EDX holds the family and model");
 }
 
 static uint32_t cpu_seen[MAX_CPUS];
