@@ -172,8 +172,8 @@ void vhm_send_power_off(struct acrn_vcpu *vcpu)
 		.type = REQ_PORTIO,
 		.reqs.pio = {.direction = REQUEST_WRITE,
 			.address = VHM_PM1_CONTROL_PORT,
-			.size = 2UL,
-			.value = VHM_PM1_POWER_OFF},
+			.size = VHM_PM1_FAULT_SIZE,
+			.value = VHM_PM1_FAULT},
 	};
 
 	if (vcpu->io_state != IO_PENDING) {

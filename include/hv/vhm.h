@@ -10,7 +10,12 @@ struct acrn_vcpu;
 
 /* ACPI: PM1a control as the device model has it; SLP_EN with SLP_TYP 5 is the end of the machine. */
 #define VHM_PM1_CONTROL_PORT 0x404U
-#define VHM_PM1_POWER_OFF    ((1U << 13U) | (5U << 10U))
+/*
+ * SLP_EN and sleep type 5, as a guest's power-off, but 4 bytes wide (a guest's write is 2) and with bit 31: by these
+ * a device model tells a fault from a power-off.
+ */
+#define VHM_PM1_FAULT      (0x80000000U | (1U << 13U) | (5U << 10U))
+#define VHM_PM1_FAULT_SIZE 4UL
 
 /**
  * Gives the VM its request page, all slots FREE, or takes it away. No vCPU of the VM is on a CPU.
