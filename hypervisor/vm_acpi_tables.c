@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A VM's copies of ACPI tables (ACPI 6.4, 5.2). The machine's tables are data, not trusted: lengths are checked. */
+#include <hv/vm_acpi_tables.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+
+#define HEADER_SIZE   36U
+#define LENGTH_AT     4U
+#define CHECKSUM_AT   9U
+#define MADT_FIXED    (HEADER_SIZE + 8U)
+
+#define MADT_LAPIC      0U
+#define MADT_LAPIC_NMI  4U
+#define MADT_X2APIC     9U
+#define MADT_X2APIC_NMI 10U
+#define UID_ALL8        0xFFU
+#define UID_ALL32       0xFFFFFFFFU
+
+#define RSDP_V1_SIZE     20U
+#define RSDP_CHECKSUM_AT 8U
+#define RSDP_OEM_AT      9U
+#define RSDP_REVISION_AT 15U
+#define RSDP_RSDT_AT     16U
+#define RSDP_LENGTH_AT   20U
+#define RSDP_XSDT_AT     24U
+#define RSDP_CHECKSUM2_AT 32U
+
+static void put32(uint8_t *at, uint32_t value)
+{
+	(void)memcpy(at, &value, sizeof(value));
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+	uint32_t value;
+
+	(void)memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+/* Makes the bytes of [table, table+len) add up to 0 by the byte at `at`. */
+static void set_checksum(uint8_t *table, size_t len, size_t at)
+{
+	uint8_t sum = 0U;
+
+	table[at] = 0U;
+	for (size_t i = 0U; i < len; i++) {
+		sum = (uint8_t)(sum + table[i]);
+	}
+	table[at] = (uint8_t)(0U - sum);
+}
+
+static bool has_cpu(const struct vm_acpi_input *in, uint32_t apic_id)
+{
+	for (uint32_t i = 0U; i < in->cpu_count; i++) {
+		if (in->apic_id[i] == apic_id) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- MADT ---- */
+
+struct madt_cpu {
+	bool is_cpu;
+	bool enabled;
+	uint32_t apic_id;
+	uint32_t uid;
+};
+
+static struct madt_cpu madt_cpu(const uint8_t *entry, size_t len)
+{
+	if ((entry[0] == MADT_LAPIC) && (len >= 8U)) {
+		return (struct madt_cpu){true, (entry[4] & 1U) != 0U, entry[3], entry[2]};
+	}
+	if ((entry[0] == MADT_X2APIC) && (len >= 16U)) {
+		return (struct madt_cpu){true, (entry[8] & 1U) != 0U, get32(entry + 4U), get32(entry + 12U)};
+	}
+	return (struct madt_cpu){false, false, 0U, 0U};
+}
+
+/* Calls for each entry; ends with the first that has no sane length, as what follows cannot be found. */
+static const uint8_t *next_entry(const uint8_t *madt, size_t len, size_t *at, size_t *entry_len)
+{
+	const uint8_t *entry = madt + *at;
+
+	if ((*at + 2U > len) || (entry[1] < 2U) || (entry[1] > len - *at)) {
+		return NULL;
+	}
+	*entry_len = entry[1];
+	*at += *entry_len;
+	return entry;
+}
+
+/* @return true if a CPU of the VM has this processor UID */
+static bool uid_is_kept(const struct vm_acpi_input *in, uint32_t uid)
+{
+	size_t at = MADT_FIXED;
+	size_t len;
+	const uint8_t *entry;
+
+	while ((entry = next_entry(in->madt, in->madt_len, &at, &len)) != NULL) {
+		const struct madt_cpu cpu = madt_cpu(entry, len);
+
+		if (cpu.is_cpu && cpu.enabled && (cpu.uid == uid) && has_cpu(in, cpu.apic_id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool entry_is_kept(const struct vm_acpi_input *in, const uint8_t *entry, size_t len)
+{
+	const struct madt_cpu cpu = madt_cpu(entry, len);
+
+	if (cpu.is_cpu) {
+		return cpu.enabled && has_cpu(in, cpu.apic_id);
+	}
+	switch (entry[0]) {
+	case MADT_LAPIC:
+	case MADT_X2APIC:
+		return false; /* too short */
+	case MADT_LAPIC_NMI:
+		return (len >= 6U) && ((entry[2] == UID_ALL8) || uid_is_kept(in, entry[2]));
+	case MADT_X2APIC_NMI:
+		return (len >= 12U) && ((get32(entry + 4U) == UID_ALL32) || uid_is_kept(in, get32(entry + 4U)));
+	default:
+		return true; /* I/O APICs, overrides, NMI sources ... */
+	}
+}
+
+/* @return length of the MADT written to `out` (room for in->madt_len bytes) */
+static size_t make_madt(const struct vm_acpi_input *in, uint8_t *out, uint32_t *kept)
+{
+	size_t used = MADT_FIXED;
+	size_t at = MADT_FIXED;
+	size_t len;
+	const uint8_t *entry;
+
+	*kept = 0U;
+	(void)memcpy(out, in->madt, MADT_FIXED);
+	while ((entry = next_entry(in->madt, in->madt_len, &at, &len)) != NULL) {
+		if (entry_is_kept(in, entry, len)) {
+			(void)memcpy(out + used, entry, len);
+			used += len;
+			*kept += madt_cpu(entry, len).is_cpu ? 1U : 0U;
+		}
+	}
+	put32(out + LENGTH_AT, (uint32_t)used);
+	set_checksum(out, used, CHECKSUM_AT);
+	return used;
+}
+
+/* ---- Roots ---- */
+
+/* An XSDT (8-byte entries) or RSDT (4-byte entries; tables above 4 GiB are left out). @return its length */
+static size_t make_root(const struct vm_acpi_input *in, uint8_t *out, const char *signature, size_t width, gpa_t madt)
+{
+	size_t used = HEADER_SIZE;
+
+	/* OEM fields of the machine's MADT: quirks that look at them still match. */
+	(void)memcpy(out, in->madt, HEADER_SIZE);
+	(void)memcpy(out, signature, 4U);
+	out[8] = 1U;
+	(void)memcpy(out + used, &madt, width);
+	used += width;
+	for (uint32_t i = 0U; i < in->table_count; i++) {
+		if ((width == 8U) || (in->table[i] < (1UL << 32U))) {
+			(void)memcpy(out + used, &in->table[i], width);
+			used += width;
+		}
+	}
+	put32(out + LENGTH_AT, (uint32_t)used);
+	set_checksum(out, used, CHECKSUM_AT);
+	return used;
+}
+
+static void make_rsdp(const struct vm_acpi_input *in, uint8_t *out, gpa_t rsdt, gpa_t xsdt)
+{
+	(void)memset(out, 0, VM_RSDP_SIZE);
+	(void)memcpy(out, "RSD PTR ", 8U);
+	(void)memcpy(out + RSDP_OEM_AT, in->madt + 10U, 6U);
+	out[RSDP_REVISION_AT] = 2U;
+	put32(out + RSDP_RSDT_AT, (uint32_t)rsdt);
+	put32(out + RSDP_LENGTH_AT, VM_RSDP_SIZE);
+	(void)memcpy(out + RSDP_XSDT_AT, &xsdt, sizeof(xsdt));
+	set_checksum(out, RSDP_V1_SIZE, RSDP_CHECKSUM_AT);
+	set_checksum(out, VM_RSDP_SIZE, RSDP_CHECKSUM2_AT);
+}
+
+int32_t vm_acpi_make_tables(const struct vm_acpi_input *in, uint8_t *area, size_t size, gpa_t gpa, uint32_t *kept)
+{
+	const size_t roots = 2U * HEADER_SIZE + ((size_t)in->table_count + 1U) * 12U;
+	const size_t xsdt = 64U; /* behind the RSDP */
+	size_t rsdt;
+	size_t madt;
+
+	if ((in->madt_len < MADT_FIXED) || (in->table_count > ACPI_MAX_TABLES)) {
+		return -EINVAL;
+	}
+	/* With 16 bytes of alignment for each of the three. */
+	if (xsdt + roots + in->madt_len + 48U > size) {
+		return -ENOSPC;
+	}
+	(void)memset(area, 0, size);
+	madt = (size_t)round_up(xsdt + roots + 32U, 16UL);
+	rsdt = (size_t)round_up(xsdt + make_root(in, area + xsdt, "XSDT", 8U, gpa + madt), 16UL);
+	(void)make_root(in, area + rsdt, "RSDT", 4U, gpa + madt);
+	(void)make_madt(in, area + madt, kept);
+	make_rsdp(in, area, gpa + rsdt, gpa + xsdt);
+	return 0;
+}
+
+/* ---- The firmware's root pointer ---- */
+
+bool vm_acpi_replace_rsdp(uint8_t *area, size_t size, const uint8_t *rsdp, size_t rsdp_size)
+{
+	bool found = false;
+
+	for (size_t at = 0U; at + RSDP_V1_SIZE <= size; at += 16U) {
+		uint8_t *old = area + at;
+
+		if ((memcmp(old, "RSD PTR ", 8U) != 0) || !acpi_checksum_ok(old, RSDP_V1_SIZE)) {
+			continue;
+		}
+		found = true;
+		if ((old[RSDP_REVISION_AT] >= 2U) && (at + rsdp_size <= size)) {
+			(void)memcpy(old, rsdp, rsdp_size);
+		} else {
+			(void)memcpy(old, rsdp, RSDP_V1_SIZE);
+			old[RSDP_REVISION_AT] = 0U;
+			set_checksum(old, RSDP_V1_SIZE, RSDP_CHECKSUM_AT);
+		}
+	}
+	return found;
+}
