@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import tempfile
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -42,12 +43,13 @@ def _decode(ppm: bytes) -> str:
     for top in range(0, height - HEIGHT + 1, HEIGHT):
         line = ""
         for left in range(0, width - WIDTH + 1, WIDTH):
-            cell = bytearray()
-            for y in range(HEIGHT):
-                at = ((top + y) * width + left) * 3
-                cell.append(sum(0x80 >> x for x in range(WIDTH)
-                                if max(pixels[at + 3 * x:at + 3 * x + 3]) > 0x60))
-            line += glyphs.get(bytes(cell), "?")
+            rows = [((top + y) * width + left) * 3 for y in range(HEIGHT)]
+            dots = [[pixels[at + 3 * x:at + 3 * x + 3] for x in range(WIDTH)] for at in rows]
+            # The background is what most of the cell is; errors have another one.
+            counts = Counter(dot for row in dots for dot in row)
+            background = counts.most_common(1)[0][0]
+            cell = bytes(sum(0x80 >> x for x in range(WIDTH) if row[x] != background) for row in dots)
+            line += glyphs.get(cell, "?")
         lines.append(line.rstrip())
     return "\n".join(lines)
 

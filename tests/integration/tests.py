@@ -129,8 +129,8 @@ def io_tests() -> list[Test]:
         replace(two, name="io/polling-2cpu", guest_words="polling"),
         replace(two, name="io/polling-spin-2cpu", guest_words="polling", words="spin"),
         replace(two, name="io/shared-2cpu", guest_words="cpus=1"),
-        replace(base, name="io/batteries", guest="hello", words="test=all", timeout=120),
-        replace(two, name="io/batteries-2cpu", guest="hello", words="test=all", timeout=120),
+        replace(base, name="io/batteries", guest="ioreq", words="test=all", timeout=120),
+        replace(two, name="io/batteries-2cpu", guest="ioreq", words="test=all", timeout=120),
         Boot(name="enemy/random", kind="enemy", timeout=240),
         Boot(name="enemy/random-2cpu", kind="enemy", cpus=2, timeout=300, slow=True),
     ]
@@ -146,7 +146,8 @@ def boot_tests() -> list[Test]:
     for memory in (256, 1024, 2048):
         tests.append(replace(hello, name=f"boot/memory-{memory}", memory_mb=memory))
     tests.append(Boot(name="boot/bad-scenario", kind="hv", guest="hello", scenario=TEST_SVM,
-                      words="corrupt", guest_report=False, must=(r"^\(aril\) .*scenario",),
+                      words="corrupt", guest_report=False,
+                      must=(r"^\(aril\) .*scenario module refused: .*checksum", r"default scenario is used"),
                       until=r"^\(aril\) .*boot is finished", end=()))
     tests.append(Boot(name="boot/no-modules", kind="hv", guest_report=False,
                       until=r"^\(aril\) .*boot is finished", end=()))
