@@ -14,8 +14,27 @@ UNIT_PRODUCT := $(wildcard \
 	arch/x86/guest/instr_emul_alu.c \
 	arch/x86/guest/instr_emul_string.c \
 	hypervisor/debug/shell.c \
+	hypervisor/guest_copy.c \
+	hypervisor/hypercall.c \
+	hypervisor/hypercall_mem.c \
+	hypervisor/hypercall_vm.c \
+	hypervisor/ioreq.c \
+	hypervisor/ptirq.c \
 	hypervisor/scenario.c \
 	hypervisor/scenario_machine.c \
+	hypervisor/sched.c \
+	hypervisor/timer.c \
+	hypervisor/vcpu.c \
+	hypervisor/vcpu_thread.c \
+	hypervisor/vhm.c \
+	hypervisor/vm.c \
+	hypervisor/vm_cpus.c \
+	hypervisor/vm_devices.c \
+	hypervisor/vm_memory.c \
+	hypervisor/vm_stop.c \
+	hypervisor/dm/vioapic_glue.c \
+	hypervisor/dm/vpic_glue.c \
+	hypervisor/dm/vuart_glue.c \
 	hypervisor/dm/vpic.c \
 	hypervisor/dm/vuart.c \
 	hypervisor/dm/vioapic.c \
@@ -28,7 +47,7 @@ UNIT_LIBS := $(shell echo '\#include <Zydis/Zydis.h>' | $(UNIT_CC) -E - >/dev/nu
 # tests/fake/include comes first: it replaces the headers that need a real CPU.
 UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -DUNIT_TEST \
-	-Itests/fake/include -Itests/unit -Iinclude -Iarch/x86/include
+	-Itests/fake/include -Itests/fake -Itests/unit -Iinclude -Iarch/x86/include
 
 # Tests linked apart, with their product files, and all names then made local: CPU code with its own headers instead
 # of the fake's, or modules that the fake replaces for the others.
@@ -53,7 +72,7 @@ $(O)/unit/apart-$(1).o: $(UNIT_APART_$(1):%.c=$(O)/unit/$(1)/%.o)
 endef
 $(foreach name,$(UNIT_APART),$(eval $(call unit_apart,$(name))))
 
-UNIT_SRCS := $(filter-out $(UNIT_APART:%=tests/unit/test_%.c),$(sort $(wildcard tests/unit/*.c))) $(UNIT_PRODUCT)
+UNIT_SRCS := $(filter-out $(UNIT_APART:%=tests/unit/test_%.c),$(sort $(wildcard tests/unit/*.c))) $(wildcard tests/fake/*.c) $(UNIT_PRODUCT)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(O)/unit/%.o) $(UNIT_APART:%=$(O)/unit/apart-%.o)
 
 $(O)/unit/%.o: %.c tests/unit/unit.mk
