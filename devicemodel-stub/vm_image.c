@@ -124,7 +124,7 @@ static enum vm_image_error put_gdt(const struct vm_image *image, struct vm_entry
 	entry->gdt_limit = 31U;
 	entry->cs_sel = code_sel;
 	entry->data_sel = code_sel + 8U;
-	entry->cs_ar = 0xC09BU;
+	entry->cs_ar = 0xC09BU; /* VMX access rights: bits 11:8 are reserved (SDM vol. 3, 25.4.1) */
 	entry->cr0 = CR0_START;
 	entry->rsp = STACK_TOP_GPA;
 	return VM_IMAGE_OK;
@@ -459,7 +459,6 @@ static enum vm_image_error multiboot_load(const struct vm_image *image, struct v
 		entry->rip = entry_gpa;
 		entry->rax = MB_BOOT_MAGIC;
 		entry->rbx = MB_INFO_GPA;
-		entry->cs_ar = 0xCF9BU;
 	}
 	return error;
 }

@@ -174,7 +174,7 @@ TEST(dm_image_multiboot)
 	EXPECT_EQ(e.rax, 0x2BADB002);
 	EXPECT_EQ(e.cs_sel, 8);
 	EXPECT_EQ(e.data_sel, 0x10);
-	EXPECT_EQ(e.cs_ar, 0xCF9B);
+	EXPECT_EQ(e.cs_ar, 0xC09B);
 	EXPECT_EQ(get(ram + 0x400000, 4), 0x1BADB002);
 	EXPECT_EQ(ram[0x400200], 0);
 	EXPECT_EQ(ram[0x402FFF], 0);

@@ -197,7 +197,7 @@ TEST(dm_linux_runs_to_power_off)
 	EXPECT_EQ(regs.vcpu_regs.rip, 0x400000);
 	EXPECT_EQ(regs.vcpu_regs.gprs.rax, 0x2BADB002);
 	EXPECT_EQ(regs.vcpu_regs.cr0, 0x31);
-	EXPECT_EQ(regs.vcpu_regs.cs_ar, 0xCF9B);
+	EXPECT_EQ(regs.vcpu_regs.cs_ar, 0xC09B);
 	EXPECT_EQ(regs.vcpu_regs.ss_sel, 0x10);
 }
 
