@@ -195,6 +195,7 @@ void acpi_init(void)
 		arch_guest_access_begin();
 		(void)memcpy(&rsdp, at, sizeof(rsdp));
 		arch_guest_access_end();
+		(void)memcpy(acpi_info.oem_id, rsdp.oem_id, sizeof(acpi_info.oem_id));
 		if (!rsdp_is_valid(&rsdp)) {
 			pr_warn("the ACPI root pointer has a wrong checksum: not used");
 		} else if (rsdp.revision >= 2U && rsdp.xsdt != 0UL) {

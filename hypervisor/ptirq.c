@@ -1,14 +1,158 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Interrupt lines: the machine's on their way to the Service VM, and those that devices of ours drive in a VM. */
+#include <config.h>
+
 #include <dm/vioapic.h>
 #include <dm/vpic.h>
+#include <hv/acpi.h>
 #include <hv/arch.h>
+#include <hv/ptirq.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
 #include <lib/errno.h>
+#include <lib/spinlock.h>
 
 #define PIT_GSI     2U /* wired to I/O APIC pin 2 and to PIC input 0 */
 #define PIT_PIC_PIN 0U
+
+/*
+ * What the Service VM programmed for a physical pin, in its I/O APIC and in its PIC pair. The I/O APIC's wish goes
+ * first: an operating system that uses it has masked the PIC, or soon will.
+ */
+struct pin_wish {
+	bool ioapic, ioapic_level, ioapic_low;
+	bool pic, pic_level;
+};
+
+static struct pin_wish wishes[CONFIG_MAX_GSI];
+static uint16_t pic_waiting;         /* level inputs that arrived and wait for the PIC's EOI; by PIC input */
+static struct spinlock wishes_lock;  /* taken after the devices' locks */
+
+/* ISA interrupts keep their number but for the MADT's overrides. */
+static const struct acpi_override *override_of(uint32_t irq)
+{
+	for (uint32_t i = 0U; i < acpi_info.override_count; i++) {
+		if (acpi_info.override[i].irq == irq) {
+			return &acpi_info.override[i];
+		}
+	}
+	return NULL;
+}
+
+static uint32_t irq_to_gsi(uint32_t irq)
+{
+	const struct acpi_override *const o = override_of(irq);
+
+	return (o != NULL) ? o->gsi : irq;
+}
+
+/* @return the PIC input, or VPIC_PIN_COUNT if none */
+static uint32_t gsi_to_irq(uint32_t gsi)
+{
+	for (uint32_t irq = 0U; irq < VPIC_PIN_COUNT; irq++) {
+		if ((irq != VPIC_CASCADE_PIN) && (irq_to_gsi(irq) == gsi)) {
+			return irq;
+		}
+	}
+	return VPIC_PIN_COUNT;
+}
+
+static void apply(uint32_t gsi)
+{
+	const struct pin_wish *const w = &wishes[gsi];
+	const struct acpi_override *const o = (gsi_to_irq(gsi) < VPIC_PIN_COUNT) ? override_of(gsi_to_irq(gsi)) : NULL;
+
+	if (w->ioapic) {
+		arch_gsi_set(gsi, false, w->ioapic_level, w->ioapic_low);
+	} else if (w->pic) {
+		arch_gsi_set(gsi, false, w->pic_level, (o != NULL) && o->active_low);
+	} else {
+		arch_gsi_set(gsi, true, false, false);
+	}
+}
+
+void ptirq_ioapic_set(uint32_t gsi, bool masked, bool level, bool active_low)
+{
+	if (gsi >= CONFIG_MAX_GSI) {
+		return;
+	}
+	spin_lock(&wishes_lock);
+	wishes[gsi].ioapic = !masked;
+	wishes[gsi].ioapic_level = level;
+	wishes[gsi].ioapic_low = active_low;
+	apply(gsi);
+	spin_unlock(&wishes_lock);
+}
+
+static bool pic_wants(const struct vpic *vpic, uint32_t irq)
+{
+	const struct vpic_chip *const chip = &vpic->chip[irq / 8U];
+	const uint32_t bit = 1U << (irq & 7U);
+
+	if (!chip->ready || (vpic->chip[0].imr == 0xFFU)) {
+		return false; /* not used, or given up for the I/O APIC */
+	}
+	/* A masked edge input still latches its request; a level input must not hold the line masked for nothing. */
+	return ((chip->elcr & bit) == 0U) || ((chip->imr & bit) == 0U);
+}
+
+void ptirq_pic_changed(struct acrn_vm *vm)
+{
+	struct vpic *const vpic = &vm->vpic;
+
+	if (!vm_is_service(vm)) {
+		return;
+	}
+	for (uint32_t irq = 0U; irq < VPIC_PIN_COUNT; irq++) {
+		const struct vpic_chip *const chip = &vpic->chip[irq / 8U];
+		const uint32_t bit = 1U << (irq & 7U);
+		const uint32_t gsi = irq_to_gsi(irq);
+		bool finished;
+
+		if ((irq == VPIC_CASCADE_PIN) || (gsi >= CONFIG_MAX_GSI)) {
+			continue;
+		}
+		spin_lock(&wishes_lock);
+		if ((wishes[gsi].pic != pic_wants(vpic, irq)) || (wishes[gsi].pic_level != ((chip->elcr & bit) != 0U))) {
+			wishes[gsi].pic = pic_wants(vpic, irq);
+			wishes[gsi].pic_level = (chip->elcr & bit) != 0U;
+			apply(gsi);
+		}
+		finished = ((pic_waiting & (1U << irq)) != 0U) && (((chip->irr | chip->isr) & bit) == 0U);
+		finished = finished || (((pic_waiting & (1U << irq)) != 0U) && ((chip->isr & bit) == 0U) &&
+			((chip->lines & bit) != 0U));
+		if (finished) {
+			pic_waiting = (uint16_t)(pic_waiting & ~(1U << irq));
+		}
+		spin_unlock(&wishes_lock);
+		if (finished) {
+			/* The EOI has come. If the device still asserts the line it arrives again. */
+			vpic_set_irq(vpic, irq, false);
+			arch_gsi_eoi(gsi);
+		}
+	}
+}
+
+static void arrived_at_pic(struct acrn_vm *service, uint32_t gsi)
+{
+	const uint32_t irq = gsi_to_irq(gsi);
+	bool level;
+
+	if ((irq == VPIC_PIN_COUNT) || wishes[gsi].ioapic) {
+		return;
+	}
+	spin_lock(&wishes_lock);
+	level = wishes[gsi].pic_level;
+	if (level) {
+		pic_waiting = (uint16_t)(pic_waiting | (1U << irq));
+	}
+	spin_unlock(&wishes_lock);
+	if (!level) {
+		/* The line stays high until the next one: an edge whose line falls before INTA would be spurious. */
+		vpic_set_irq(&service->vpic, irq, false);
+	}
+	vpic_set_irq(&service->vpic, irq, true);
+}
 
 void ptirq_arrived(uint32_t gsi)
 {
@@ -16,6 +160,7 @@ void ptirq_arrived(uint32_t gsi)
 
 	if ((service != NULL) && (__atomic_load_n(&service->state, __ATOMIC_ACQUIRE) == VM_RUNNING)) {
 		vioapic_arrived(&service->vioapic, gsi);
+		arrived_at_pic(service, gsi);
 	} else {
 		/* Nobody will ever deal with it. */
 		arch_gsi_set(gsi, true, false, false);

@@ -3,13 +3,14 @@
 #include <dm/vioapic.h>
 #include <hv/arch.h>
 #include <hv/ioreq.h>
+#include <hv/ptirq.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
 #include <lib/bits.h>
 
 static const struct vioapic_ops vm_ops = {
 	.deliver = vlapic_deliver,
-	.pin_set = arch_gsi_set,
+	.pin_set = ptirq_ioapic_set,
 	.pin_eoi = arch_gsi_eoi,
 };
 

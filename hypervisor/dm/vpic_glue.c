@@ -3,6 +3,7 @@
 #include <dm/vpic.h>
 #include <hv/arch.h>
 #include <hv/ioreq.h>
+#include <hv/ptirq.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
 
@@ -25,6 +26,7 @@ static void vpic_io_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32
 	for (i = 0U; i < size; i++) {
 		vpic_write_port(&vm->vpic, (uint16_t)(port + i), (uint8_t)(val >> (8U * i)));
 	}
+	ptirq_pic_changed(vm);
 }
 
 uint32_t vpic_intack(struct acrn_vm *vm)

@@ -67,6 +67,7 @@ struct acpi_info {
 	hpa_t mcfg_base;                       /* segment 0; 0: no ECAM */
 	uint8_t mcfg_first_bus, mcfg_last_bus;
 
+	char oem_id[6];                        /* of the RSDP: who made the firmware's tables */
 	hpa_t rsdp;
 	hpa_t table[ACPI_MAX_TABLES];          /* of RSDT or XSDT, whose checksum is right */
 	uint32_t table_count;

@@ -149,6 +149,7 @@ void arch_vcpu_reset(struct acrn_vcpu *vcpu)
 	vlapic_reset(&arch->vlapic);
 	if (vcpu->vcpu_id == 0U) {
 		arch->vlapic.base |= APIC_BASE_BSP;
+		vlapic_set_virtual_wire(&arch->vlapic); /* as firmware leaves it */
 	}
 }
 
@@ -373,10 +374,6 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 		return 0;
 	}
 	flush_if_stale(vcpu);
-	if (cpu_caps.has_preemption_timer) {
-		/* The end of the slice must reach a guest that spins with interrupts off; alone, it is left alone. */
-		vmcs_set_pin(vcpu, PIN_PREEMPTION_TIMER, sched_others_runnable());
-	}
 	if (unlikely(vmx_vmrun(&arch->gprs, arch->launched) != 0UL)) {
 		__atomic_store_n(&arch->in_guest, false, __ATOMIC_RELEASE);
 		pr_err("VM %u vCPU %u: VMLAUNCH or VMRESUME failed, error %lu", vcpu->vm->vm_id, vcpu->vcpu_id,

@@ -15,6 +15,7 @@
 void arch_virt_init(void)
 {
 	vcpuid_init();
+	vmx_quirks_init();
 }
 
 void arch_virt_enable(void)

@@ -77,7 +77,9 @@ static int32_t tpr_vmexit_handler(struct acrn_vcpu *vcpu)
 
 static int32_t preemption_timer_vmexit_handler(struct acrn_vcpu *vcpu)
 {
-	vcpu_yield(vcpu);
+	(void)vcpu;
+	vmx_preemption_timer_rearm();
+	arch_irq_window();
 	return 0;
 }
 
@@ -111,6 +113,11 @@ static const vmexit_handler_t handlers[EXIT_REASON_MAX] = {
 	[EXIT_VMFUNC] = undefined_vmexit_handler,
 	[EXIT_ENCLS] = undefined_vmexit_handler,
 };
+
+const char *arch_exit_name(uint32_t reason)
+{
+	return vmx_exit_name(reason);
+}
 
 static int32_t unknown_exit(struct acrn_vcpu *vcpu)
 {

@@ -9,14 +9,11 @@
 #include <asm/page.h>
 #include <asm/percpu.h>
 #include <asm/vmx.h>
-#include <hv/arch.h>
 #include <hv/vm.h>
 #include <lib/bits.h>
 
 /* CR0 bits that a guest may change without an exit. The others: PG (EFER.LMA follows), CD, NW, NE, ET, reserved. */
 #define CR0_GUEST_BITS (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM)
-
-#define PREEMPTION_MS 10UL
 
 struct descriptor_ptr {
 	uint16_t limit;
@@ -81,7 +78,10 @@ static void build_controls(struct acrn_vcpu *vcpu)
 	const struct cpu_caps *const c = &cpu_caps;
 	uint32_t proc2 = PROC2_EPT | PROC2_UNRESTRICTED | (c->proc2.may_be_one & PROC2_WBINVD);
 
-	arch->pin_ctls = vmx_ctls(&c->pin, PIN_EXT_INT | PIN_NMI | if_has(c->has_virtual_nmi, PIN_VIRTUAL_NMI), "pin");
+	arch->pin_ctls = vmx_ctls(&c->pin,
+		PIN_EXT_INT | PIN_NMI | if_has(c->has_virtual_nmi, PIN_VIRTUAL_NMI) |
+			if_has(vmx_interrupts_need_help(), PIN_PREEMPTION_TIMER),
+		"pin");
 	arch->proc_ctls = vmx_ctls(&c->proc,
 		PROC_HLT | PROC_MWAIT | PROC_MONITOR | PROC_RDPMC | PROC_TSC_OFFSET | PROC_IO_BITMAPS | PROC_MSR_BITMAPS |
 			PROC_SECONDARY |
@@ -96,7 +96,8 @@ static void build_controls(struct acrn_vcpu *vcpu)
 	exec_vmwrite(VMX_PROC_CTLS2, vmx_ctls(&c->proc2, proc2, "secondary processor"));
 	exec_vmwrite(VMX_EXIT_CTLS,
 		vmx_ctls(&c->exit,
-			EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_LOAD_EFER,
+			EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_LOAD_EFER |
+				if_has(vmx_interrupts_need_help(), EXIT_SAVE_PREEMPTION_TIMER),
 			"exit"));
 	exec_vmwrite(VMX_ENTRY_CTLS, arch->entry_ctls);
 
@@ -123,11 +124,8 @@ static void build_controls(struct acrn_vcpu *vcpu)
 		arch->tpr_threshold = 0U;
 		exec_vmwrite(VMX_TPR_THRESHOLD, 0UL);
 	}
-	if (c->has_preemption_timer) {
-		const uint64_t ticks = ((uint64_t)arch_tsc_khz() * PREEMPTION_MS) >> c->preemption_timer_shift;
-
-		/* Counts anew from here at each entry; on only while another thread waits for the CPU. */
-		exec_vmwrite(VMX_PREEMPTION_TIMER, MIN(ticks, 0xFFFFFFFFUL));
+	if (vmx_interrupts_need_help()) {
+		vmx_preemption_timer_rearm();
 	}
 	if (c->has_enable_xsaves) {
 		exec_vmwrite(VMX_XSS_EXIT_BITMAP, 0UL);

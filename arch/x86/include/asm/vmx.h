@@ -168,6 +168,7 @@ enum vmcs_field {
 #define EXIT_SAVE_EFER   BIT32(20)
 #define EXIT_LOAD_EFER   BIT32(21)
 #define EXIT_SAVE_DEBUG  BIT32(2)
+#define EXIT_SAVE_PREEMPTION_TIMER BIT32(22)
 
 #define ENTRY_LOAD_DEBUG BIT32(2)
 #define ENTRY_IA32E      BIT32(9)
@@ -313,6 +314,20 @@ const char *vmx_exit_name(uint32_t basic_reason);
 
 /** Logs the interesting part of the current VMCS. */
 void vmx_dump(void);
+
+/**
+ * Bochs (up to 3.0) keeps external interrupts from exiting while the guest runs with IF = 0. On that machine, told by
+ * the maker's name in its ACPI tables, the preemption timer makes the guest exit now and then, and the exit's handler
+ * takes what is pending.
+ * @return true if so
+ */
+bool vmx_interrupts_need_help(void);
+
+/** Looks at the machine. Boot CPU, after acpi_init(). */
+void vmx_quirks_init(void);
+
+/** Sets the preemption timer of the current VMCS to its full time. */
+void vmx_preemption_timer_rearm(void);
 
 struct guest_gprs;
 

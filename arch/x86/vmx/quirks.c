@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a simulated machine gets wrong and a hypervisor on it must survive. Nothing here touches a real one. */
+#include <asm/vmx.h>
+
+#include <asm/caps.h>
+#include <hv/acpi.h>
+#include <hv/arch.h>
+#include <hv/log.h>
+#include <lib/bits.h>
+#include <lib/string.h>
+
+#define HELP_US 250UL /* at most this late, an interrupt gets through to a guest with IF = 0 */
+
+static bool help;
+
+bool vmx_interrupts_need_help(void)
+{
+	return help;
+}
+
+void vmx_quirks_init(void)
+{
+	help = (strncmp(acpi_info.oem_id, "BOCHS ", sizeof(acpi_info.oem_id)) == 0) && cpu_caps.has_preemption_timer;
+	if (help) {
+		pr_info("simulator: the preemption timer lets interrupts through to guests that run with IF = 0");
+	}
+}
+
+void vmx_preemption_timer_rearm(void)
+{
+	const uint64_t ticks = ((uint64_t)arch_tsc_khz() * HELP_US / 1000UL) >> cpu_caps.preemption_timer_shift;
+
+	exec_vmwrite(VMX_PREEMPTION_TIMER, MIN(MAX(ticks, 1UL), 0xFFFFFFFFUL));
+}
