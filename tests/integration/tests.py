@@ -110,7 +110,7 @@ def guest_tests() -> list[Test]:
 
 def bad_tests() -> list[Test]:
     """Guests that end badly: only they stop, with a reason in the log, and the Service VM goes on."""
-    base = Boot(name="", kind="uvm", guest="bad", must=(r"^\(aril\) .*(UVM1|vm\d)",))
+    base = Boot(name="", kind="uvm", guest="bad", must=(r"\[UVM1\] .*about to: ", r"^\(aril\) .*'UVM1' has stopped: ."))
     return [replace(base, name=f"bad/{how}", guest_words=f"bad={how} expect=crash")
             for how in ("triple", "garbage", "unmapped")]
 
