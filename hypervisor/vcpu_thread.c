@@ -66,6 +66,8 @@ static enum turn look_after_io(struct acrn_vcpu *vcpu)
 			return TURN_BLOCK;
 		}
 	}
+	/* Finishing the instruction writes guest state; another vCPU's may be loaded, or none. */
+	arch_vcpu_load(vcpu);
 	emulate_io_post(vcpu);
 	return TURN_AGAIN;
 }

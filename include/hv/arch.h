@@ -150,6 +150,9 @@ void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs);
  */
 int32_t arch_vcpu_run(struct acrn_vcpu *vcpu);
 
+/** Makes this CPU hold the vCPU's state; what emulates its instructions needs that. Nothing if it does already. */
+void arch_vcpu_load(struct acrn_vcpu *vcpu);
+
 /** This pCPU will run another thread: saves what the hardware holds of `vcpu`. */
 void arch_vcpu_unload(struct acrn_vcpu *vcpu);
 

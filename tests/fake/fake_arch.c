@@ -498,6 +498,11 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 	return vcpu->arch.on_run(vcpu);
 }
 
+void arch_vcpu_load(struct acrn_vcpu *vcpu)
+{
+	vcpu->arch.loaded = true;
+}
+
 void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 {
 	vcpu->arch.loaded = false;

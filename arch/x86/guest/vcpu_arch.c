@@ -249,11 +249,14 @@ void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 	cpu->loaded_vcpu = NULL;
 }
 
-static void vcpu_load(struct acrn_vcpu *vcpu)
+void arch_vcpu_load(struct acrn_vcpu *vcpu)
 {
 	struct percpu *const cpu = this_percpu();
 	struct vcpu_arch *const arch = &vcpu->arch;
 
+	if (cpu->loaded_vcpu == vcpu) {
+		return;
+	}
 	if (cpu->loaded_vcpu != NULL) {
 		arch_vcpu_unload(cpu->loaded_vcpu);
 	}
@@ -351,7 +354,7 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 	uint32_t reason;
 
 	if (unlikely(this_percpu()->loaded_vcpu != vcpu)) {
-		vcpu_load(vcpu);
+		arch_vcpu_load(vcpu);
 	}
 	if ((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) && !take_requests(vcpu)) {
 		return 0;
