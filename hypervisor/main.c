@@ -10,6 +10,7 @@
 #include <hv/memory.h>
 #include <hv/scenario.h>
 #include <hv/sched.h>
+#include <hv/summary.h>
 #include <hv/timer.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
@@ -23,13 +24,15 @@ static void stage(const char *name, const char *fmt, ...) __printf(2, 3);
 
 static void stage(const char *name, const char *fmt, ...)
 {
+	const uint64_t kticks = (arch_now() - arch_boot_ticks()) / 1000UL;
 	char text[160];
 	va_list args;
 
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	pr_info("[%8lu kticks] %s: %s", (arch_now() - arch_boot_ticks()) / 1000UL, name, text);
+	pr_info("[%8lu kticks] %s: %s", kticks, name, text);
+	summary_stage(name, kticks);
 }
 
 /* What the machine is, before anything can go wrong with it. */
@@ -89,6 +92,7 @@ void __noreturn hv_main(void)
 	arch_virt_init();               /* what guests see of the CPU */
 	arch_start_aps(cpu_run);        /* all other CPUs, into their scheduler loops */
 	stage("smp", "%u of %u CPUs are up", arch_cpu_count(), acpi_info.cpu_count);
+	console_input_init();           /* the keyboard: attached VM or shell */
 	boot_scenario_fit(scenario);    /* which VMs can run here */
 	vm_init_slots(scenario);
 	vm_boot_all();

@@ -13,6 +13,7 @@
 #include <hv/log.h>
 #include <hv/memory.h>
 #include <hv/stats.h>
+#include <hv/summary.h>
 #include <hv/vcpu.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
@@ -231,6 +232,7 @@ int32_t vm_destroy(struct acrn_vm *vm)
 	if (vm_pause(vm) != 0) {
 		return 0; /* it is off */
 	}
+	summary_keep_vm(vm);
 	vhm_set_page(vm, 0UL);
 	free_vm(vm);
 	vm_cpus_release(vm, vm->pcpu_mask);

@@ -11,6 +11,7 @@
 #include <hv/cmdline.h>
 #include <hv/log.h>
 #include <hv/stats.h>
+#include <hv/summary.h>
 #include <hv/upcall.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
@@ -36,6 +37,7 @@ static void end_machine(void)
 {
 	char how[16] = "poweroff";
 
+	summary_log();
 	(void)cmdline_get("on_stop", how, sizeof(how));
 	if (strcmp(how, "reboot") == 0) {
 		pr_info("no VM runs any more: reset");

@@ -19,6 +19,8 @@ static struct spinlock console_lock;
 static bool initialised;
 static bool panicking;
 static bool serial_at_line_start = true;
+static uint32_t line_count;
+static uint32_t serial_level = CONFIG_LOG_LEVEL_SERIAL;
 
 static void lock(void)
 {
@@ -71,6 +73,38 @@ void console_write(const char *text, size_t len)
 	unlock();
 }
 
+/* The lock is held. A prompt or a VM's console may stand in the middle of a line. */
+static void serial_begin_line(void)
+{
+	line_count++;
+	if (!serial_at_line_start) {
+		serial_write("\n", 1U);
+	}
+}
+
+void console_write_line(const char *text, size_t len)
+{
+	lock();
+	serial_begin_line();
+	serial_write(text, len);
+	unlock();
+}
+
+uint32_t console_line_count(void)
+{
+	return __atomic_load_n(&line_count, __ATOMIC_RELAXED);
+}
+
+void console_set_level(uint32_t level)
+{
+	__atomic_store_n(&serial_level, level, __ATOMIC_RELAXED);
+}
+
+uint32_t console_level(void)
+{
+	return __atomic_load_n(&serial_level, __ATOMIC_RELAXED);
+}
+
 int console_getc(void)
 {
 	return uart16550_getc();
@@ -93,10 +127,8 @@ void console_log_line(enum log_level level, const char *line)
 	const size_t len = strlen(line);
 
 	lock();
-	if ((uint32_t)level <= CONFIG_LOG_LEVEL_SERIAL) {
-		if (!serial_at_line_start) {
-			serial_write("\n", 1U); /* a VM's console stands in the middle of a line */
-		}
+	if ((uint32_t)level <= console_level()) {
+		serial_begin_line();
 		serial_write(LINE_PREFIX, sizeof(LINE_PREFIX) - 1U);
 		serial_write(line, len);
 		serial_write("\n", 1U);

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The physical 16550 of the console, polled. */
+/* The physical 16550 of the console: sends by polling, receives by interrupt. */
 #include "uart16550.h"
 
 #include <asm/io.h>
 
 #define REG_DATA 0U
 #define REG_IER  1U
-#define REG_FCR  2U
+#define REG_FCR  2U /* write */
+#define REG_IIR  2U /* read */
 #define REG_LCR  3U
 #define REG_MCR  4U
 #define REG_LSR  5U
+#define REG_MSR  6U
 #define REG_SCR  7U
 
 #define LCR_8N1  0x03U
 #define LCR_DLAB 0x80U
+#define IER_RX   0x01U
+#define IER_THRE 0x02U
+#define IIR_NONE 0x01U
+#define MCR_ON   0x03U /* DTR, RTS */
+#define MCR_OUT2 0x08U /* on a PC: the gate of the interrupt line */
 #define LSR_DATA 0x01U
 #define LSR_THRE 0x20U
 
@@ -45,9 +52,14 @@ bool uart16550_init(uint16_t base)
 	outb(port(REG_IER), 0U);
 	outb(port(REG_LCR), LCR_8N1);
 	outb(port(REG_FCR), 0x07U); /* FIFOs on and empty */
-	outb(port(REG_MCR), 0x03U); /* DTR, RTS */
+	outb(port(REG_MCR), MCR_ON);
 	fifo_room = 0U;
 	return true;
+}
+
+bool uart16550_is_present(void)
+{
+	return uart_base != 0U;
 }
 
 void uart16550_putc(char c)
@@ -75,4 +87,36 @@ int uart16550_getc(void)
 		return -1;
 	}
 	return inb(port(REG_DATA));
+}
+
+uint32_t uart16550_irq(void)
+{
+	switch (uart_base) {
+	case 0x3F8U:
+	case 0x3E8U:
+		return 4U;
+	case 0x2F8U:
+	case 0x2E8U:
+		return 3U;
+	default:
+		return UINT32_MAX;
+	}
+}
+
+void uart16550_enable_irq(bool also_empty)
+{
+	if (uart_base != 0U) {
+		outb(port(REG_MCR), MCR_ON | MCR_OUT2);
+		outb(port(REG_IER), also_empty ? (IER_RX | IER_THRE) : IER_RX);
+	}
+}
+
+bool uart16550_ack_irq(void)
+{
+	if (uart_base == 0U || (inb(port(REG_IIR)) & IIR_NONE) != 0U) {
+		return false; /* reading IIR has ended "transmitter empty" */
+	}
+	(void)inb(port(REG_LSR)); /* line status */
+	(void)inb(port(REG_MSR)); /* modem status */
+	return true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The physical 16550 of the console, polled. */
+/* The physical 16550 of the console: sends by polling, receives by interrupt. */
 #ifndef DEBUG_UART16550_H
 #define DEBUG_UART16550_H
 
@@ -12,10 +12,24 @@
  */
 bool uart16550_init(uint16_t base);
 
+/** @return true if there is a port */
+bool uart16550_is_present(void);
+
 /** Sends one byte; gives up after a bounded time (no UART, flow stopped). */
 void uart16550_putc(char c);
 
 /** @return received byte, or -1 */
 int uart16550_getc(void);
 
+/** @return the ISA interrupt which PCs wire to the port in use, or UINT32_MAX (no port, or not a PC's) */
+uint32_t uart16550_irq(void);
+
+/**
+ * Interrupts for received bytes.
+ * @param also_empty one comes at once if nothing is being sent: a test of the line
+ */
+void uart16550_enable_irq(bool also_empty);
+
+/** Ends what made the port interrupt, but for received bytes: those uart16550_getc() takes. @return true if anything */
+bool uart16550_ack_irq(void);
 #endif

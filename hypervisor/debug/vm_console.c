@@ -11,9 +11,6 @@
 #include <lib/spinlock.h>
 #include <lib/string.h>
 
-/* A line begun is printed when nothing was added for this long. */
-#define PARTIAL_LINE_MS 200U
-
 /* Where the filter is in an escape sequence (ECMA-48). */
 enum esc_state {
 	ESC_NONE,
@@ -36,6 +33,7 @@ struct vm_console {
 static struct spinlock vm_console_lock = SPINLOCK_INIT;
 static struct vm_console consoles[CONFIG_MAX_VM_NUM];
 static uint16_t attached_vm = VM_CONSOLE_NONE;
+static void (*partial_line_hook)(void);
 
 static struct vm_console *console_of(uint16_t vm_id)
 {
@@ -53,7 +51,7 @@ static void flush_line(struct vm_console *console)
 
 	if (attached_vm == VM_CONSOLE_NONE) {
 		len = snprintf(text, sizeof(text), "[%s] %.*s\n", console->name, (int)console->len, console->line);
-		console_write(text, MIN((size_t)len, sizeof(text) - 1U));
+		console_write_line(text, MIN((size_t)len, sizeof(text) - 1U));
 	}
 	console->len = 0U;
 }
@@ -94,6 +92,8 @@ static void put_line_buffered(struct vm_console *console, uint8_t c)
 		console->len++;
 		if (console->len == VM_CONSOLE_LINE) {
 			flush_line(console);
+		} else if ((console->len == 1U) && (partial_line_hook != NULL)) {
+			partial_line_hook();
 		}
 	}
 }
@@ -258,17 +258,31 @@ bool vm_console_input(uint8_t c)
 	return used;
 }
 
-void vm_console_poll(void)
+void vm_console_on_partial_line(void (*begun)(void))
+{
+	partial_line_hook = begun;
+}
+
+bool vm_console_poll(void)
 {
 	const uint64_t now = arch_now();
-	const uint64_t patience = (uint64_t)arch_tsc_khz() * PARTIAL_LINE_MS;
-	uint32_t i;
+	const uint64_t patience = (uint64_t)arch_tsc_khz() * VM_CONSOLE_PATIENCE_MS;
+	bool remain = false;
 
 	spin_lock(&vm_console_lock);
-	for (i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
-		if ((consoles[i].name != NULL) && (consoles[i].len != 0U) && (now - consoles[i].last > patience)) {
-			flush_line(&consoles[i]);
+	for (uint32_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
+		struct vm_console *console = &consoles[i];
+
+		if ((console->name == NULL) || (console->len == 0U)) {
+			continue;
+		}
+		/* A byte may have come after `now`. */
+		if ((now > console->last) && (now - console->last > patience)) {
+			flush_line(console);
+		} else {
+			remain = true;
 		}
 	}
 	spin_unlock(&vm_console_lock);
+	return remain;
 }

@@ -189,6 +189,33 @@ void arch_pic_wire(struct acrn_vm *vm, bool asserted);
  */
 void arch_gsi_set(uint32_t gsi, bool masked, bool level, bool active_low);
 
+/**
+ * Takes a GSI for the hypervisor itself, for good: arch_gsi_set() and arch_gsi_eoi() ignore it from now on.
+ * @param arrived called at each arrival, interrupts off, on any pCPU; it must make a level-triggered line drop
+ * @return 0; -ENODEV no I/O APIC has that pin; -EBUSY taken; -ENOSPC no vector is left
+ */
+int32_t __must_check arch_gsi_claim(uint32_t gsi, bool level, bool active_low, void (*arrived)(void));
+
+/* For the console: what a GSI is routed to. */
+struct gsi_info {
+	uint32_t vector;
+	bool level, active_low;
+	bool claimed; /* arch_gsi_claim() */
+	uint64_t count; /* arrivals of `vector` since boot */
+};
+
+/** @return true and *info if `gsi` is routed */
+bool arch_gsi_info(uint32_t gsi, struct gsi_info *info);
+
+/** The hypervisor's own interrupts, one after the other. @return name and *count, or NULL past the last */
+const char *arch_own_interrupt(uint32_t index, uint32_t *vector, uint64_t *count);
+
+/** Logs the capability table of arch_survey() again. */
+void arch_show_caps(void);
+
+/** @return name of a basic exit reason, "unknown" for others */
+const char *arch_exit_name(uint32_t reason);
+
 /** @return pins of the machine's I/O APIC whose first one is `gsi_base`; 0: there is none, or it is not used */
 uint32_t arch_gsi_pins(uint32_t gsi_base);
 

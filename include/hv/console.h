@@ -14,8 +14,24 @@ void console_remap(void);
 /** Writes bytes as they are to the serial port (a VM's console, the shell); '\n' becomes "\r\n". */
 void console_write(const char *text, size_t len);
 
+/** As console_write(), beginning on a line of its own. For whole lines, such as VMs' */
+void console_write_line(const char *text, size_t len);
+
+/** @return a number that grows with each line of the log or of console_write_line() on the serial port */
+uint32_t console_line_count(void);
+
+/** Lines up to this enum log_level reach the serial port; at first CONFIG_LOG_LEVEL_SERIAL. */
+void console_set_level(uint32_t level);
+uint32_t console_level(void);
+
 /** @return next character from the serial port, or -1 if there is none. Does not wait. */
 int console_getc(void);
+
+/**
+ * Input from the serial port from now on: by interrupt if the port's line works, else by a timer. After the timers
+ * and the scheduler are set up, before the first VM. Starts the shell's thread, on this pCPU.
+ */
+void console_input_init(void);
 
 /** From now on no lock is taken: the last words of a panic. */
 void console_enter_panic(void);

@@ -12,6 +12,7 @@ struct vuart;
 
 #define VM_CONSOLE_NONE    0xFFFFU
 #define VM_CONSOLE_ESCAPE  0x1DU /* Ctrl-] */
+#define VM_CONSOLE_PATIENCE_MS 200U
 #define VM_CONSOLE_LINE    160U  /* longer lines are cut in pieces */
 #define VM_CONSOLE_HISTORY 4096U /* bytes kept per VM; shown on attaching */
 
@@ -46,7 +47,13 @@ uint16_t vm_console_attached(void);
  */
 bool vm_console_input(uint8_t c);
 
-/** Prints lines begun that have not grown for a while (a prompt). To be called now and then, from one place. */
-void vm_console_poll(void);
+/**
+ * Prints lines begun that have not grown for VM_CONSOLE_PATIENCE_MS (a prompt).
+ * @return true if other begun lines remain: call again later
+ */
+bool vm_console_poll(void);
+
+/** `begun` is called whenever a line is begun, on any pCPU, under the consoles' lock: vm_console_poll() is due later. */
+void vm_console_on_partial_line(void (*begun)(void));
 
 #endif

@@ -32,6 +32,16 @@ static inline void spin_lock(struct spinlock *lock)
 	}
 }
 
+/** Takes `lock` if it is free. @return true if it was taken */
+static inline bool spin_try_lock(struct spinlock *lock)
+{
+	uint32_t ticket = __atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE);
+
+	/* The ticket that is served now has not been drawn: nobody holds the lock. */
+	return __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1U, false, __ATOMIC_ACQUIRE,
+		__ATOMIC_RELAXED);
+}
+
 /** Releases `lock`, held by the caller. */
 static inline void spin_unlock(struct spinlock *lock)
 {

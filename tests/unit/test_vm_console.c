@@ -24,6 +24,11 @@ void console_write(const char *text, size_t len)
 	out[out_len] = '\0';
 }
 
+void console_write_line(const char *text, size_t len)
+{
+	console_write(text, len);
+}
+
 uint64_t arch_now(void)
 {
 	return now;

@@ -384,3 +384,8 @@ void arch_survey(void)
 {
 	caps_survey();
 }
+
+void arch_show_caps(void)
+{
+	show_table(&cpu_caps);
+}

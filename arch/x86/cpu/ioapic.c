@@ -11,6 +11,7 @@
 #include <hv/arch.h>
 #include <hv/log.h>
 #include <hv/upcall.h>
+#include <lib/errno.h>
 #include <lib/spinlock.h>
 
 #define IOREGSEL   0x00U
@@ -32,6 +33,7 @@ struct route {
 	uint32_t vector; /* IRQ_NO_VECTOR: not routed */
 	bool level, active_low;
 	bool in_service; /* level: masked since it arrived */
+	void (*arrived)(void); /* the hypervisor's own: whom to tell; set once */
 };
 
 static struct ioapic ioapics[CONFIG_MAX_IOAPIC_NUM];
@@ -121,7 +123,9 @@ void arch_gsi_set(uint32_t gsi, bool masked, bool level, bool active_low)
 	}
 	spin_lock(&ioapic_lock);
 	route = &routes[gsi];
-	if (masked) {
+	if (route->arrived != NULL) {
+		/* The guest may program its pin as it likes. */
+	} else if (masked) {
 		write_rte(gsi, true);
 		if (route->vector != IRQ_NO_VECTOR) {
 			irq_vector_free(route->vector);
@@ -164,15 +168,64 @@ void ioapic_interrupt(uint32_t gsi)
 
 	spin_lock(&ioapic_lock);
 	routed = route->vector != IRQ_NO_VECTOR;
-	if (routed && route->level) {
+	if (routed && route->level && route->arrived == NULL) {
 		route->in_service = true;
 		write_rte(gsi, true); /* before EOI, or it comes again at once */
 	}
 	spin_unlock(&ioapic_lock);
+	if (routed && route->arrived != NULL) {
+		route->arrived();
+		lapic_eoi(); /* after it, or a level-triggered one would come again at once */
+		return;
+	}
 	lapic_eoi();
 	if (routed) {
 		ptirq_arrived(gsi);
 	}
+}
+
+int32_t arch_gsi_claim(uint32_t gsi, bool level, bool active_low, void (*arrived)(void))
+{
+	struct route *route;
+	int32_t ret = 0;
+
+	if (gsi >= CONFIG_MAX_GSI || ioapic_of(gsi) == NULL) {
+		return -ENODEV;
+	}
+	spin_lock(&ioapic_lock);
+	route = &routes[gsi];
+	if (route->vector != IRQ_NO_VECTOR) {
+		ret = -EBUSY;
+	} else {
+		route->vector = irq_vector_alloc(gsi);
+		if (route->vector == IRQ_NO_VECTOR) {
+			ret = -ENOSPC;
+		} else {
+			route->level = level;
+			route->active_low = active_low;
+			route->arrived = arrived;
+			write_rte(gsi, false);
+		}
+	}
+	spin_unlock(&ioapic_lock);
+	return ret;
+}
+
+bool arch_gsi_info(uint32_t gsi, struct gsi_info *info)
+{
+	bool routed = false;
+
+	if (gsi < CONFIG_MAX_GSI) {
+		const struct route *route = &routes[gsi];
+
+		spin_lock(&ioapic_lock);
+		routed = route->vector != IRQ_NO_VECTOR;
+		*info = (struct gsi_info){.vector = route->vector, .level = route->level,
+			.active_low = route->active_low, .claimed = route->arrived != NULL,
+			.count = routed ? irq_count(route->vector) : 0UL};
+		spin_unlock(&ioapic_lock);
+	}
+	return routed;
 }
 
 uint32_t arch_gsi_pins(uint32_t gsi_base)

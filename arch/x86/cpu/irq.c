@@ -79,6 +79,27 @@ void irq_dispatch(uint32_t vector)
 	}
 }
 
+const char *arch_own_interrupt(uint32_t index, uint32_t *vector, uint64_t *count)
+{
+	static const struct {
+		const char *name;
+		uint32_t vector;
+	} own[] = {
+		{"timer", VECTOR_TIMER},
+		{"kick", VECTOR_KICK},
+		{"posted", VECTOR_POSTED},
+		{"error", VECTOR_ERROR},
+		{"spurious", VECTOR_SPURIOUS},
+	};
+
+	if (index >= ARRAY_SIZE(own)) {
+		return NULL;
+	}
+	*vector = own[index].vector;
+	*count = irq_count(own[index].vector);
+	return own[index].name;
+}
+
 void arch_irq_init(void)
 {
 	for (uint32_t i = 0U; i < ARRAY_SIZE(gsi_of); i++) {

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of the shell's commands share. On the console's thread, on pCPU 0. */
+#ifndef DEBUG_SHELL_PRIV_H
+#define DEBUG_SHELL_PRIV_H
+
+#include <lib/util.h>
+
+struct acrn_vm;
+
+/** @return the VM with that id or name, or NULL, having said so */
+struct acrn_vm *shell_find_vm(const char *id_or_name);
+
+/**
+ * Takes vm->lock, which a hypercall on another pCPU may hold for long: interrupts are let in meanwhile.
+ * @return 0, or -EBUSY after a while, having said so
+ */
+int32_t __must_check shell_lock_vm(struct acrn_vm *vm);
+
+int32_t shell_cmd_vm_console(uint32_t argc, char **argv);
+int32_t shell_cmd_vm_start(uint32_t argc, char **argv);
+int32_t shell_cmd_vm_pause(uint32_t argc, char **argv);
+int32_t shell_cmd_vm_stop(uint32_t argc, char **argv);
+int32_t shell_cmd_vm_reset(uint32_t argc, char **argv);
+int32_t shell_cmd_reboot(uint32_t argc, char **argv);
+int32_t shell_cmd_poweroff(uint32_t argc, char **argv);
+
+#endif

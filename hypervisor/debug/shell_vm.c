@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The shell's commands that act on VMs and on the machine. On the console's thread, on pCPU 0. */
+#include <hv/arch.h>
+#include <hv/log.h>
+#include <hv/shell.h>
+#include <hv/summary.h>
+#include <hv/vhm.h>
+#include <hv/vm.h>
+#include <hv/vm_console.h>
+#include <hv/vm_stop.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+
+#include "shell_priv.h"
+
+#define LOCK_PATIENCE_MS 500U
+
+struct acrn_vm *shell_find_vm(const char *id_or_name)
+{
+	struct acrn_vm *vm;
+	uint64_t id;
+
+	if (str_to_u64(id_or_name, &id) && (id < INVALID_VM_ID)) {
+		vm = vm_by_id((uint16_t)id);
+		if (vm != NULL) {
+			return vm;
+		}
+	}
+	for (uint16_t i = 0U; (vm = vm_by_id(i)) != NULL; i++) {
+		if ((vm->name[0] != '\0') && (strcmp(vm->name, id_or_name) == 0)) {
+			return vm;
+		}
+	}
+	shell_printf("there is no VM '%s'; `vm_list` shows them\n", id_or_name);
+	return NULL;
+}
+
+static uint64_t deadline(void)
+{
+	return arch_now() + (uint64_t)arch_tsc_khz() * LOCK_PATIENCE_MS;
+}
+
+int32_t shell_lock_vm(struct acrn_vm *vm)
+{
+	const uint64_t end = deadline();
+
+	while (!spin_try_lock(&vm->lock)) {
+		if (arch_now() > end) {
+			shell_printf("VM%u '%s' is busy\n", vm->vm_id, vm->name);
+			return -EBUSY;
+		}
+		arch_irq_window();
+	}
+	return 0;
+}
+
+/*
+ * Asks all vCPUs off their CPUs before the lock is taken: one of them may be in a hypercall that wants this very
+ * lock. After that none enters another hypercall, and vm_pause() has nothing to wait for.
+ * @return 0, or -EBUSY
+ */
+static int32_t quiesce(struct acrn_vm *vm)
+{
+	const uint64_t end = deadline();
+
+	for (uint32_t i = 0U; i < vm->vcpu_count; i++) {
+		if (vm->vcpus[i].state != VCPU_PAUSED) {
+			vcpu_request_pause(&vm->vcpus[i]);
+		}
+	}
+	for (uint32_t i = 0U; i < vm->vcpu_count; i++) {
+		while (thread_is_running(&vm->vcpus[i].thread)) {
+			if (arch_now() > end) {
+				shell_printf("VM%u '%s': vCPU%u does not leave its CPU\n", vm->vm_id, vm->name, i);
+				return -EBUSY;
+			}
+			arch_irq_window();
+		}
+	}
+	return 0;
+}
+
+/* @return 0: it is paused and its lock is held */
+static int32_t pause_and_lock(struct acrn_vm *vm)
+{
+	int32_t ret;
+
+	if ((vm->state == VM_POWERED_OFF) || (vm->state == VM_CREATED)) {
+		shell_printf("VM%u '%s' is %s\n", vm->vm_id, vm->name, vm_state_name(vm->state));
+		return -EBUSY;
+	}
+	ret = quiesce(vm);
+	if (ret == 0) {
+		ret = shell_lock_vm(vm);
+	}
+	if (ret == 0) {
+		ret = vm_pause(vm);
+		if (ret != 0) {
+			spin_unlock(&vm->lock); /* destroyed meanwhile */
+			shell_printf("VM%u is off\n", vm->vm_id);
+		}
+	}
+	return ret;
+}
+
+int32_t shell_cmd_vm_console(uint32_t argc, char **argv)
+{
+	const struct acrn_vm *vm = shell_find_vm(argv[1]);
+
+	(void)argc;
+	if ((vm != NULL) && (vm_console_attach(vm->vm_id) != 0)) {
+		shell_printf("VM%u '%s' has no console now\n", vm->vm_id, vm->name);
+	}
+	return 0;
+}
+
+int32_t shell_cmd_vm_start(uint32_t argc, char **argv)
+{
+	struct acrn_vm *vm = shell_find_vm(argv[1]);
+	int32_t ret = -EBUSY;
+
+	(void)argc;
+	if ((vm == NULL) || (shell_lock_vm(vm) != 0)) {
+		return 0;
+	}
+	/* A User VM that was only created has no registers yet: those are its device model's. */
+	if ((vm->state == VM_PAUSED) || (vm->config->load_order != SCN_POST_LAUNCHED_VM)) {
+		ret = vm_start(vm);
+	}
+	spin_unlock(&vm->lock);
+	if (ret != 0) {
+		shell_printf("VM%u '%s' is %s%s: not started\n", vm->vm_id, vm->name, vm_state_name(vm->state),
+			vm->stop_requested ? " and has stopped for good" : "");
+	}
+	return 0;
+}
+
+int32_t shell_cmd_vm_pause(uint32_t argc, char **argv)
+{
+	struct acrn_vm *vm = shell_find_vm(argv[1]);
+
+	(void)argc;
+	if ((vm != NULL) && (pause_and_lock(vm) == 0)) {
+		spin_unlock(&vm->lock);
+		pr_info("VM%u '%s' was paused at the console", vm->vm_id, vm->name);
+	}
+	return 0;
+}
+
+/* Its device model waits for requests: a free slot is needed to tell it. The lock is held, the VM is paused. */
+static bool tell_device_model(struct acrn_vm *vm)
+{
+	for (uint32_t i = 0U; i < vm->vcpu_count; i++) {
+		if (vm->vcpus[i].io_state == IO_NONE) {
+			vhm_send_power_off(&vm->vcpus[i]);
+			return vm->vcpus[i].io_state == IO_PENDING;
+		}
+	}
+	return false;
+}
+
+int32_t shell_cmd_vm_stop(uint32_t argc, char **argv)
+{
+	struct acrn_vm *vm = shell_find_vm(argv[1]);
+
+	(void)argc;
+	if ((vm == NULL) || (pause_and_lock(vm) != 0)) {
+		return 0;
+	}
+	if (!vm->stop_requested && vm->forward_io && (vm->ioreq_buf != NULL) && !tell_device_model(vm)) {
+		shell_printf("its device model could not be told: all its vCPUs wait for an answer\n");
+	}
+	spin_unlock(&vm->lock);
+	vm_stop_self(vm, "stopped at the console");
+	return 0;
+}
+
+int32_t shell_cmd_vm_reset(uint32_t argc, char **argv)
+{
+	struct acrn_vm *vm = shell_find_vm(argv[1]);
+
+	(void)argc;
+	if (vm == NULL) {
+		return 0;
+	}
+	if (vm_is_service(vm)) {
+		vm_reset_requested(vm);
+	} else if (vm->config->load_order == SCN_POST_LAUNCHED_VM) {
+		shell_printf("a User VM is loaded by its device model: vm_stop it, and launch it again in the Service VM\n");
+	} else {
+		shell_printf("a pre-launched VM is loaded at boot: its image is no longer there; use reboot\n");
+	}
+	return 0;
+}
+
+int32_t shell_cmd_reboot(uint32_t argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	pr_info("reset from the console");
+	arch_reboot();
+}
+
+int32_t shell_cmd_poweroff(uint32_t argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	pr_info("power off from the console");
+	summary_log();
+	arch_poweroff();
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What happened from boot to the end, as log lines that scripts read:
+ *
+ *   summary: stage NAME KTICKS           thousands of TSC ticks from the image's entry
+ *   summary: vm NAME exits N forwarded N all lives of the VM's slot together
+ *   summary: state NAME STATE LIVES RUN_US  how it is now, times it was destroyed before, time on CPUs
+ *   summary: stopped NAME WHY            if it stopped by itself
+ *   summary: exit NAME REASON COUNT      most frequent first; '_' for spaces
+ */
+#ifndef HV_SUMMARY_H
+#define HV_SUMMARY_H
+
+#include <lib/util.h>
+
+struct acrn_vm;
+
+/** Keeps that boot stage `name` (a literal) was reached. Boot CPU. */
+void summary_stage(const char *name, uint64_t kticks);
+
+/** A VM is about to be destroyed: its counts are kept. vm->lock held, its vCPUs are off the CPUs. */
+void summary_keep_vm(const struct acrn_vm *vm);
+
+/** Logs all of it. Any context without the console's lock; counts of running VMs are those of the moment. */
+void summary_log(void);
+
+#endif
