@@ -275,8 +275,6 @@ __asm__(".pushsection .text\n"
 void bad_stack_push(void *rsp);
 extern const uint8_t bad_stack_push_insn[];
 
-static volatile uint64_t df_stack;
-
 static void bad_stack(void *arg)
 {
 	bad_stack_push(arg);

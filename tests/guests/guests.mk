@@ -18,7 +18,7 @@ GUEST_CFLAGS := -m64 -std=gnu17 -O2 -g -ffreestanding -fno-builtin -fno-pic -fno
 	-Wall -Wextra -Werror -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes \
 	-Wconversion -Wcast-qual -Wvla -Wimplicit-fallthrough \
 	-Itests -Iinclude
-GUEST_LDFLAGS := -m64 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+GUEST_LDFLAGS := -m64 -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack \
 	-Wl,-z,max-page-size=4096 -Wl,-T,$(GUEST_DIR)/lib/link.ld
 
 .PHONY: guests
@@ -26,21 +26,25 @@ guests: $(GUEST_ELFS)
 
 $(O)/guests/%.c.o: $(GUEST_DIR)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  CC      $<'
+	$(Q)$(CC) $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/guests/%.S.o: $(GUEST_DIR)/%.S
 	@mkdir -p $(@D)
-	$(CC) -m64 -Itests -MMD -MP -c -o $@ $<
+	@echo '  AS      $<'
+	$(Q)$(CC) -m64 -Itests -MMD -MP -c -o $@ $<
 
 $(O)/guests/lib.a: $(GUEST_LIB_OBJS)
 	@rm -f $@
-	$(GUEST_AR) rcs $@ $^
+	@echo '  AR      $@'
+	$(Q)$(GUEST_AR) rcs $@ $^
 
 # start.S holds the entry and the multiboot header: it is named, the rest is taken as needed.
 $(O)/guests/%.elf: $(O)/guests/%.c.o $(O)/guests/lib.a $(GUEST_DIR)/lib/link.ld
-	$(CC) $(GUEST_LDFLAGS) -o $(@:.elf=.elf64) $(O)/guests/lib/start.S.o $< \
+	@echo '  GUEST   $@'
+	$(Q)$(CC) $(GUEST_LDFLAGS) -o $(@:.elf=.elf64) $(O)/guests/lib/start.S.o $< \
 		-Wl,--start-group $(O)/guests/lib.a -Wl,--end-group
-	$(GUEST_OBJCOPY) -I elf64-x86-64 -O elf32-i386 $(@:.elf=.elf64) $@
+	$(Q)$(GUEST_OBJCOPY) -I elf64-x86-64 -O elf32-i386 $(@:.elf=.elf64) $@
 
 .PRECIOUS: $(O)/guests/%.c.o $(O)/guests/%.S.o
 -include $(wildcard $(O)/guests/*.d $(O)/guests/lib/*.d)

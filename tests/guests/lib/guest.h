@@ -67,6 +67,10 @@ struct boot_module boot_module_get(unsigned int index);
 /* First address above all RAM below 4 GiB that the memory map lists, 0 if there is no map. */
 uint64_t boot_ram_top(void);
 
+/* False where an instruction breakpoint ends the simulator instead of raising #DB: Bochs 3.0
+ * with several CPUs (2.7 does it right), bare, or when the command line says "no-code-breakpoints". */
+bool quirk_code_breakpoints_work(void);
+
 /* --- exit.c -------------------------------------------------------------------------------------- */
 
 /* Print SUMMARY and end the machine: debug exit 0xF4, Bochs 0x8900, ACPI S5; then cli; hlt. */

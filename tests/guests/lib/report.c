@@ -3,6 +3,7 @@
 #include <guests/lib/guest.h>
 #include <guests/lib/acpi.h>
 #include <guests/lib/pic.h>
+#include <guests/lib/smp.h>
 
 #define TEXT_MAX	320
 #define PM1_SLP_EN	0x2000U
@@ -70,6 +71,13 @@ void report_prefix(const char *prefix)
 unsigned int report_failures(void)
 {
 	return failed;
+}
+
+bool quirk_code_breakpoints_work(void)
+{
+	if (boot_flag("no-code-breakpoints"))
+		return false;
+	return on_hypervisor() || smp_expected() == 1;
 }
 
 static void end_bochs(void)
