@@ -18,6 +18,7 @@
 #include <hv/log.h>
 #include <hv/memory.h>
 #include <hv/sched.h>
+#include <hv/summary.h>
 #include <hv/timer.h>
 #include <hv/upcall.h>
 #include <hv/vm_console.h>
@@ -480,6 +481,7 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 {
 	vcpu->arch.loaded = true;
 	vcpu->arch.runs++;
+	(void)bit_test_and_clear(&vcpu->requests, VCPU_REQ_EVENT);
 	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_INIT) && (vcpu->vcpu_id != 0U)) {
 		vcpu->state = VCPU_INIT;
 	}
@@ -530,6 +532,7 @@ void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 	const struct pio_request *pio = &io_req->reqs.pio;
 
 	vcpu->arch.pio_posts++;
+	vcpu->arch.posts_unloaded += vcpu->arch.loaded ? 0U : 1U;
 	if (pio->direction == REQUEST_READ) {
 		const uint64_t mask = mask_bytes(pio->size);
 
@@ -540,6 +543,7 @@ void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 void emulate_mmio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {
 	vcpu->arch.mmio_posts++;
+	vcpu->arch.posts_unloaded += vcpu->arch.loaded ? 0U : 1U;
 	vcpu->arch.mmio_value = io_req->reqs.mmio.value;
 }
 
@@ -622,6 +626,15 @@ void vm_console_register(uint16_t vm_id, const char *name, struct vuart *vuart)
 void vm_console_unregister(uint16_t vm_id)
 {
 	(void)vm_id;
+}
+
+void summary_keep_vm(const struct acrn_vm *vm)
+{
+	(void)vm;
+}
+
+void summary_log(void)
+{
 }
 
 int32_t vm_load_image(struct acrn_vm *vm)
