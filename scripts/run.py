@@ -119,8 +119,26 @@ def attach(machine: Machine) -> None:
         print()
 
 
+def account(text: str) -> None:
+    """The hypervisor's own account: "(aril) summary: WORD ..." lines, printed when the last VM has ended."""
+    rows = [line.split() for line in re.findall(r"^\(aril\).*?\bsummary: (.*)$", text, re.M)]
+    stages = [(r[1], int(r[2])) for r in rows if r[0] == "stage"]
+    if stages:
+        print("  -- hypervisor: boot stages, in thousands of instructions since its entry")
+        last = 0
+        for name, ticks in stages:
+            print(f"  {name:<26} {ticks:8}    (+{ticks - last})")
+            last = ticks
+    for _, name, _, exits, _, forwarded in (r for r in rows if r[0] == "vm" and len(r) == 6):
+        end = " ".join(next((r[2:] for r in rows if r[:2] == ["stopped", name]), []))
+        print(f"  -- {name}: {exits} exits, {forwarded} requests forwarded" + (f", ended by {end}" if end else ""))
+        for row in rows:
+            if row[:2] == ["exit", name]:
+                print(f"  {' '.join(row[2:-1]).replace('_', ' '):<26} {row[-1]:>8}")
+
+
 def summary(outcome: Outcome, machine: Machine) -> None:
-    """Boot stages, then what the hypervisor said about itself ("(aril) stat ..." lines)."""
+    """Boot stages as seen from outside, then the hypervisor's account."""
     print("\n== Summary")
     last = 0.0
     for name, when in outcome.reached:
@@ -129,11 +147,7 @@ def summary(outcome: Outcome, machine: Machine) -> None:
     ticks = machine.instructions()
     print(f"  {'end: ' + outcome.reason:<26} {outcome.seconds:8.1f} s"
           + (f"  {ticks / 1e6:.0f} M instructions simulated" if ticks else ""))
-    stats = re.findall(r"^\(aril\).*?\bstat[: ]+(.*)$", outcome.text, re.M)
-    if stats:
-        print("  -- the hypervisor's account")
-        for line in stats:
-            print("  " + line)
+    account(outcome.text)
     print(flush=True)
 
 
