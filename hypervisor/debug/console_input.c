@@ -100,6 +100,8 @@ static bool run_input(struct thread *thread)
 		__atomic_store_n(&ring_out, ring_out + 1U, __ATOMIC_RELEASE);
 		if (!vm_console_input(c)) {
 			shell_input(c);
+		} else if (vm_console_attached() == VM_CONSOLE_NONE) {
+			shell_want_prompt(true); /* it was Ctrl-] */
 		}
 	}
 	if (shell_is_busy()) {

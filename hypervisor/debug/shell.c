@@ -107,6 +107,11 @@ void shell_continue(bool (*more)(void))
 	continuation = more;
 }
 
+void shell_want_prompt(bool want)
+{
+	prompt_due = want;
+}
+
 void shell_interrupt(void)
 {
 	__atomic_store_n(&interrupted, true, __ATOMIC_RELEASE);

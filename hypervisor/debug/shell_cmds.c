@@ -2,6 +2,7 @@
 /* The shell's commands that look. Those that act on VMs are in shell_vm.c. On the console's thread. */
 #include <config.h>
 
+#include <asm/percpu.h>
 #include <hv/arch.h>
 #include <hv/boot_info.h>
 #include <hv/console.h>
@@ -349,6 +350,45 @@ static int32_t cmd_ept(uint32_t argc, char **argv)
 	return 0;
 }
 
+/* By a vCPU of this pCPU: the state of the others is in their CPUs. @return 0 or -EBUSY; the lock is held */
+static int32_t cpuid_of(struct acrn_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	int32_t ret = -EBUSY;
+
+	for (uint32_t i = 0U; (i < vm->vcpu_count) && (ret != 0); i++) {
+		ret = arch_vcpu_cpuid(&vm->vcpus[i], leaf, subleaf, out);
+	}
+	return ret;
+}
+
+static int32_t cmd_cpuid(uint32_t argc, char **argv)
+{
+	struct acrn_vm *vm = shell_find_vm(argv[1]);
+	uint64_t leaf, subleaf = 0UL;
+	uint32_t out[4];
+	int32_t ret;
+
+	if (vm == NULL) {
+		return 0;
+	}
+	if (!str_to_u64(argv[2], &leaf) || (leaf > UINT32_MAX) ||
+		((argc == 4U) && (!str_to_u64(argv[3], &subleaf) || (subleaf > UINT32_MAX)))) {
+		return -EINVAL;
+	}
+	if (shell_lock_vm(vm) != 0) {
+		return 0;
+	}
+	ret = cpuid_of(vm, (uint32_t)leaf, (uint32_t)subleaf, out);
+	spin_unlock(&vm->lock);
+	if (ret != 0) {
+		shell_printf("%s has no vCPU on the console's CPU %u\n", vm->name, arch_cpu_id());
+	} else {
+		shell_printf("%s: CPUID 0x%lx.%lu: eax %08x ebx %08x ecx %08x edx %08x\n", vm->name, leaf, subleaf, out[0],
+			out[1], out[2], out[3]);
+	}
+	return 0;
+}
+
 /* ---- The hypervisor itself ---- */
 
 static uint64_t log_pos;
@@ -430,6 +470,7 @@ const struct shell_command shell_commands[] = {
 	{"irq", "", "interrupt vectors and lines", 0U, 0U, cmd_irq},
 	{"mem", "", "memory map, the hypervisor's pool, pages by owner", 0U, 0U, cmd_mem},
 	{"ept", "VM GPA", "where a guest-physical address lies", 2U, 2U, cmd_ept},
+	{"cpuid", "VM LEAF [SUBLEAF]", "CPUID as a VM sees it (one with a vCPU on CPU 0)", 2U, 3U, cmd_cpuid},
 	{"log", "[LEVEL]", "the log in RAM; or: lines up to LEVEL (0 err .. 3 debug) here", 0U, 1U, cmd_log},
 	{"caps", "", "what the CPU has, and what replaces the missing", 0U, 0U, cmd_caps},
 	{"summary", "", "boot stages, VMs, exits: what is logged at the end", 0U, 0U, cmd_summary},

@@ -108,7 +108,12 @@ int32_t shell_cmd_vm_console(uint32_t argc, char **argv)
 	const struct acrn_vm *vm = shell_find_vm(argv[1]);
 
 	(void)argc;
-	if ((vm != NULL) && (vm_console_attach(vm->vm_id) != 0)) {
+	if (vm == NULL) {
+		return 0;
+	}
+	if (vm_console_attach(vm->vm_id) == 0) {
+		shell_want_prompt(false);
+	} else {
 		shell_printf("VM%u '%s' has no console now\n", vm->vm_id, vm->name);
 	}
 	return 0;

@@ -210,6 +210,13 @@ bool arch_gsi_info(uint32_t gsi, struct gsi_info *info);
 /** The hypervisor's own interrupts, one after the other. @return name and *count, or NULL past the last */
 const char *arch_own_interrupt(uint32_t index, uint32_t *vector, uint64_t *count);
 
+/**
+ * CPUID as the vCPU sees it, for the console. No vCPU runs on this pCPU; the VM exists (vm->lock).
+ * @param out EAX, EBX, ECX, EDX
+ * @return 0, or -EBUSY: the vCPU belongs to another pCPU
+ */
+int32_t arch_vcpu_cpuid(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+
 /** Logs the capability table of arch_survey() again. */
 void arch_show_caps(void);
 

@@ -8,8 +8,10 @@
 
 #include <asm/caps.h>
 #include <asm/msr.h>
+#include <asm/percpu.h>
 #include <hv/arch.h>
 #include <lib/bits.h>
+#include <lib/errno.h>
 #include <public/acrn_common.h>
 
 #define BASIC_MAX    0x1FU
@@ -282,5 +284,22 @@ int32_t cpuid_vmexit_handler(struct acrn_vcpu *vcpu)
 	gpr[GPR_RCX] = r.ecx;
 	gpr[GPR_RDX] = r.edx;
 	vcpu_skip_instruction(vcpu);
+	return 0;
+}
+
+int32_t arch_vcpu_cpuid(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+	struct cpuid_regs r;
+
+	if (vcpu->pcpu_id != arch_cpu_id()) {
+		return -EBUSY; /* its VMCS may be in use there */
+	}
+	arch_vcpu_load(vcpu);
+	r = vcpuid_get(vcpu, leaf, subleaf);
+	arch_vcpu_unload(vcpu);
+	out[0] = r.eax;
+	out[1] = r.ebx;
+	out[2] = r.ecx;
+	out[3] = r.edx;
 	return 0;
 }
