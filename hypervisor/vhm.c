@@ -73,6 +73,8 @@ void reset_vm_ioreqs(struct acrn_vm *vm)
 
 void vhm_set_page(struct acrn_vm *vm, hpa_t hpa)
 {
+	/* The old page: nothing of it may look like work to do. */
+	reset_vm_ioreqs(vm);
 	vm->ioreq_page = hpa;
 	vm->ioreq_buf = (hpa == 0UL) ? NULL : hpa_to_hva(hpa);
 	reset_vm_ioreqs(vm);
