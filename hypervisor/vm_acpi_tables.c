@@ -80,7 +80,7 @@ static struct madt_cpu madt_cpu(const uint8_t *entry, size_t len)
 	return (struct madt_cpu){false, false, 0U, 0U};
 }
 
-/* Calls for each entry; ends with the first that has no sane length, as what follows cannot be found. */
+/* @return the next entry; NULL at the end, or at an entry without a sane length, as what follows cannot be found. */
 static const uint8_t *next_entry(const uint8_t *madt, size_t len, size_t *at, size_t *entry_len)
 {
 	const uint8_t *entry = madt + *at;
@@ -130,6 +130,22 @@ static bool entry_is_kept(const struct vm_acpi_input *in, const uint8_t *entry, 
 	}
 }
 
+static bool madt_names(const uint8_t *madt, size_t madt_len, uint32_t apic_id)
+{
+	size_t at = MADT_FIXED;
+	size_t len;
+	const uint8_t *entry;
+
+	while ((entry = next_entry(madt, madt_len, &at, &len)) != NULL) {
+		const struct madt_cpu cpu = madt_cpu(entry, len);
+
+		if (cpu.is_cpu && (cpu.apic_id == apic_id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* @return length of the MADT written to `out` (room for in->madt_len bytes) */
 static size_t make_madt(const struct vm_acpi_input *in, uint8_t *out, uint32_t *kept)
 {
@@ -144,8 +160,11 @@ static size_t make_madt(const struct vm_acpi_input *in, uint8_t *out, uint32_t *
 		if (entry_is_kept(in, entry, len)) {
 			(void)memcpy(out + used, entry, len);
 			used += len;
-			*kept += madt_cpu(entry, len).is_cpu ? 1U : 0U;
 		}
+	}
+	/* A CPU may have both a local APIC and an x2APIC entry: count vCPUs, not entries. */
+	for (uint32_t i = 0U; i < in->cpu_count; i++) {
+		*kept += madt_names(out, used, in->apic_id[i]) ? 1U : 0U;
 	}
 	put32(out + LENGTH_AT, (uint32_t)used);
 	set_checksum(out, used, CHECKSUM_AT);

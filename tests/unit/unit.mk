@@ -30,6 +30,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/vm.c \
 	hypervisor/vm_cpus.c \
 	hypervisor/vm_devices.c \
+	hypervisor/vm_e820.c \
 	hypervisor/vm_memory.c \
 	hypervisor/vm_stop.c \
 	hypervisor/dm/vioapic_glue.c \
@@ -51,17 +52,21 @@ UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-
 
 # Tests linked apart, with their product files, and all names then made local: CPU code with its own headers instead
 # of the fake's, or modules that the fake replaces for the others.
-UNIT_APART := vlapic vm_console
+UNIT_APART := vlapic vm_console vm_load
 UNIT_APART_vlapic := tests/unit/test_vlapic.c $(wildcard arch/x86/guest/vlapic*.c) \
 	hypervisor/dm/vioapic.c hypervisor/dm/vpic.c
 UNIT_APART_vm_console := tests/unit/test_vm_console.c hypervisor/debug/vm_console.c hypervisor/dm/vuart.c
+UNIT_APART_vm_load := tests/unit/test_vm_load.c $(wildcard hypervisor/vm_load*.c hypervisor/vm_multiboot*.c \
+	hypervisor/vm_acpi*.c) hypervisor/vm_e820.c hypervisor/acpi_tables.c
+# Not CPU code: the fake's headers.
+UNIT_APART_FIRST_vm_load := -Itests/fake/include
 UNIT_APART_CFLAGS := $(filter-out -Itests/fake/include,$(UNIT_CFLAGS)) -Itests/fake/include
 
 define unit_apart
 $(O)/unit/$(1)/%.o: %.c tests/unit/unit.mk
 	$$(call say,UNIT-CC,$$<)
 	@mkdir -p $$(@D)
-	$$(Q)$$(UNIT_CC) $$(UNIT_APART_CFLAGS) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(UNIT_CC) $$(UNIT_APART_FIRST_$(1)) $$(UNIT_APART_CFLAGS) -MMD -MP -c -o $$@ $$<
 
 $(O)/unit/apart-$(1).o: $(UNIT_APART_$(1):%.c=$(O)/unit/$(1)/%.o)
 	$$(call say,UNIT-LD,$$@)
