@@ -268,7 +268,7 @@ class Runner:
             problems.append(f"not readable on the screen: {test.screen}")
             problems += [f"screen | {line}" for line in screen.splitlines() if line.strip()][-6:]
         crash = "expect=crash" in test.guest_words
-        if test.kind in SPEAKERS and not crash and (found := VM_FAULT.search(text)):
+        if test.kind in ("svm", "uvm") and not crash and (found := VM_FAULT.search(text)):
             problems.append(f"a VM was stopped: {found.group(0)}")
         if test.guest_report:
             speakers = SPEAKERS[test.kind]
