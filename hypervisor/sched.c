@@ -156,34 +156,39 @@ void thread_wake(struct thread *thread)
 	}
 }
 
-void thread_unqueue(struct thread *thread)
+/* Takes the thread off its queue. @return false: it is RUNNING, and nothing was done. @param end also ends its life */
+static bool try_to_block(struct thread *thread, bool end)
 {
 	struct run_queue *rq = lock_queue(thread);
+	bool blocked;
 
 	if (rq == NULL) {
-		return;
+		return true; /* retired already */
 	}
 	if (thread->state == (uint32_t)THREAD_RUNNABLE) {
 		dequeue(rq, thread);
 		set_state(thread, THREAD_BLOCKED);
 	}
+	blocked = (thread->state == (uint32_t)THREAD_BLOCKED);
+	if (blocked && end) {
+		__atomic_store_n(&thread->run, NULL, __ATOMIC_RELEASE);
+	}
 	spin_unlock(&rq->lock);
+	return blocked;
+}
+
+void thread_unqueue(struct thread *thread)
+{
+	(void)try_to_block(thread, false);
 }
 
 void thread_retire(struct thread *thread)
 {
-	struct run_queue *rq = lock_queue(thread);
-
-	if (rq == NULL) {
-		return;
+	/* A late waker can have made it run for another moment, however often one has looked before. */
+	while (!try_to_block(thread, true)) {
+		ASSERT(thread->pcpu != arch_cpu_id());
+		__builtin_ia32_pause();
 	}
-	ASSERT(thread->state != (uint32_t)THREAD_RUNNING);
-	if (thread->state == (uint32_t)THREAD_RUNNABLE) {
-		dequeue(rq, thread);
-		set_state(thread, THREAD_BLOCKED);
-	}
-	__atomic_store_n(&thread->run, NULL, __ATOMIC_RELEASE);
-	spin_unlock(&rq->lock);
 }
 
 bool thread_is_running(const struct thread *thread)
@@ -191,12 +196,10 @@ bool thread_is_running(const struct thread *thread)
 	return state_of(thread) == (uint32_t)THREAD_RUNNING;
 }
 
-void thread_wait_off_cpu(const struct thread *thread)
+void thread_wait_off_cpu(struct thread *thread)
 {
-	if (thread->pcpu == arch_cpu_id()) {
-		return;
-	}
-	while (thread_is_running(thread)) {
+	/* Not two steps: between "it does not run" and "it is not queued" it could be picked. */
+	while (!try_to_block(thread, false) && (thread->pcpu != arch_cpu_id())) {
 		__builtin_ia32_pause();
 	}
 }

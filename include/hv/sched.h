@@ -37,15 +37,19 @@ void thread_init(struct thread *thread, uint16_t pcpu, bool (*run)(struct thread
 void thread_wake(struct thread *thread);
 
 /**
- * Waits until run() of `thread` is not on a CPU (the caller has made sure that it will return). Returns at once
- * when called on the thread's own pCPU: what runs there is the caller.
+ * Takes `thread` off its queue, or waits until run() is not on a CPU (the caller has made sure that it will return).
+ * BLOCKED on return; a late thread_wake() may make it run once more. Does not wait on the thread's own pCPU: what
+ * runs there is the caller.
  */
-void thread_wait_off_cpu(const struct thread *thread);
+void thread_wait_off_cpu(struct thread *thread);
 
 /** Takes a RUNNABLE thread off its queue: BLOCKED. One that is RUNNING is left to its own. From any pCPU. */
 void thread_unqueue(struct thread *thread);
 
-/** The end of a thread that is not RUNNING: later thread_wake()s are ignored until thread_init(). */
+/**
+ * The end of a thread whose run() does not stay: later thread_wake()s are ignored until thread_init(). Waits if a late
+ * waker has just made it run; never from the thread itself.
+ */
 void thread_retire(struct thread *thread);
 
 /** @return true if run() of `thread` is on a CPU now */

@@ -3,6 +3,7 @@
 #include <unit.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include <fake.h>
@@ -263,8 +264,8 @@ TEST(sched_last_wake_is_always_served)
 	pthread_create(&host[2], NULL, waker, (void *)3UL);
 	pthread_join(host[1], NULL);
 	pthread_join(host[2], NULL);
-	for (uint32_t i = 0U; (i < 100000000U) && (__atomic_load_n(&told, __ATOMIC_SEQ_CST) != 0U); i++) {
-		__builtin_ia32_pause();
+	for (uint32_t i = 0U; (i < 10000000U) && (__atomic_load_n(&told, __ATOMIC_SEQ_CST) != 0U); i++) {
+		(void)sched_yield();
 	}
 	EXPECT_EQ(told, 0U);
 	__atomic_store_n(&stop_all, true, __ATOMIC_RELEASE);
@@ -280,10 +281,6 @@ static void *reviver(void *arg)
 {
 	fake_cpu_id = (uint16_t)(uintptr_t)arg;
 	for (uint32_t i = 0U; i < 5000U; i++) {
-		thread_unqueue(&target.thread);
-		thread_wait_off_cpu(&target.thread);
-		while (thread_is_running(&target.thread)) {
-		}
 		thread_retire(&target.thread);
 		thread_init(&target.thread, (uint16_t)(5U + (i & 1U)), count, NULL);
 	}
@@ -304,4 +301,43 @@ TEST(sched_retire_against_late_wakers)
 	thread_retire(&target.thread);
 	EXPECT_EQ(sched_load(5U), 0U);
 	EXPECT_EQ(sched_load(6U), 0U);
+}
+
+/* As above, on a pCPU that runs: the waker makes the thread run at any moment, also after it was waited for. */
+TEST(sched_wait_and_retire_against_late_wakers)
+{
+	pthread_t host[2];
+	uint32_t not_blocked = 0U;
+
+	fake_reset();
+	fake_threads = true;
+	stop_all = false;
+	memset(&target, 0, sizeof(target));
+	thread_init(&target.thread, 1U, count, NULL);
+	pthread_create(&host[0], NULL, target_cpu, (void *)1UL);
+	pthread_create(&host[1], NULL, waker, (void *)2UL);
+	fake_cpu_id = 0U;
+	for (uint32_t i = 0U; i < 5000U; i++) {
+		thread_wait_off_cpu(&target.thread);
+		thread_retire(&target.thread);
+		/* Now no waker can change it. */
+		not_blocked += (target.thread.state != THREAD_BLOCKED) ? 1U : 0U;
+		thread_init(&target.thread, 1U, count, NULL);
+	}
+	EXPECT_EQ(not_blocked, 0U);
+	pthread_join(host[1], NULL);
+	__atomic_store_n(&stop_all, true, __ATOMIC_RELEASE);
+	arch_kick_cpu(1U);
+	pthread_join(host[0], NULL);
+	fake_threads = false;
+}
+
+/* Waiting takes a thread off its queue, too. */
+TEST(sched_wait_off_cpu_of_a_queued_thread)
+{
+	setup();
+	thread_wake(&w[0].thread);
+	thread_wait_off_cpu(&w[0].thread);
+	EXPECT_EQ(w[0].thread.state, THREAD_BLOCKED);
+	EXPECT_EQ(fake_run(0U, 5U), 0U);
 }
