@@ -2,21 +2,26 @@
 /* Copies between the hypervisor and guest-physical memory, which may change under our hands: copy, then check. */
 #include <asm/page.h>
 #include <hv/arch.h>
+#include <hv/memory.h>
 #include <hv/vm.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 
-/* @return where [gpa, gpa+*size) is in the direct map; *size is cut to what is contiguous. NULL: not accessible */
+/*
+ * The map of the Service VM has device memory and holes too, which the direct map lacks.
+ * @return where [gpa, gpa+*size) is in the direct map; *size is cut to what is contiguous. NULL: not accessible
+ */
 static void *guest_window(struct acrn_vm *vm, gpa_t gpa, size_t *size, uint32_t need)
 {
 	uint64_t contiguous = 0UL;
 	uint32_t access = 0U;
 	const hpa_t hpa = arch_gpa_to_hpa(vm, gpa, &contiguous, &access);
+	const uint64_t ram = (hpa == INVALID_HPA) ? 0UL : memory_ram_bytes(hpa);
 
-	if ((hpa == INVALID_HPA) || (contiguous == 0UL) || ((access & need) != need)) {
+	if ((ram == 0UL) || (contiguous == 0UL) || ((access & need) != need)) {
 		return NULL;
 	}
-	*size = MIN(*size, contiguous);
+	*size = MIN(*size, MIN(contiguous, ram));
 	return hpa_to_hva(hpa);
 }
 

@@ -88,6 +88,18 @@ bool memory_is_hv_owned(hpa_t hpa, uint64_t size)
 	return false;
 }
 
+uint64_t memory_ram_bytes(hpa_t hpa)
+{
+	for (uint32_t i = 0U; i < boot_info.range_count; i++) {
+		const struct mem_range *range = &boot_info.ranges[i];
+
+		if (range->type == MEM_RAM && hpa >= range->base && hpa - range->base < range->size) {
+			return range->size - (hpa - range->base);
+		}
+	}
+	return 0UL;
+}
+
 /* @return the base of the lowest thing in [base, base+size) that must stay, or 0 if it is all free */
 static hpa_t obstacle(hpa_t base, uint64_t size)
 {

@@ -42,6 +42,12 @@ bool memory_is_hv_owned(hpa_t hpa, uint64_t size);
 /** Marks [hpa, hpa+size) as not for the Service VM (the trampoline, pre-launched VMs' memory). Boot only. */
 void memory_reserve(hpa_t hpa, uint64_t size, const char *what);
 
+/**
+ * What may be touched through the direct map on a guest's behalf: RAM. Guests' maps have more (BARs, firmware, holes).
+ * @return bytes of RAM from `hpa` on, 0 if there is none
+ */
+uint64_t memory_ram_bytes(hpa_t hpa);
+
 /** One range taken from the Service VM, for the memory map and the audit. @return false past the last */
 bool memory_hv_range(uint32_t index, hpa_t *base, uint64_t *size, const char **what);
 

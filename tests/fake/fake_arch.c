@@ -289,6 +289,18 @@ bool memory_is_hv_owned(hpa_t hpa, uint64_t size)
 	return false;
 }
 
+uint64_t memory_ram_bytes(hpa_t hpa)
+{
+	for (uint32_t i = 0U; i < boot_info.range_count; i++) {
+		const struct mem_range *range = &boot_info.ranges[i];
+
+		if ((range->type == MEM_RAM) && (hpa >= range->base) && (hpa - range->base < range->size)) {
+			return range->size - (hpa - range->base);
+		}
+	}
+	return 0UL;
+}
+
 void memory_reserve(hpa_t hpa, uint64_t size, const char *what)
 {
 	(void)what;
@@ -371,8 +383,8 @@ hpa_t arch_gpa_to_hpa(struct acrn_vm *vm, gpa_t gpa, uint64_t *contiguous, uint3
 	for (uint32_t i = 0U; i < vm->arch.regions; i++) {
 		const struct fake_region *r = &vm->arch.region[i];
 
-		/* Below 4 GiB is the Service VM's view of devices, which the host process does not have. */
-		if ((r->hpa >= (4UL << 30U)) && (gpa >= r->gpa) && (gpa - r->gpa < r->size)) {
+		/* Below 4 GiB is the Service VM's view of devices, which the host process does not have: touching it ends it. */
+		if ((gpa >= r->gpa) && (gpa - r->gpa < r->size)) {
 			if (contiguous != NULL) {
 				/* As small pages would: exercises the page-crossing paths. */
 				*contiguous = MIN(r->gpa + r->size - gpa, PAGE_SIZE - (gpa & (PAGE_SIZE - 1UL)));

@@ -24,6 +24,7 @@ static void __noreturn test_panic(const char *fmt, ...);
 #define memory_hv_range test_memory_hv_range
 #define memory_is_hv_owned test_memory_is_hv_owned
 #define memory_find_free test_memory_find_free
+#define memory_ram_bytes test_memory_ram_bytes
 #define memory_pool_base test_memory_pool_base
 #define memory_pool_size test_memory_pool_size
 #define memory_pages_owned test_memory_pages_owned
@@ -184,4 +185,19 @@ TEST(memory_too_little)
 		memory_init();
 		unit_fail(__FILE__, __LINE__, "2 MiB were enough");
 	}
+}
+
+TEST(memory_ram_bytes_counts_ram_only)
+{
+	boot_info.range_count = 3U;
+	boot_info.ranges[0] = (struct mem_range){.base = 0x100000UL, .size = 0x2000UL, .type = MEM_RAM};
+	boot_info.ranges[1] = (struct mem_range){.base = 0x102000UL, .size = 0x1000UL, .type = MEM_ACPI_RECLAIM};
+	boot_info.ranges[2] = (struct mem_range){.base = 0x100000000UL, .size = 0x1000UL, .type = MEM_RAM};
+	EXPECT_EQ(memory_ram_bytes(0xFFFFFUL), 0U);
+	EXPECT_EQ(memory_ram_bytes(0x100000UL), 0x2000U);
+	EXPECT_EQ(memory_ram_bytes(0x101FFFUL), 1U);
+	EXPECT_EQ(memory_ram_bytes(0x102000UL), 0U);
+	EXPECT_EQ(memory_ram_bytes(0xE0000000UL), 0U);
+	EXPECT_EQ(memory_ram_bytes(0x100000FFFUL), 1U);
+	EXPECT_EQ(memory_ram_bytes(INVALID_HPA), 0U);
 }

@@ -294,6 +294,26 @@ TEST(vm_that_cannot_be_loaded_is_not_kept)
 
 /* ---- Memory ---- */
 
+/* The Service VM's map has all below 4 GiB, the direct map has RAM only: an access would end the hypervisor. */
+TEST(vm_copies_touch_ram_only)
+{
+	static const gpa_t holes[] = {0x1000UL, 0xA0000UL, 0xE0000000UL, 0xECB9559AUL, 0xFED40000UL, 0xFFFFFFF0UL};
+	struct acrn_vm *service;
+	uint64_t value = 0UL;
+
+	fake_machine();
+	service = vm_service();
+	for (uint32_t i = 0U; i < ARRAY_SIZE(holes); i++) {
+		EXPECT(arch_gpa_to_hpa(service, holes[i], NULL, NULL) == holes[i]);
+		EXPECT_EQ(copy_to_gpa(service, holes[i], &value, sizeof(value)), -EFAULT);
+		EXPECT_EQ(copy_from_gpa(service, &value, holes[i], sizeof(value)), -EFAULT);
+	}
+	/* From RAM over its end. */
+	EXPECT_EQ(copy_to_gpa(service, (gpa_t)fake_ram + FAKE_RAM_SIZE - 8UL, &value, 8UL), 0);
+	EXPECT_EQ(copy_to_gpa(service, (gpa_t)fake_ram + FAKE_RAM_SIZE - 4UL, &value, 8UL), -EFAULT);
+	fake_machine_end();
+}
+
 TEST(vm_service_memory_leaves_out_what_is_not_its)
 {
 	struct acrn_vm *service;

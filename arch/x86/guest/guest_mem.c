@@ -6,6 +6,7 @@
 #include <asm/msr.h>
 #include <asm/page.h>
 #include <hv/arch.h>
+#include <hv/memory.h>
 #include <lib/errno.h>
 #include <lib/util.h>
 
@@ -14,7 +15,7 @@ static int32_t read_entry(void *arg, gpa_t gpa, uint32_t size, uint64_t *entry)
 	struct acrn_vm *const vm = arg;
 	const hpa_t hpa = arch_gpa_to_hpa(vm, gpa, NULL, NULL);
 
-	if (hpa == INVALID_HPA) {
+	if ((hpa == INVALID_HPA) || (memory_ram_bytes(hpa) < size)) {
 		return -EIO;
 	}
 	arch_guest_access_begin();
@@ -31,7 +32,7 @@ static int32_t cmpxchg_entry(void *arg, gpa_t gpa, uint32_t size, uint64_t old, 
 	const hpa_t hpa = arch_gpa_to_hpa(vm, gpa, NULL, &access);
 	bool done;
 
-	if ((hpa == INVALID_HPA) || ((access & GPA_WRITE) == 0U)) {
+	if ((hpa == INVALID_HPA) || ((access & GPA_WRITE) == 0U) || (memory_ram_bytes(hpa) < size)) {
 		return -EIO;
 	}
 	arch_guest_access_begin();

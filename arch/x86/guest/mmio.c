@@ -122,11 +122,16 @@ static int32_t mem_access(struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, uint
 	if ((hpa == INVALID_HPA) || ((rights & need) == 0U)) {
 		return device_access(vcpu, gpa, size, val, write);
 	}
-	if (write) {
-		return copy_to_gpa(vcpu->vm, gpa, val, size);
+	if (!write) {
+		*val = 0UL;
 	}
-	*val = 0UL;
-	return copy_from_gpa(vcpu->vm, val, gpa, size);
+	status = write ? copy_to_gpa(vcpu->vm, gpa, val, size) : copy_from_gpa(vcpu->vm, val, gpa, size);
+	if (status != 0) {
+		/* Memory that is not RAM: one instruction between an emulated device and a passed-through one. */
+		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "emulated access to gpa %#lx, which is not RAM", gpa);
+		return -EIO;
+	}
+	return 0;
 }
 
 static int32_t mem_read(void *arg, gla_t gla, uint32_t size, uint64_t *val, struct instr_fault *fault)
