@@ -78,7 +78,6 @@ static int32_t tpr_vmexit_handler(struct acrn_vcpu *vcpu)
 static int32_t preemption_timer_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	(void)vcpu;
-	vmx_preemption_timer_rearm();
 	arch_irq_window();
 	return 0;
 }

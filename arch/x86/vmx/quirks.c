@@ -9,7 +9,12 @@
 #include <lib/bits.h>
 #include <lib/string.h>
 
-#define HELP_US 250UL /* at most this late, an interrupt gets through to a guest with IF = 0 */
+/*
+ * An interrupt gets through to a guest that spins with IF = 0 at most this late. Not shorter, and counted from the last
+ * entry: when the timer expires in the very instruction that takes an exception, Bochs 3.0 exits with the handler's
+ * CS and stack but the old RIP. A guest that exits now and then never lets it expire.
+ */
+#define HELP_US 50000UL
 
 static bool help;
 
@@ -26,7 +31,7 @@ void vmx_quirks_init(void)
 	}
 }
 
-void vmx_preemption_timer_rearm(void)
+void vmx_preemption_timer_set(void)
 {
 	const uint64_t ticks = ((uint64_t)arch_tsc_khz() * HELP_US / 1000UL) >> cpu_caps.preemption_timer_shift;
 

@@ -96,8 +96,7 @@ static void build_controls(struct acrn_vcpu *vcpu)
 	exec_vmwrite(VMX_PROC_CTLS2, vmx_ctls(&c->proc2, proc2, "secondary processor"));
 	exec_vmwrite(VMX_EXIT_CTLS,
 		vmx_ctls(&c->exit,
-			EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_LOAD_EFER |
-				if_has(vmx_interrupts_need_help(), EXIT_SAVE_PREEMPTION_TIMER),
+			EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_LOAD_EFER,
 			"exit"));
 	exec_vmwrite(VMX_ENTRY_CTLS, arch->entry_ctls);
 
@@ -125,7 +124,7 @@ static void build_controls(struct acrn_vcpu *vcpu)
 		exec_vmwrite(VMX_TPR_THRESHOLD, 0UL);
 	}
 	if (vmx_interrupts_need_help()) {
-		vmx_preemption_timer_rearm();
+		vmx_preemption_timer_set();
 	}
 	if (c->has_enable_xsaves) {
 		exec_vmwrite(VMX_XSS_EXIT_BITMAP, 0UL);

@@ -168,7 +168,6 @@ enum vmcs_field {
 #define EXIT_SAVE_EFER   BIT32(20)
 #define EXIT_LOAD_EFER   BIT32(21)
 #define EXIT_SAVE_DEBUG  BIT32(2)
-#define EXIT_SAVE_PREEMPTION_TIMER BIT32(22)
 
 #define ENTRY_LOAD_DEBUG BIT32(2)
 #define ENTRY_IA32E      BIT32(9)
@@ -326,8 +325,8 @@ bool vmx_interrupts_need_help(void);
 /** Looks at the machine. Boot CPU, after acpi_init(). */
 void vmx_quirks_init(void);
 
-/** Sets the preemption timer of the current VMCS to its full time. */
-void vmx_preemption_timer_rearm(void);
+/** Sets the time of the preemption timer in the current VMCS: it starts anew at each entry. */
+void vmx_preemption_timer_set(void);
 
 struct guest_gprs;
 
