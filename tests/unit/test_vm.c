@@ -75,7 +75,9 @@ TEST(vm_life)
 	EXPECT_EQ(vm_start(vm), 0);
 	EXPECT_EQ(vm_start(vm), -EBUSY);
 	EXPECT_EQ(vm_reset(vm), -EBUSY);
+	EXPECT_EQ(sched_load(1U), 1U);
 	EXPECT_EQ(vm_pause(vm), 0);
+	EXPECT_EQ(sched_load(1U), 0U); /* off the queue, not only off the CPU */
 	EXPECT_EQ(vm_pause(vm), 0);
 	EXPECT_EQ(vm->state, VM_PAUSED);
 	EXPECT_EQ(vm_start(vm), 0);
