@@ -262,8 +262,13 @@ int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu)
 		return 0;
 	case EXC_MC:
 		panic("machine check while VM %u vCPU %u ran", vcpu->vm->vm_id, vcpu->vcpu_id);
+	case EXC_PF:
+		vcpu_inject_pf(vcpu, exec_vmread32(VMX_EXIT_ERROR_CODE), vcpu->arch.exit_qualification);
+		return 0;
 	default:
-		vcpu_fatal(vcpu, "exit for exception %u, which was not asked for", vector);
-		return -1;
+		/* Only where vmx_exceptions_need_help(): back to the guest as it came. */
+		vcpu_inject_exception(vcpu, vector,
+			((info & INTR_INFO_ERROR_CODE) != 0U) ? exec_vmread32(VMX_EXIT_ERROR_CODE) : 0U);
+		return 0;
 	}
 }

@@ -10,22 +10,33 @@
 #include <lib/string.h>
 
 /*
- * An interrupt gets through to a guest that spins with IF = 0 at most this late. Not shorter, and counted from the last
- * entry: when the timer expires in the very instruction that takes an exception, Bochs 3.0 exits with the handler's
- * CS and stack but the old RIP. A guest that exits now and then never lets it expire.
+ * An interrupt gets through to a guest that spins with IF = 0 at most this late, counted from the last entry. A guest
+ * that exits now and then never lets it expire.
  */
-#define HELP_US 50000UL
+#define HELP_US 1000UL
 
 static bool help;
+static bool exceptions_help;
 
 bool vmx_interrupts_need_help(void)
 {
 	return help;
 }
 
+bool vmx_exceptions_need_help(void)
+{
+	return exceptions_help;
+}
+
 void vmx_quirks_init(void)
 {
-	help = (strncmp(acpi_info.oem_id, "BOCHS ", sizeof(acpi_info.oem_id)) == 0) && cpu_caps.has_preemption_timer;
+	const bool bochs = strncmp(acpi_info.oem_id, "BOCHS ", sizeof(acpi_info.oem_id)) == 0;
+
+	help = bochs && cpu_caps.has_preemption_timer;
+	exceptions_help = bochs && (acpi_info.cpu_count > 1U);
+	if (exceptions_help) {
+		pr_info("simulator: guests' exceptions exit, because with several CPUs it may lose RIP after one");
+	}
 	if (help) {
 		pr_info("simulator: the preemption timer lets interrupts through to guests that run with IF = 0");
 	}

@@ -20,6 +20,9 @@ struct descriptor_ptr {
 	uint64_t base;
 } __packed;
 
+/* All but those that instructions ask for (INT3, INTO) and NMI, which a pin control is for. */
+#define EXC_FAULTS (0xFFFFFFFFUL & ~(BIT(EXC_NMI) | BIT(EXC_BP) | BIT(EXC_OF)))
+
 /* VMX access rights of what HC_SET_VCPU_REGS leaves open. */
 #define AR_DATA_REAL  0x93U
 #define AR_DATA_FLAT  0xC093U
@@ -101,7 +104,8 @@ static void build_controls(struct acrn_vcpu *vcpu)
 	exec_vmwrite(VMX_ENTRY_CTLS, arch->entry_ctls);
 
 	/* #DB and #AC: a guest can make their delivery loop without end, where no interrupt gets in. #MC is ours. */
-	exec_vmwrite(VMX_EXCEPTION_BITMAP, BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC));
+	exec_vmwrite(VMX_EXCEPTION_BITMAP,
+		BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC) | (vmx_exceptions_need_help() ? EXC_FAULTS : 0UL));
 	exec_vmwrite(VMX_PF_ERROR_MASK, 0UL);
 	exec_vmwrite(VMX_PF_ERROR_MATCH, 0UL);
 	exec_vmwrite(VMX_CR3_TARGET_COUNT, 0UL);

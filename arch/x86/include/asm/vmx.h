@@ -322,6 +322,15 @@ void vmx_dump(void);
  */
 bool vmx_interrupts_need_help(void);
 
+/**
+ * Bochs (up to 3.0) with more than one CPU: when a guest has just taken an exception and an interrupt, NMI or
+ * timer makes it exit before the handler's first instruction, the VMCS holds the handler's CS and stack but the RIP of
+ * the faulting instruction (its SMP loop does not commit the new RIP after an exception). An exception that exits and
+ * is injected by VM entry does not have this fault.
+ * @return true if all exceptions must exit
+ */
+bool vmx_exceptions_need_help(void);
+
 /** Looks at the machine. Boot CPU, after acpi_init(). */
 void vmx_quirks_init(void);
 
