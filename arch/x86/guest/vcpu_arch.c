@@ -8,6 +8,7 @@
 #include <asm/msr.h>
 #include <asm/page.h>
 #include <asm/percpu.h>
+#include <asm/regs_check.h>
 #include <asm/vmcs.h>
 #include <hv/arch.h>
 #include <hv/log.h>
@@ -155,28 +156,13 @@ void arch_vcpu_reset(struct acrn_vcpu *vcpu)
 
 int32_t arch_vcpu_check_regs(const struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
 {
-	const uint64_t cr0_allowed = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |
-				     CR0_PG;
-	const uint64_t cr4_allowed = ~vmcs_cr4_host_bits() | CR4_MCE;
-	const bool pg = (regs->cr0 & CR0_PG) != 0UL;
-	const bool lma = (regs->ia32_efer & EFER_LMA) != 0UL;
+	struct acrn_regs clean = *regs;
+	const char *wrong;
 
-	(void)vcpu;
-	if (((regs->cr0 & ~cr0_allowed) != 0UL) || ((regs->cr4 & ~cr4_allowed) != 0UL) ||
-		((regs->ia32_efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) != 0UL) ||
-		((regs->cr3 >> cpu_caps.phys_bits) != 0UL)) {
-		return -EINVAL;
-	}
-	if (pg && ((regs->cr0 & CR0_PE) == 0UL)) {
-		return -EINVAL;
-	}
-	/* SDM 27.3.1.1: LMA follows LME and PG; IA-32e mode needs PAE; PCIDE needs IA-32e mode. */
-	if ((lma != (pg && ((regs->ia32_efer & EFER_LME) != 0UL))) || (lma && ((regs->cr4 & CR4_PAE) == 0UL)) ||
-		(!lma && ((regs->cr4 & CR4_PCIDE) != 0UL))) {
-		return -EINVAL;
-	}
-	/* Paging with PAE but without IA-32e mode takes PDPTEs from memory at MOV to CR3: not a state to begin with. */
-	if (pg && !lma && ((regs->cr4 & CR4_PAE) != 0UL)) {
+	clean.cs_ar = regs_cs_ar(regs->cs_ar);
+	wrong = regs_check(&clean, cpu_caps.phys_bits, ~vmcs_cr4_host_bits() | CR4_MCE);
+	if (wrong != NULL) {
+		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "registers refused: %s", wrong);
 		return -EINVAL;
 	}
 	return 0;
@@ -184,12 +170,20 @@ int32_t arch_vcpu_check_regs(const struct acrn_vcpu *vcpu, const struct acrn_reg
 
 void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
 {
-	struct acrn_regs *const r = &vcpu->arch.init_regs;
+	struct vcpu_arch *const arch = &vcpu->arch;
+	struct acrn_regs *const r = &arch->init_regs;
 
 	*r = *regs;
+	r->cs_ar = regs_cs_ar(regs->cs_ar);
 	/* VM entry refuses reserved flags, VM86 in this state, and IF is the guest's business (SDM 27.3.1.4). */
 	r->rflags = (r->rflags & 0xCD5UL & ~RFLAGS_IF) | RFLAGS_R1;
-	vcpu->arch.init_pending = true;
+	arch->init_pending = true;
+	/* Events of the old context: an interrupt that is injected again would meet IF = 0, which fails VM entry. */
+	arch->exc_pending = false;
+	arch->reinject_info = 0U;
+	arch->entry_info = 0U;
+	arch->emul_active = false;
+	vcpu->halted = false;
 }
 
 /* ---- On and off the CPU ---- */
