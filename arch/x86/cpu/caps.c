@@ -267,6 +267,12 @@ static const char *missing_feature(const struct cpu_caps *caps)
 	if (!caps->has_msr_bitmap) {
 		return "MSR bitmaps";
 	}
+	if (!caps->has_load_pat || !caps->has_save_pat) {
+		return "loading and saving of IA32_PAT by VM entry and exit";
+	}
+	if (!caps->has_virtual_nmi) {
+		return "virtual NMIs";
+	}
 	return caps->has_nx ? NULL : "NX (execute disable); it may be switched off in the firmware set-up";
 }
 
@@ -287,20 +293,18 @@ struct row {
 static void show_table(const struct cpu_caps *c)
 {
 	const struct row rows[] = {
-		{"VT-x, EPT, 2 MiB, unrestricted, NX", true, "required", ""},
+		{"VT-x, EPT, 2 MiB, unrestricted, NX...", true, "required", ""},
 		{"EPT 1 GiB pages", c->has_ept_1g, "largest leaves", "2 MiB leaves"},
-		{"EPT accessed/dirty", c->has_ept_ad, "available", "not used"},
+		{"EPT accessed/dirty", c->has_ept_ad, "not used yet", "not needed"},
 		{"INVEPT single context", c->has_invept_single, "flush one VM", "flush all contexts"},
 		{"VPID", c->has_vpid, "TLB kept over exits", "TLB flushed at each exit"},
 		{"TPR shadow", c->has_tpr_shadow, "CR8 without exit", "CR8 exits"},
 		{"APIC-register virtualization", c->has_apic_regvirt, "reads without exit", "reads exit"},
 		{"virtual interrupt delivery", c->has_apicv_vid, "EOI without exit", "injection by event"},
 		{"virtual x2APIC mode", c->has_virt_x2apic, "MSRs without exit", "MSRs exit"},
-		{"posted interrupts", c->has_posted_intr, "available", "kick by IPI"},
-		{"VMX preemption timer", c->has_preemption_timer, "ends slices", "LAPIC timer ends slices"},
-		{"virtual NMIs", c->has_virtual_nmi, "NMI blocking by CPU", "kept in software"},
-		{"PAUSE-loop exiting", c->has_pause_loop_exiting, "yields in spin loops", "slices only"},
-		{"IA32_PAT by entry/exit", c->has_load_pat, "switched by CPU", "guest PAT in software"},
+		{"posted interrupts", c->has_posted_intr, "not used yet; kick by IPI", "kick by IPI"},
+		{"VMX preemption timer", c->has_preemption_timer, "for simulators only", "LAPIC timer ends slices"},
+		{"PAUSE-loop exiting", c->has_pause_loop_exiting, "not used yet; slices only", "slices only"},
 		{"RDTSCP in guests", c->has_enable_rdtscp, "given", "hidden"},
 		{"INVPCID in guests", c->has_enable_invpcid, "given", "hidden"},
 		{"XSAVE", c->has_xsave, "given", "hidden; FXSAVE state"},
@@ -312,9 +316,9 @@ static void show_table(const struct cpu_caps *c)
 		{"SMEP", c->has_smep, "on", "off"},
 		{"SMAP", c->has_smap, "guest memory in windows", "guest memory always open"},
 		{"UMIP", c->has_umip, "on", "off"},
-		{"IBRS, IBPB (SPEC_CTRL)", c->has_spec_ctrl, "available", "absent"},
-		{"MD_CLEAR (VERW)", c->has_md_clear, "available", "absent"},
-		{"L1D_FLUSH", c->has_l1d_flush, "available", "absent"},
+		{"IBRS, IBPB (SPEC_CTRL)", c->has_spec_ctrl, "for guests; not used by us", "absent"},
+		{"MD_CLEAR (VERW)", c->has_md_clear, "for guests; not used by us", "absent"},
+		{"L1D_FLUSH", c->has_l1d_flush, "for guests; not used by us", "absent"},
 	};
 
 	pr_info("  %-36s %-4s %s", "feature", "has", "so");
