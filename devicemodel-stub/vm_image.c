@@ -474,6 +474,9 @@ enum vm_image_error vm_image_load(const struct vm_image *image, struct vm_entry 
 		return VM_IMAGE_BAD_PARAMETER;
 	}
 	error = vm_image_acpi(image);
+	if (error == VM_IMAGE_OK) {
+		error = vm_image_smbios(image);
+	}
 	if (error != VM_IMAGE_OK) {
 		return error;
 	}

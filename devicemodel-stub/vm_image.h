@@ -19,7 +19,8 @@
 /* Smallest RAM that the layout fits in. */
 #define VM_IMAGE_RAM_MIN 0x800000UL
 
-#define VM_IMAGE_RSDP 0xF0000UL
+#define VM_IMAGE_RSDP   0xF0000UL
+#define VM_IMAGE_SMBIOS 0xF8000UL
 
 struct vm_image_file {
 	const void *data;
@@ -73,5 +74,8 @@ enum vm_image_error vm_image_load(const struct vm_image *image, struct vm_entry 
 
 /** Writes the ACPI tables at VM_IMAGE_RSDP (vm_image_load() does it). vm_acpi.c */
 enum vm_image_error vm_image_acpi(const struct vm_image *image);
+
+/** Writes the SMBIOS tables at VM_IMAGE_SMBIOS (vm_image_load() does it). vm_smbios.c */
+enum vm_image_error vm_image_smbios(const struct vm_image *image);
 
 #endif

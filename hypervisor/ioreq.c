@@ -9,6 +9,7 @@
 #include <lib/errno.h>
 
 #define PORT_COUNT 0x10000U
+#define PCI_CFGADDR_PORT 0xCF8UL
 
 /* ---- Registration ---- */
 
@@ -211,6 +212,16 @@ static int32_t forward(struct acrn_vcpu *vcpu, struct io_request *io_req)
 	return (ret == 0) ? IOREQ_PENDING : ret;
 }
 
+/*
+ * Port 0xCF8 is PCI's address register only as a dword; else it is nobody's, and no device model is asked: Linux's
+ * driver would take the access for the register and complain with a backtrace, as often as the guest likes.
+ */
+static bool is_no_cfgaddr(const struct io_request *io_req)
+{
+	return (io_req->type == REQ_PORTIO) && (io_req->reqs.pio.address == PCI_CFGADDR_PORT) &&
+		(io_req->reqs.pio.size != 4UL);
+}
+
 /* The scenario says who answers (unhandled_port); memory follows the same rule. */
 static int32_t emulate_unhandled(struct acrn_vcpu *vcpu, struct io_request *io_req)
 {
@@ -221,10 +232,13 @@ static int32_t emulate_unhandled(struct acrn_vcpu *vcpu, struct io_request *io_r
 	const char *what = is_pio ? "port" : "address";
 	const char *how = (access->direction == REQUEST_WRITE) ? "write" : "read";
 
-	if (vm->forward_io) {
+	if (vm->forward_io && !is_no_cfgaddr(io_req)) {
 		return forward(vcpu, io_req);
 	}
 	read_ones(io_req);
+	if (vm->forward_io) {
+		return 0; /* not forwarded, yet not the scenario's business */
+	}
 	switch (vm->config->unhandled_port) {
 	case SCN_PORT_STOP:
 		vcpu_fatal(vcpu, "%s of %lu bytes at %s 0x%lx, which nobody has", how, access->size, what,

@@ -276,3 +276,35 @@ TEST(dm_image_acpi_tables)
 	EXPECT_EQ(get(madt + 52, 4), 0x1009);     /* x2APIC for id 300 */
 	EXPECT_EQ(get(madt + 56, 4), 300);
 }
+
+TEST(dm_image_smbios_tables)
+{
+	struct vm_image im = fresh(1);
+	const uint8_t *const entry = ram + VM_IMAGE_SMBIOS;
+	const uint8_t *at, *end;
+	uint32_t kinds[3] = {0U, 0U, 0U};
+
+	EXPECT_EQ(vm_image_smbios(&im), VM_IMAGE_OK);
+	EXPECT(memcmp(entry, "_SM3_", 5) == 0);
+	EXPECT_EQ(entry[6], 0x18U);
+	EXPECT(sums_to_zero(entry, 0x18U));
+	at = ram + get(entry + 16, 8);
+	end = at + get(entry + 12, 4);
+	while (at < end) {
+		const uint8_t *const s = at;
+
+		kinds[(s[0] == 127U) ? 2U : s[0] & 1U]++;
+		at += s[1];
+		while ((at[0] != 0U) || (at[1] != 0U)) {
+			at++;
+		}
+		at += 2;
+		if (s[0] == 0U) {
+			/* The third string is the date, of which the year matters. */
+			EXPECT_EQ(s[8], 3U);
+			EXPECT(memcmp(at - 6, "2026", 4) == 0);
+		}
+	}
+	EXPECT(at == end);
+	EXPECT(kinds[0] == 1U && kinds[1] == 1U && kinds[2] == 1U);
+}

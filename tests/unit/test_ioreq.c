@@ -237,6 +237,27 @@ TEST(ioreq_unhandled_port_policies)
 	fake_machine_end();
 }
 
+/* Linux's driver warns, with a backtrace, about any access to 0xCF8 that is no dword. */
+TEST(ioreq_small_access_to_pci_address_is_not_forwarded)
+{
+	uint32_t val = 0U;
+
+	setup();
+	vm->forward_io = true;
+	fake_scenario.vm[1].unhandled_port = SCN_PORT_STOP;
+	EXPECT_EQ(pio(REQUEST_READ, 0xCF8U, 1U, &val), 0);
+	EXPECT_EQ(val, 0xFFU);
+	EXPECT_EQ(pio(REQUEST_READ, 0xCF8U, 2U, &val), 0);
+	EXPECT_EQ(val, 0xFFFFU);
+	EXPECT_EQ(pio(REQUEST_WRITE, 0xCF8U, 1U, &val), 0);
+	EXPECT(!vm->stop_requested);
+	EXPECT_EQ(vcpu->io_forwarded, 0U);
+	/* All else there goes to the device model: reset control, and the address register itself. */
+	EXPECT_EQ(pio(REQUEST_WRITE, 0xCF9U, 1U, &val), -ENODEV);
+	EXPECT_EQ(pio(REQUEST_READ, 0xCF8U, 4U, &val), -ENODEV);
+	fake_machine_end();
+}
+
 /* ---- MMIO ---- */
 
 static int32_t mm(struct io_request *io_req, void *priv)
