@@ -4,10 +4,12 @@
  * The first boot module is the User VM it torments; a clean copy of it must run to its end afterwards.
  *
  * Words of the command line: seed=N (1), rounds=N (20000 hypercalls), lives=N (20 tormented VMs), timeout=SECONDS,
- * spin, polling. The same seed makes the same calls.
+ * spin, polling. The same seed makes the same calls. die=triple|poweroff|reset: only launches the User VM and dies
+ * while that runs.
  */
 #include "uvm.h"
 
+#include <guests/lib/acpi.h>
 #include <guests/lib/apic.h>
 #include <guests/lib/smp.h>
 #include <lib/errno.h>
@@ -17,6 +19,7 @@ const char subject_name[] = "enemy";
 #define SCRATCH_PAGES 4U
 #define PAGE 4096UL
 #define ERRNO_MAX 133
+#define PM1_SLP_EN 0x2000U /* sleep type 0: S5 of the simulators */
 
 static struct uvm victim;
 static uint8_t *scratch;
@@ -242,11 +245,33 @@ enum torment {
 	TORMENT_FIELDS,   /* changes type, size, address and direction before completing */
 	TORMENT_SCRIBBLE, /* random writes between serving */
 	TORMENT_NOTIFY,   /* notifies without end, for every vCPU number */
+	TORMENT_REMAP,    /* maps the memory anew in other pieces, all the time */
 	TORMENT_KINDS,
 };
 
 static const char *const torment_names[TORMENT_KINDS] = { "never completes", "completes twice", "wrong states",
-	"changes the request", "scribbles", "notifies for nothing" };
+	"changes the request", "scribbles", "notifies for nothing", "remaps" };
+
+/* The same memory again, in other pieces: tables are made and freed under the running guest. */
+static void remap(uint64_t r)
+{
+	static struct set_regions set __attribute__((aligned(64)));
+	static struct vm_memory_region part __attribute__((aligned(64)));
+	const uint64_t pages = victim.ram_size / PAGE;
+	const uint64_t first = (r >> 8U) % pages;
+
+	part = (struct vm_memory_region){ .type = MR_ADD, .prot = MEM_ACCESS_RWX | MEM_TYPE_WB };
+	part.size = victim.ram_size;
+	if ((r & 1UL) != 0UL) {
+		part.gpa = first * PAGE;
+		part.size = PAGE * (1UL + (r >> 40U) % (pages - first));
+	}
+	part.service_vm_gpa = (uint64_t)(uintptr_t)victim.ram + part.gpa;
+	set = (struct set_regions){ .vmid = victim.vmid, .mr_num = 1U, .regions_gpa = (uint64_t)(uintptr_t)&part };
+	if (hypercall(HC_VM_SET_MEMORY_REGIONS, (uint64_t)(uintptr_t)&set, 0UL) != 0) {
+		report(false, "the victim's memory mapped again: %#lx + %#lx", part.gpa, part.size);
+	}
+}
 
 static void torment_once(enum torment kind)
 {
@@ -287,6 +312,10 @@ static void torment_once(enum torment kind)
 	case TORMENT_NOTIFY:
 		(void)hypercall(HC_NOTIFY_REQUEST_FINISH, victim.vmid, r & 31UL);
 		(void)hypercall(HC_NOTIFY_REQUEST_FINISH, victim.vmid, 0UL);
+		(void)uvm_serve_slot(&victim, 0U);
+		break;
+	case TORMENT_REMAP:
+		remap(r);
 		(void)uvm_serve_slot(&victim, 0U);
 		break;
 	case TORMENT_KINDS:
@@ -379,6 +408,35 @@ static void clean_run(uint32_t seconds, bool spin)
 	}
 }
 
+/* ---- the end ---- */
+
+static void die(const char *how)
+{
+	static const struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) no_idt = { 0, 0 };
+
+	if (uvm_launch(&victim) != 0) {
+		report(false, "launched");
+		return;
+	}
+	/* It runs, and has a request pending. */
+	for (uint32_t i = 0; i < 200U && victim.dm.end == DM_END_NONE; i++) {
+		(void)uvm_serve_slot(&victim, 0U);
+		irq_window();
+	}
+	report_info("dies now: %s", how);
+	if (strcmp(how, "triple") == 0) {
+		__asm__ volatile("cli; lidt %0; ud2" : : "m"(no_idt));
+	} else if (strcmp(how, "reset") == 0) {
+		outb(0xCF9, 0x06);
+	} else {
+		outw(acpi_pm1a_control(), PM1_SLP_EN);
+	}
+	report(false, "alive after its death");
+}
+
 static uint64_t option(const char *key, uint64_t fallback)
 {
 	char word[32];
@@ -393,6 +451,7 @@ void test_main(void)
 	uint64_t rounds = option("rounds", 20000UL);
 	uint64_t seed = option("seed", 1UL);
 	struct aril_hv_stats before, after;
+	char how[16];
 
 	if (!on_hypervisor()) {
 		report_skip("there is no hypervisor");
@@ -409,6 +468,10 @@ void test_main(void)
 	scratch = uvm_alloc(SCRATCH_PAGES * PAGE, PAGE);
 	if (scratch == NULL || boot_module_count() == 0U || !uvm_from_module(&victim, 0U)) {
 		report(false, "a boot module with a User VM's image");
+		return;
+	}
+	if (boot_option("die", how, sizeof(how))) {
+		die(how);
 		return;
 	}
 	report_info("seed %lu, %lu hypercalls, %u lives", seed, rounds, lives);

@@ -162,7 +162,7 @@ class Runner:
     def _iso(self, test: Boot) -> Path:
         """The test's ISO; equal ones are made once."""
         key = repr((test.kind, test.guest, test.scenario, test.changes, test.words, test.guest_words,
-                    test.cpus, test.memory_mb, test.firmware == "uefi"))
+                    test.hv_words, test.cpus, test.memory_mb, test.firmware == "uefi"))
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
@@ -196,7 +196,7 @@ class Runner:
         if test.words:
             changes.append(Change("SVM", "os_config/bootargs", "+" + test.words))
         image = HvImage(name=name, scenario=scenario, changes=tuple(changes), modules=tuple(modules),
-                        cpus=test.cpus, memory_mb=test.memory_mb)
+                        cmdline=test.hv_words, cpus=test.cpus, memory_mb=test.memory_mb)
         return build.hv_iso(image, output)
 
     def _hv_iso(self, test: Boot, name: str, output: Path) -> Path:

@@ -43,6 +43,7 @@ class Boot:
     changes: tuple[Change, ...] = ()
     words: str = ""			# Service VM's command line: more words
     guest_words: str = ""		# User VM's module string: more words
+    hv_words: str = ""			# the hypervisor's command line
     must: tuple[str, ...] = ()		# each must match some line
     must_not: tuple[str, ...] = ()	# none may match any line
     until: str = ""			# the test ends at this line; "" = at the machine's end
@@ -111,8 +112,15 @@ def guest_tests() -> list[Test]:
 def bad_tests() -> list[Test]:
     """Guests that end badly: only they stop, with a reason in the log, and the Service VM goes on."""
     base = Boot(name="", kind="uvm", guest="bad", must=(r"\[UVM1\] .*about to: ", r"^\(aril\) .*'UVM1' has stopped: ."))
-    return [replace(base, name=f"bad/{how}", guest_words=f"bad={how} expect=crash")
-            for how in ("triple", "garbage", "unmapped")]
+    # VM entry fails, which nothing a guest does should bring about: the hypervisor breaks the VMCS itself.
+    entry = replace(base, guest="hello", guest_words="expect=crash")
+    stopped = r"^\(aril\) .*'UVM1' has stopped: vCPU0: VM entry failed: "
+    return [*(replace(base, name=f"bad/{how}", guest_words=f"bad={how} expect=crash")
+              for how in ("triple", "garbage", "unmapped")),
+            replace(entry, name="bad/entry-state", hv_words="break_entry=1",
+                    must=(r"^\(aril\) .*VM entry check fails: RFLAGS", stopped)),
+            replace(entry, name="bad/entry-controls", hv_words="break_controls=1",
+                    must=(r"^\(aril\) .*VMLAUNCH or VMRESUME failed, error 7", stopped))]
 
 
 def io_tests() -> list[Test]:
@@ -122,6 +130,9 @@ def io_tests() -> list[Test]:
     """
     base = Boot(name="", kind="uvm", guest="ioreq")
     two = replace(base, cpus=2)
+    # The Service VM dies while its User VM runs.
+    orphaned = r"^\(aril\) .*'UVM1' has stopped: the Service VM has stopped"
+    gone = r"^\(aril\) .*no VM runs any more: power off"
     return [
         replace(base, name="io/notification-1cpu"),
         replace(base, name="io/polling-1cpu", guest_words="polling"),
@@ -132,6 +143,13 @@ def io_tests() -> list[Test]:
         replace(base, name="io/batteries", guest="ioreq", words="test=all", timeout=120),
         replace(two, name="io/batteries-2cpu", guest="ioreq", words="test=all", timeout=120),
         Boot(name="enemy/random", kind="enemy", timeout=240),
+        *(Boot(name=f"enemy/dies-{how}-{cpus}cpu", kind="enemy", cpus=cpus, words=f"die={how}", guest_report=False,
+               end=("off", "debug-exit 0", *(("reset",) if how == "reset" else ())), until=until,
+               must=(r"\[SVM\] .*enemy: dies now", *must))
+          for cpus in (1, 2) for how, until, must in (
+              ("triple", "", (r"^\(aril\) .*Service VM has stopped: .*triple fault", orphaned, gone)),
+              ("poweroff", "", (r"^\(aril\) .*Service VM has stopped: power off", orphaned, gone)),
+              ("reset", r"the Service VM resets the machine", (r"^\(aril\) .*the Service VM resets the machine",)))),
         Boot(name="enemy/random-2cpu", kind="enemy", cpus=2, timeout=300, slow=True),
     ]
 

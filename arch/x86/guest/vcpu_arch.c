@@ -342,7 +342,7 @@ static int32_t entry_failed(struct acrn_vcpu *vcpu, const char *why)
 	return -EIO;
 }
 
-int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
+static int32_t run_once(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
 	uint32_t reason;
@@ -360,24 +360,23 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 		vmx_load(arch->vmcs);
 		vmcs_build(vcpu);
 		vmx_invvpid(arch->vpid);
+#if CONFIG_DEBUG
+		entry_break(vcpu);
+#endif
 	}
 	if (arch->check_events) {
 		vcpu_inject_events(vcpu);
 	}
-	/* From here on who sets a request also sends an IPI, which exits; one that came before is seen below. */
-	(void)__atomic_exchange_n(&arch->in_guest, true, __ATOMIC_SEQ_CST);
-	if (unlikely(vcpu->requests != 0UL) || sched_need_resched()) {
-		__atomic_store_n(&arch->in_guest, false, __ATOMIC_RELEASE);
+	/* Who sets a request also sends an IPI (the thread is RUNNING), which waits for the entry and ends it at once. */
+	if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) || sched_need_resched()) {
 		return 0;
 	}
 	flush_if_stale(vcpu);
 	if (unlikely(vmx_vmrun(&arch->gprs, arch->launched) != 0UL)) {
-		__atomic_store_n(&arch->in_guest, false, __ATOMIC_RELEASE);
 		pr_err("VM %u vCPU %u: VMLAUNCH or VMRESUME failed, error %lu", vcpu->vm->vm_id, vcpu->vcpu_id,
 			exec_vmread(VMX_INSTR_ERROR));
 		return entry_failed(vcpu, "controls or host state");
 	}
-	__atomic_store_n(&arch->in_guest, false, __ATOMIC_RELEASE);
 	arch->launched = true;
 	arch->entry_info = 0U;
 	reason = exec_vmread32(VMX_EXIT_REASON);
@@ -386,6 +385,16 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 		return entry_failed(vcpu, vmx_exit_name(arch->exit_reason));
 	}
 	return vmexit_handler(vcpu);
+}
+
+int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
+{
+	int32_t ret;
+
+	(void)vcpu_map_begin(vcpu);
+	ret = run_once(vcpu);
+	vcpu_map_end(vcpu);
+	return ret;
 }
 
 bool arch_vcpu_has_event(struct acrn_vcpu *vcpu)

@@ -49,18 +49,35 @@ void arch_vm_destroy(struct acrn_vm *vm)
 	}
 }
 
+bool vcpu_map_begin(struct acrn_vcpu *vcpu)
+{
+	const uint64_t epoch = vcpu->arch.map_epoch; /* written by this thread only */
+
+	if ((epoch & 1UL) != 0UL) {
+		return false;
+	}
+	/* A full barrier: either arch_gpa_flush() sees this, or the map that is read from now on is the new one. */
+	(void)__atomic_exchange_n(&vcpu->arch.map_epoch, epoch + 1UL, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+void vcpu_map_end(struct acrn_vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->arch.map_epoch, vcpu->arch.map_epoch + 1UL, __ATOMIC_RELEASE);
+}
+
 void arch_gpa_flush(struct acrn_vm *vm)
 {
-	__atomic_fetch_add(&vm->arch.ept_generation, 1UL, __ATOMIC_SEQ_CST);
+	(void)__atomic_fetch_add(&vm->arch.ept_generation, 1UL, __ATOMIC_SEQ_CST);
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 		struct acrn_vcpu *const vcpu = &vm->vcpus[i];
+		const uint64_t epoch = __atomic_load_n(&vcpu->arch.map_epoch, __ATOMIC_SEQ_CST);
 
-		if ((vcpu->pcpu_id == arch_cpu_id()) || !__atomic_load_n(&vcpu->arch.in_guest, __ATOMIC_SEQ_CST)) {
-			continue; /* sees the new generation before it enters */
+		if ((vcpu->pcpu_id == arch_cpu_id()) || ((epoch & 1UL) == 0UL)) {
+			continue; /* begins with the new map, and flushes before it enters */
 		}
 		vcpu_make_request(vcpu, VCPU_REQ_TLB_FLUSH);
-		while (__atomic_load_n(&vcpu->arch.in_guest, __ATOMIC_ACQUIRE) &&
-			((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & BIT(VCPU_REQ_TLB_FLUSH)) != 0UL)) {
+		while (__atomic_load_n(&vcpu->arch.map_epoch, __ATOMIC_ACQUIRE) == epoch) {
 			cpu_pause();
 		}
 	}

@@ -257,9 +257,17 @@ void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
 	const int64_t step = down ? -(int64_t)pio->size : (int64_t)pio->size;
 
 	/* The operand was translated at the exit; the vCPU has not run since. */
-	if (pio->is_in && (operand_copy(vcpu, &value, true) != 0)) {
-		vcpu_fatal(vcpu, "INS from port %#x: operand is not in writable memory", pio->port);
-		return;
+	if (pio->is_in) {
+		const bool outermost = vcpu_map_begin(vcpu);
+		const int32_t status = operand_copy(vcpu, &value, true);
+
+		if (outermost) {
+			vcpu_map_end(vcpu);
+		}
+		if (status != 0) {
+			vcpu_fatal(vcpu, "INS from port %#x: operand is not in writable memory", pio->port);
+			return;
+		}
 	}
 	reg_add(vcpu, pio->is_in ? GPR_RDI : GPR_RSI, step);
 	if (pio->is_rep) {

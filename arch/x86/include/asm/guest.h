@@ -70,6 +70,18 @@ int32_t vcpu_gla_to_gpa(struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, gpa_
 /** Reads up to 15 instruction bytes at RIP. @return number of bytes read (0: not readable; #PF was queued if so) */
 uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, uint8_t *bytes, uint32_t max);
 
+/**
+ * From here to vcpu_map_end() the thread uses the VM's memory map: in the guest, or for it (instruction emulation).
+ * arch_gpa_flush() on another pCPU waits for the end, so that no table is freed, and no page taken away, under it. What
+ * is in between waits for no vm->lock.
+ * @return false: begun already; then the matching vcpu_map_end() is not due
+ */
+bool vcpu_map_begin(struct acrn_vcpu *vcpu);
+void vcpu_map_end(struct acrn_vcpu *vcpu);
+
+/** Breaks the vCPU's new VMCS if the command line wants that (entry_break.c); in CONFIG_DEBUG builds only. */
+void entry_break(struct acrn_vcpu *vcpu);
+
 /* ---- Exits ---- */
 
 /** Handles the exit whose reason and qualification are in vcpu->arch (vmexit.c). @return 0, <0: VM stopped */
