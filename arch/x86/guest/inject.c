@@ -2,6 +2,7 @@
 /* Exceptions, NMIs and interrupts on their way into the guest (SDM vol 3, 27.6 and 27.7). */
 #include <asm/guest.h>
 
+#include <asm/apicv.h>
 #include <asm/caps.h>
 #include <asm/vmcs.h>
 #include <hv/arch.h>
@@ -167,7 +168,7 @@ static bool inject_interrupt(struct acrn_vcpu *vcpu, uint32_t shadow)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
 	const bool pic = vlapic_extint_pending(&arch->vlapic);
-	const int32_t vector = pic ? 0 : vlapic_pending_vector(&arch->vlapic);
+	const int32_t vector = (pic || arch->apicv_on) ? -1 : vlapic_pending_vector(&arch->vlapic);
 
 	if (!pic && (vector < 0)) {
 		return false;
@@ -184,7 +185,8 @@ static bool inject_interrupt(struct acrn_vcpu *vcpu, uint32_t shadow)
 		write_entry(arch, INTR_INFO_VALID | INTR_TYPE_EXT_INT | (uint32_t)vector);
 	}
 	/* Another one behind it? */
-	return vlapic_extint_pending(&arch->vlapic) || (vlapic_pending_vector(&arch->vlapic) >= 0);
+	return vlapic_extint_pending(&arch->vlapic) ||
+	       (!arch->apicv_on && (vlapic_pending_vector(&arch->vlapic) >= 0));
 }
 
 void vcpu_inject_events(struct acrn_vcpu *vcpu)
@@ -208,7 +210,11 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 	}
 	nmi_waits = arch->nmi_pending;
 	interrupt_waits = inject_interrupt(vcpu, shadow);
-	set_tpr_threshold(vcpu);
+	if (arch->apicv_on) {
+		apicv_sync(vcpu);
+	} else {
+		set_tpr_threshold(vcpu);
+	}
 	vmcs_set_proc(vcpu, PROC_INT_WINDOW, interrupt_waits);
 	if (cpu_caps.has_virtual_nmi) {
 		vmcs_set_proc(vcpu, PROC_NMI_WINDOW, nmi_waits);

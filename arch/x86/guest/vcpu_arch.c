@@ -2,6 +2,7 @@
 /* A vCPU's registers: created, reset, put on the CPU, run, taken off. */
 #include <asm/guest.h>
 
+#include <asm/apicv.h>
 #include <asm/caps.h>
 #include <asm/ept.h>
 #include <asm/irq.h>
@@ -359,6 +360,7 @@ static int32_t run_once(struct acrn_vcpu *vcpu)
 		vmx_clear(arch->vmcs);
 		vmx_load(arch->vmcs);
 		vmcs_build(vcpu);
+		apicv_build(vcpu);
 		vmx_invvpid(arch->vpid);
 #if CONFIG_DEBUG
 		entry_break(vcpu);

@@ -27,7 +27,9 @@ int32_t arch_vm_init(struct acrn_vm *vm)
 {
 	vm->arch.io_bitmap = pages_alloc(IO_BITMAP_ORDER, vm->vm_id);
 	vm->arch.msr_bitmap = page_alloc(vm->vm_id);
-	if ((vm->arch.io_bitmap == NULL) || (vm->arch.msr_bitmap == NULL) || (ept_init(vm) != 0)) {
+	vm->arch.msr_bitmap_apicv = page_alloc(vm->vm_id);
+	if ((vm->arch.io_bitmap == NULL) || (vm->arch.msr_bitmap == NULL) || (vm->arch.msr_bitmap_apicv == NULL) ||
+		 (ept_init(vm) != 0)) {
 		arch_vm_destroy(vm);
 		return -ENOMEM;
 	}
@@ -46,6 +48,10 @@ void arch_vm_destroy(struct acrn_vm *vm)
 	if (vm->arch.msr_bitmap != NULL) {
 		page_free(vm->arch.msr_bitmap, vm->vm_id);
 		vm->arch.msr_bitmap = NULL;
+	}
+	if (vm->arch.msr_bitmap_apicv != NULL) {
+		page_free(vm->arch.msr_bitmap_apicv, vm->vm_id);
+		vm->arch.msr_bitmap_apicv = NULL;
 	}
 }
 

@@ -5,6 +5,7 @@
  */
 #include <asm/guest.h>
 
+#include <asm/apicv.h>
 #include <asm/irq.h>
 #include <hv/arch.h>
 #include <hv/log.h>
@@ -103,12 +104,14 @@ static const vmexit_handler_t handlers[EXIT_REASON_MAX] = {
 	[EXIT_MONITOR] = undefined_vmexit_handler,
 	[EXIT_PAUSE] = pause_vmexit_handler,
 	[EXIT_TPR_BELOW_THRESHOLD] = tpr_vmexit_handler,
+	[EXIT_VIRTUALIZED_EOI] = virtualized_eoi_vmexit_handler,
 	[EXIT_EPT_VIOLATION] = ept_violation_vmexit_handler,
 	[EXIT_INVEPT] = undefined_vmexit_handler,
 	[EXIT_PREEMPTION_TIMER] = preemption_timer_vmexit_handler,
 	[EXIT_INVVPID] = undefined_vmexit_handler,
 	[EXIT_WBINVD] = wbinvd_vmexit_handler,
 	[EXIT_XSETBV] = xsetbv_vmexit_handler,
+	[EXIT_APIC_WRITE] = apic_write_vmexit_handler,
 	[EXIT_VMFUNC] = undefined_vmexit_handler,
 	[EXIT_ENCLS] = undefined_vmexit_handler,
 };

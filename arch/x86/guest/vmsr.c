@@ -4,12 +4,14 @@
  */
 #include <asm/guest.h>
 
+#include <asm/apicv.h>
 #include <asm/caps.h>
 #include <asm/msr.h>
 #include <hv/arch.h>
 #include <hv/log.h>
 #include <lib/bits.h>
 #include <lib/errno.h>
+#include <lib/string.h>
 
 typedef int32_t (*msr_read_t)(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value);
 typedef int32_t (*msr_write_t)(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value);
@@ -54,8 +56,13 @@ static int32_t vlapic_read(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value
 
 static int32_t vlapic_write(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
 {
+	const int32_t status = vlapic_write_msr(&vcpu->arch.vlapic, msr, value);
+
 	vcpu->arch.check_events = true;
-	return vlapic_write_msr(&vcpu->arch.vlapic, msr, value);
+	if (msr == MSR_IA32_APIC_BASE) {
+		apicv_update(vcpu);
+	}
+	return status;
 }
 
 static int32_t read_microcode(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
@@ -271,10 +278,10 @@ int32_t wrmsr_vmexit_handler(struct acrn_vcpu *vcpu)
 
 /* ---- MSR bitmap (SDM 25.6.9): read low, read high, write low, write high, 1 KiB each ---- */
 
-static void pass(struct acrn_vm *vm, uint32_t msr, bool read, bool write)
+static void pass(uint8_t *bitmap, uint32_t msr, bool read, bool write)
 {
 	const uint32_t index = msr & 0x1FFFU;
-	uint8_t *const map = vm->arch.msr_bitmap + ((msr >= 0xC0000000U) ? 1024U : 0U);
+	uint8_t *const map = bitmap + ((msr >= 0xC0000000U) ? 1024U : 0U);
 	const uint8_t bit = (uint8_t)(1U << (index & 7U));
 
 	if (read) {
@@ -285,24 +292,46 @@ static void pass(struct acrn_vm *vm, uint32_t msr, bool read, bool write)
 	}
 }
 
-void vmsr_setup_bitmap(struct acrn_vm *vm)
+static void setup_bitmap(uint8_t *bitmap)
 {
 	static const uint32_t read_write[] = {MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
 		MSR_IA32_PAT, MSR_IA32_STAR, MSR_IA32_LSTAR, MSR_IA32_CSTAR, MSR_IA32_FMASK, MSR_IA32_FS_BASE,
 		MSR_IA32_GS_BASE, MSR_IA32_KERNEL_GS_BASE};
 
-	for (uint32_t i = 0U; i < PAGE_SIZE; i++) {
-		vm->arch.msr_bitmap[i] = 0xFFU;
-	}
+	(void)memset(bitmap, 0xFF, PAGE_SIZE);
 	for (uint32_t i = 0U; i < ARRAY_SIZE(read_write); i++) {
-		pass(vm, read_write[i], true, true);
+		pass(bitmap, read_write[i], true, true);
 	}
-	pass(vm, MSR_IA32_TSC, true, false);
-	pass(vm, MSR_IA32_EFER, true, false);
-	pass(vm, MSR_IA32_TSC_AUX, cpu_caps.has_rdtscp, cpu_caps.has_rdtscp);
-	pass(vm, MSR_IA32_SPEC_CTRL, cpu_caps.has_spec_ctrl, cpu_caps.has_spec_ctrl);
-	pass(vm, MSR_IA32_PRED_CMD, false, cpu_caps.has_spec_ctrl);
-	pass(vm, MSR_IA32_FLUSH_CMD, false, cpu_caps.has_l1d_flush);
+	pass(bitmap, MSR_IA32_TSC, true, false);
+	pass(bitmap, MSR_IA32_EFER, true, false);
+	pass(bitmap, MSR_IA32_TSC_AUX, cpu_caps.has_rdtscp, cpu_caps.has_rdtscp);
+	pass(bitmap, MSR_IA32_SPEC_CTRL, cpu_caps.has_spec_ctrl, cpu_caps.has_spec_ctrl);
+	pass(bitmap, MSR_IA32_PRED_CMD, false, cpu_caps.has_spec_ctrl);
+	pass(bitmap, MSR_IA32_FLUSH_CMD, false, cpu_caps.has_l1d_flush);
+}
+
+/* x2APIC MSRs that the CPU virtualizes (SDM 30.5). The others, timer and ICR among them, exit as before. */
+#define X2APIC_MSR(offset) (MSR_IA32_X2APIC_BASE + ((offset) >> 4U))
+#define X2APIC_TPR      X2APIC_MSR(0x080U)
+#define X2APIC_PPR      X2APIC_MSR(0x0A0U)
+#define X2APIC_EOI      X2APIC_MSR(0x0B0U)
+#define X2APIC_ISR_FIRST X2APIC_MSR(0x100U) /* ISR, TMR, IRR: 8 each */
+#define X2APIC_IRR_LAST X2APIC_MSR(0x270U)
+#define X2APIC_SELF_IPI X2APIC_MSR(0x3F0U)
+
+void vmsr_setup_bitmap(struct acrn_vm *vm)
+{
+	uint8_t *const apicv = vm->arch.msr_bitmap_apicv;
+
+	setup_bitmap(vm->arch.msr_bitmap);
+	setup_bitmap(apicv);
+	pass(apicv, X2APIC_TPR, true, true);
+	pass(apicv, X2APIC_PPR, true, false);
+	pass(apicv, X2APIC_EOI, false, true);
+	pass(apicv, X2APIC_SELF_IPI, false, true);
+	for (uint32_t msr = X2APIC_ISR_FIRST; msr <= X2APIC_IRR_LAST; msr++) {
+		pass(apicv, msr, true, false);
+	}
 }
 
 void vmsr_reset(struct acrn_vcpu *vcpu)

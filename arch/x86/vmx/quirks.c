@@ -5,6 +5,7 @@
 #include <asm/caps.h>
 #include <hv/acpi.h>
 #include <hv/arch.h>
+#include <hv/cmdline.h>
 #include <hv/log.h>
 #include <lib/bits.h>
 #include <lib/string.h>
@@ -17,6 +18,7 @@
 
 static bool help;
 static bool exceptions_help;
+static bool no_vid;
 
 bool vmx_interrupts_need_help(void)
 {
@@ -28,10 +30,17 @@ bool vmx_exceptions_need_help(void)
 	return exceptions_help;
 }
 
+bool vmx_vid_is_broken(void)
+{
+	return no_vid;
+}
+
 void vmx_quirks_init(void)
 {
-	const bool bochs = strncmp(acpi_info.oem_id, "BOCHS ", sizeof(acpi_info.oem_id)) == 0;
+	/* scripts/bochs/ has the patches with which none of this is needed; the scripts then say so. */
+	const bool bochs = !cmdline_has("no-quirks") && strncmp(acpi_info.oem_id, "BOCHS ", sizeof(acpi_info.oem_id)) == 0;
 
+	no_vid = bochs;
 	help = bochs && cpu_caps.has_preemption_timer;
 	exceptions_help = bochs && (acpi_info.cpu_count > 1U);
 	if (exceptions_help) {

@@ -60,6 +60,11 @@ void vmcs_set_proc(struct acrn_vcpu *vcpu, uint32_t bits, bool on)
 	set_cached(VMX_PROC_CTLS, &vcpu->arch.proc_ctls, bits, on);
 }
 
+void vmcs_set_proc2(struct acrn_vcpu *vcpu, uint32_t bits, bool on)
+{
+	set_cached(VMX_PROC_CTLS2, &vcpu->arch.proc_ctls2, bits, on);
+}
+
 void vmcs_set_pin(struct acrn_vcpu *vcpu, uint32_t bits, bool on)
 {
 	set_cached(VMX_PIN_CTLS, &vcpu->arch.pin_ctls, bits, on);
@@ -96,7 +101,8 @@ static void build_controls(struct acrn_vcpu *vcpu)
 
 	exec_vmwrite(VMX_PIN_CTLS, arch->pin_ctls);
 	exec_vmwrite(VMX_PROC_CTLS, arch->proc_ctls);
-	exec_vmwrite(VMX_PROC_CTLS2, vmx_ctls(&c->proc2, proc2, "secondary processor"));
+	arch->proc_ctls2 = vmx_ctls(&c->proc2, proc2, "secondary processor");
+	exec_vmwrite(VMX_PROC_CTLS2, arch->proc_ctls2);
 	exec_vmwrite(VMX_EXIT_CTLS,
 		vmx_ctls(&c->exit,
 			EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_LOAD_EFER,

@@ -68,6 +68,12 @@ vmx_vmrun:
 	.global vmx_exit_entry
 	.type vmx_exit_entry, @function
 vmx_exit_entry:
+	/*
+	 * Interrupts are off already (SDM 28.5.3). Bochs up to 3.0 forgets it when the guest's were off too, until IF
+	 * changes; on hardware the shadow of STI covers CLI and nothing happens.
+	 */
+	sti
+	cli
 	push	%rax
 	mov	8(%rsp), %rax
 	mov	%rcx, GPRS_RCX(%rax)

@@ -73,10 +73,12 @@ struct vcpu_arch {
 
 	/* Controls as they are in the VMCS: written only on change. */
 	uint32_t proc_ctls;
+	uint32_t proc_ctls2;
 	uint32_t entry_ctls;
 	uint32_t pin_ctls;
 	uint64_t cr0_mask, cr4_mask;
 	uint32_t tpr_threshold;
+	bool apicv_on; /* APIC virtualization: apicv.c */
 	uint64_t eoi_exit[4];
 
 	/* What is due to be injected, one of each. */

@@ -16,6 +16,9 @@ uint64_t vmcs_cr4_host_bits(void);
 /** Sets or clears `bits` in the primary processor-based controls; a VMWRITE only if something changes. */
 void vmcs_set_proc(struct acrn_vcpu *vcpu, uint32_t bits, bool on);
 
+/** The same for the secondary processor-based controls. */
+void vmcs_set_proc2(struct acrn_vcpu *vcpu, uint32_t bits, bool on);
+
 /** The same for the pin-based controls. */
 void vmcs_set_pin(struct acrn_vcpu *vcpu, uint32_t bits, bool on);
 

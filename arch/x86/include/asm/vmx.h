@@ -331,7 +331,13 @@ bool vmx_interrupts_need_help(void);
  */
 bool vmx_exceptions_need_help(void);
 
-/** Looks at the machine. Boot CPU, after acpi_init(). */
+/**
+ * Bochs (up to 3.0) delivers a virtual interrupt to a guest with IF = 0 when an external interrupt comes.
+ * @return true if virtual-interrupt delivery must not be used
+ */
+bool vmx_vid_is_broken(void);
+
+/** Looks at the machine, unless the command line says "no-quirks". Boot CPU, after acpi_init(). */
 void vmx_quirks_init(void);
 
 /** Sets the time of the preemption timer in the current VMCS: it starts anew at each entry. */
