@@ -7,6 +7,7 @@ import copy
 import os
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,8 @@ def kernel() -> Path:
 def write_if_changed(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_bytes() != data:
-        temporary = path.with_name(f"{path.name}.new{os.getpid()}")
+        # Two tests of one run may make the same file at the same time.
+        temporary = path.with_name(f"{path.name}.new{os.getpid()}-{threading.get_ident()}")
         temporary.write_bytes(data)
         temporary.rename(path)
     return path
