@@ -2,9 +2,10 @@
 /*
  * The Service VM's ACPI tables.
  *
- * All of the machine's tables are used where they are, but for three: the root (new RSDP, RSDT and XSDT), the MADT (a
- * copy with the CPUs that are vCPUs of the VM, under the local APIC ids which those have) and the DMAR (left out: the
- * IOMMU is not the VM's). They lie in a piece of the VM's RAM that its memory map calls ACPI reclaimable.
+ * All of the machine's tables are used where they are, but for four: the root (new RSDP, RSDT and XSDT), the MADT (a
+ * copy with the CPUs that are vCPUs of the VM, under the local APIC ids which those have), the FADT (a copy that says "no
+ * MSI": messages of the machine's devices would arrive with the guest's vectors, which mean something else to the CPU) and
+ * the DMAR (left out: the IOMMU is not the VM's). They lie in a piece of the VM's RAM that its memory map calls ACPI reclaimable.
  *
  * How the guest finds them: Linux and multiboot2 images are told the RSDP's address or contents. All others scan the
  * BIOS area. The firmware's own bytes there are never written: the guest page that holds the firmware's RSDP is mapped
@@ -24,6 +25,7 @@
 #include <lib/string.h>
 
 #define AREA_SIZE  (8UL * PAGE_SIZE) /* roots of 64 tables and a MADT of up to 24 KiB */
+#define FADT_MAX   512U /* ACPI 6.5 has 276 bytes */
 #define BIOS_AREA  0xE0000UL
 #define BIOS_END   0x100000UL
 #define EBDA_AT    0x40EUL
@@ -31,6 +33,7 @@
 static uint8_t area[AREA_SIZE];
 static uint8_t page[PAGE_SIZE];
 static uint8_t madt[AREA_SIZE];
+static uint8_t fadt[FADT_MAX];
 
 /* Reads firmware memory. @return false if it cannot be mapped */
 static bool read_firmware(hpa_t hpa, void *dst, size_t len)
@@ -54,7 +57,11 @@ static void find_tables(struct vm_acpi_input *in)
 		if (!read_firmware(acpi_info.table[i], &header, sizeof(header)) || (memcmp(header.signature, "DMAR", 4U) == 0)) {
 			continue;
 		}
-		if (memcmp(header.signature, "APIC", 4U) != 0) {
+		if ((memcmp(header.signature, "FACP", 4U) == 0) && (in->fadt == NULL) && (header.length <= sizeof(fadt)) &&
+			read_firmware(acpi_info.table[i], fadt, header.length)) {
+			in->fadt = fadt;
+			in->fadt_len = header.length;
+		} else if (memcmp(header.signature, "APIC", 4U) != 0) {
 			in->table[in->table_count++] = acpi_info.table[i];
 		} else if ((in->madt == NULL) && (header.length <= sizeof(madt)) &&
 			   read_firmware(acpi_info.table[i], madt, header.length)) {

@@ -9,6 +9,9 @@
 #define CHECKSUM_AT   9U
 #define MADT_FIXED    (HEADER_SIZE + 8U)
 
+#define FADT_BOOT_ARCH_AT 109U /* IA-PC boot architecture flags, two bytes (ACPI 6.4, table 5.9) */
+#define FADT_NO_MSI       0x08U
+
 #define MADT_LAPIC      0U
 #define MADT_LAPIC_NMI  4U
 #define MADT_X2APIC     9U
@@ -171,10 +174,29 @@ static size_t make_madt(const struct vm_acpi_input *in, uint8_t *out, uint32_t *
 	return used;
 }
 
+/* ---- FADT ---- */
+
+/* @return length of the FADT written to `out` */
+static size_t make_fadt(const struct vm_acpi_input *in, uint8_t *out)
+{
+	(void)memcpy(out, in->fadt, in->fadt_len);
+	if (in->fadt_len >= FADT_BOOT_ARCH_AT + 2U) {
+		out[FADT_BOOT_ARCH_AT] |= FADT_NO_MSI;
+	}
+	put32(out + LENGTH_AT, (uint32_t)in->fadt_len);
+	set_checksum(out, in->fadt_len, CHECKSUM_AT);
+	return in->fadt_len;
+}
+
 /* ---- Roots ---- */
 
-/* An XSDT (8-byte entries) or RSDT (4-byte entries; tables above 4 GiB are left out). @return its length */
-static size_t make_root(const struct vm_acpi_input *in, uint8_t *out, const char *signature, size_t width, gpa_t madt)
+/*
+ * An XSDT (8-byte entries) or RSDT (4-byte entries; tables above 4 GiB are left out).
+ * @param fadt 0: there is none
+ * @return its length
+ */
+static size_t make_root(const struct vm_acpi_input *in, uint8_t *out, const char *signature, size_t width, gpa_t madt,
+	gpa_t fadt)
 {
 	size_t used = HEADER_SIZE;
 
@@ -184,6 +206,10 @@ static size_t make_root(const struct vm_acpi_input *in, uint8_t *out, const char
 	out[8] = 1U;
 	(void)memcpy(out + used, &madt, width);
 	used += width;
+	if (fadt != 0UL) {
+		(void)memcpy(out + used, &fadt, width);
+		used += width;
+	}
 	for (uint32_t i = 0U; i < in->table_count; i++) {
 		if ((width == 8U) || (in->table[i] < (1UL << 32U))) {
 			(void)memcpy(out + used, &in->table[i], width);
@@ -210,23 +236,31 @@ static void make_rsdp(const struct vm_acpi_input *in, uint8_t *out, gpa_t rsdt, 
 
 int32_t vm_acpi_make_tables(const struct vm_acpi_input *in, uint8_t *area, size_t size, gpa_t gpa, uint32_t *kept)
 {
-	const size_t roots = 2U * HEADER_SIZE + ((size_t)in->table_count + 1U) * 12U;
+	const bool has_fadt = in->fadt != NULL;
+	const size_t fadt_len = has_fadt ? in->fadt_len : 0U;
+	const size_t roots = 2U * HEADER_SIZE + ((size_t)in->table_count + 2U) * 12U;
 	const size_t xsdt = 64U; /* behind the RSDP */
+	gpa_t fadt_gpa;
 	size_t rsdt;
 	size_t madt;
+	size_t fadt;
 
-	if ((in->madt_len < MADT_FIXED) || (in->table_count > ACPI_MAX_TABLES)) {
+	if ((in->madt_len < MADT_FIXED) || (has_fadt && (fadt_len < HEADER_SIZE)) || (in->table_count > ACPI_MAX_TABLES)) {
 		return -EINVAL;
 	}
-	/* With 16 bytes of alignment for each of the three. */
-	if (xsdt + roots + in->madt_len + 48U > size) {
+	/* With 16 bytes of alignment for each of the four. */
+	if (xsdt + roots + in->madt_len + fadt_len + 64U > size) {
 		return -ENOSPC;
 	}
 	(void)memset(area, 0, size);
 	madt = (size_t)round_up(xsdt + roots + 32U, 16UL);
-	rsdt = (size_t)round_up(xsdt + make_root(in, area + xsdt, "XSDT", 8U, gpa + madt), 16UL);
-	(void)make_root(in, area + rsdt, "RSDT", 4U, gpa + madt);
-	(void)make_madt(in, area + madt, kept);
+	fadt = (size_t)round_up(madt + make_madt(in, area + madt, kept), 16UL);
+	fadt_gpa = has_fadt ? gpa + fadt : 0UL;
+	rsdt = (size_t)round_up(xsdt + make_root(in, area + xsdt, "XSDT", 8U, gpa + madt, fadt_gpa), 16UL);
+	(void)make_root(in, area + rsdt, "RSDT", 4U, gpa + madt, fadt_gpa);
+	if (has_fadt) {
+		(void)make_fadt(in, area + fadt);
+	}
 	make_rsdp(in, area, gpa + rsdt, gpa + xsdt);
 	return 0;
 }

@@ -783,6 +783,42 @@ TEST(vm_acpi_madt_has_the_vms_cpus_only)
 	EXPECT_EQ(vm_acpi_make_tables(&in, area, sizeof(area), 0x700000UL, &kept), -EINVAL);
 }
 
+/* Messages of the machine's devices are translated by nobody: the Service VM's kernel must not use them. */
+TEST(vm_acpi_fadt_says_no_msi)
+{
+	static uint8_t area[4096], madt[256], fadt[276] = "FACP";
+	struct vm_acpi_input in = {.table = {0x1000UL}, .table_count = 1U, .madt = madt, .fadt = fadt, .fadt_len = sizeof(fadt),
+		.apic_id = {0U}, .cpu_count = 1U};
+	uint32_t kept = 0U;
+	uint64_t at;
+
+	in.madt_len = make_madt(madt);
+	fadt[109] = 0x03U;
+	fadt[275] = 0x77U;
+	EXPECT_EQ(vm_acpi_make_tables(&in, area, sizeof(area), 0x700000UL, &kept), 0);
+	memcpy(&at, area + 24, 8);
+	EXPECT_EQ(area[at - 0x700000UL + 4], 36 + 3 * 8);
+	EXPECT_EQ(sum(area + (at - 0x700000UL), 36 + 3 * 8), 0);
+	memcpy(&at, area + (at - 0x700000UL) + 36 + 8, 8);
+	at -= 0x700000UL;
+	EXPECT(memcmp(area + at, "FACP", 4) == 0);
+	EXPECT_EQ(area[at + 109], 0x0B);
+	EXPECT_EQ(area[at + 275], 0x77);
+	EXPECT_EQ(sum(area + at, sizeof(fadt)), 0);
+	/* It does not run into the MADT, whose length is unchanged. */
+	memcpy(&at, area + 24, 8);
+	memcpy(&at, area + (at - 0x700000UL) + 36, 8);
+	EXPECT(memcmp(area + (at - 0x700000UL), "APIC", 4) == 0);
+	EXPECT_EQ(sum(area + (at - 0x700000UL), area[at - 0x700000UL + 4]), 0);
+	/* Of ACPI 1.0, without the flags; too short to be one; no room. */
+	in.fadt_len = 100U;
+	EXPECT_EQ(vm_acpi_make_tables(&in, area, sizeof(area), 0x700000UL, &kept), 0);
+	in.fadt_len = 35U;
+	EXPECT_EQ(vm_acpi_make_tables(&in, area, sizeof(area), 0x700000UL, &kept), -EINVAL);
+	in.fadt_len = sizeof(fadt);
+	EXPECT_EQ(vm_acpi_make_tables(&in, area, 500U, 0x700000UL, &kept), -ENOSPC);
+}
+
 TEST(vm_acpi_random_madt_is_safe)
 {
 	static uint8_t area[8192];
