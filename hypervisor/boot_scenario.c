@@ -4,6 +4,7 @@
 #include <asm/page.h>
 #include <hv/arch.h>
 #include <hv/boot_info.h>
+#include <hv/console.h>
 #include <hv/log.h>
 #include <hv/memory.h>
 #include <hv/scenario.h>
@@ -53,6 +54,18 @@ struct scenario *boot_scenario_load(void)
 	}
 	pr_info("scenario '%s' (linked in), %u VMs", scenario.name, scenario.vm_count);
 	return &scenario;
+}
+
+/* ACRN's levels: 0 none, 1 critical, 2 error, 3 warning, 4 info, 5 debug. Errors are always shown. */
+static uint32_t log_level_of(uint8_t scenario_level)
+{
+	return (scenario_level <= 2U) ? LOG_ERR : (uint32_t)(scenario_level - 2U);
+}
+
+void boot_scenario_apply(const struct scenario *scn)
+{
+	console_set_level(log_level_of(scn->console_loglevel));
+	log_set_memory_level(log_level_of(scn->mem_loglevel));
 }
 
 void boot_scenario_fit(struct scenario *scn)

@@ -87,6 +87,7 @@ void __noreturn hv_main(void)
 	arch_irq_init();                /* local APIC, I/O APICs, clocks */
 	stage("irq", "TSC %u kHz", arch_tsc_khz());
 	scenario = boot_scenario_load();  /* which VMs are wanted */
+	boot_scenario_apply(scenario);
 	timer_init();
 	sched_init(scenario->slice_us); /* before a pCPU can look for work */
 	arch_virt_init();               /* what guests see of the CPU */

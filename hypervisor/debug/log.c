@@ -55,13 +55,20 @@ static void keep(const char *line)
 	}
 }
 
+static uint32_t memory_level = CONFIG_LOG_LEVEL_MEMORY;
+
+void log_set_memory_level(uint32_t level)
+{
+	__atomic_store_n(&memory_level, level, __ATOMIC_RELAXED);
+}
+
 static void log_vline(enum log_level level, const char *prefix, const char *fmt, va_list args)
 {
 	char line[LINE_MAX];
 	const size_t start = strlcpy(line, prefix, sizeof(line));
 
 	(void)vsnprintf(line + start, sizeof(line) - start, fmt, args);
-	if ((uint32_t)level <= CONFIG_LOG_LEVEL_MEMORY) {
+	if ((uint32_t)level <= __atomic_load_n(&memory_level, __ATOMIC_RELAXED)) {
 		keep(line);
 	}
 	console_log_line(level, line);

@@ -14,6 +14,9 @@ struct scenario;
  */
 struct scenario *boot_scenario_load(void);
 
+/** Puts its log levels in force. */
+void boot_scenario_apply(const struct scenario *scenario);
+
 /** Fits it to the machine, once all pCPUs are up: VMs that cannot run here are marked, with the reason logged. */
 void boot_scenario_fit(struct scenario *scenario);
 

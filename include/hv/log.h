@@ -22,6 +22,9 @@ enum log_level {
 /** Writes one line (a newline is added) to the log in RAM and, by level, to serial and screen. */
 void log_line(enum log_level level, const char *fmt, ...) __printf(2, 3);
 
+/** Lines up to `level` (enum log_level) are kept in RAM from now on. */
+void log_set_memory_level(uint32_t level);
+
 /**
  * One line about something a guest did; at most a few per second and VM reach the log, the rest are counted and
  * the count is printed when the rate falls again.

@@ -5,6 +5,8 @@
 #include <asm/ept.h>
 #include <asm/percpu.h>
 #include <hv/arch.h>
+#include <hv/dump.h>
+#include <hv/log.h>
 #include <hv/memory.h>
 #include <lib/bits.h>
 #include <lib/errno.h>
@@ -12,10 +14,22 @@
 
 #define IO_BITMAP_ORDER 1U /* two pages */
 
+/* For a panic: what the guest was doing when this pCPU last left it. */
+static void dump_vmcs(void)
+{
+	const struct acrn_vcpu *const vcpu = this_percpu()->loaded_vcpu;
+
+	if (vcpu != NULL) {
+		pr_err("VM %u vCPU %u is loaded", vcpu->vm->vm_id, vcpu->vcpu_id);
+		vmx_dump();
+	}
+}
+
 void arch_virt_init(void)
 {
 	vcpuid_init();
 	vmx_quirks_init();
+	dump_set_vmcs_hook(dump_vmcs);
 }
 
 void arch_virt_enable(void)
