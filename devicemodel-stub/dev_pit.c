@@ -119,6 +119,9 @@ static void pit_control_write(struct dm_vm *vm, uint8_t value)
 	c->latched = false;
 	c->write_high = c->access == 2U;
 	c->read_high = c->access == 2U;
+	if (select == 0U && c->mode == 0U) {
+		vm->ops->irq_line(vm->ctx, DM_GSI_PIT, false); /* the output of mode 0 is low until the count is over */
+	}
 }
 
 static void channel_write(struct dm_vm *vm, struct dm_pit_channel *c, uint8_t value)
@@ -229,8 +232,8 @@ uint64_t dm_pit_tick(struct dm_vm *vm)
 	if (due > c->irqs) {
 		/* Periods that were missed stay missed: one edge now. */
 		c->irqs = due;
-		vm->ops->irq_line(vm->ctx, DM_GSI_PIT, true);
 		vm->ops->irq_line(vm->ctx, DM_GSI_PIT, false);
+		vm->ops->irq_line(vm->ctx, DM_GSI_PIT, true); /* stays high: a PIC forgets a line that falls */
 		if (!is_periodic(c)) {
 			return UINT64_MAX;
 		}

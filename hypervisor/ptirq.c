@@ -25,6 +25,7 @@ struct pin_wish {
 };
 
 static struct pin_wish wishes[CONFIG_MAX_GSI];
+static uint32_t ioapic_open;         /* how many pins the Service VM's I/O APIC has unmasked */
 static uint16_t pic_waiting;         /* level inputs that arrived and wait for the PIC's EOI; by PIC input */
 static struct spinlock wishes_lock;  /* taken after the devices' locks */
 
@@ -77,6 +78,9 @@ void ptirq_ioapic_set(uint32_t gsi, bool masked, bool level, bool active_low)
 		return;
 	}
 	spin_lock(&wishes_lock);
+	if (wishes[gsi].ioapic == masked) {
+		ioapic_open = masked ? ioapic_open - 1U : ioapic_open + 1U;
+	}
 	wishes[gsi].ioapic = !masked;
 	wishes[gsi].ioapic_level = level;
 	wishes[gsi].ioapic_low = active_low;
@@ -89,7 +93,7 @@ static bool pic_wants(const struct vpic *vpic, uint32_t irq)
 	const struct vpic_chip *const chip = &vpic->chip[irq / 8U];
 	const uint32_t bit = 1U << (irq & 7U);
 
-	if (!chip->ready || (vpic->chip[0].imr == 0xFFU)) {
+	if (!chip->ready || ((vpic->chip[0].imr == 0xFFU) && (ioapic_open != 0U))) {
 		return false; /* not used, or given up for the I/O APIC */
 	}
 	/* A masked edge input still latches its request; a level input must not hold the line masked for nothing. */
@@ -147,11 +151,12 @@ static void arrived_at_pic(struct acrn_vm *service, uint32_t gsi)
 		pic_waiting = (uint16_t)(pic_waiting | (1U << irq));
 	}
 	spin_unlock(&wishes_lock);
-	if (!level) {
-		/* The line stays high until the next one: an edge whose line falls before INTA would be spurious. */
-		vpic_set_irq(&service->vpic, irq, false);
+	if (level) {
+		vpic_set_irq(&service->vpic, irq, true);
+	} else {
+		/* Nobody tells us when the line falls. */
+		vpic_pulse_irq(&service->vpic, irq);
 	}
-	vpic_set_irq(&service->vpic, irq, true);
 }
 
 void ptirq_arrived(uint32_t gsi)
@@ -167,12 +172,26 @@ void ptirq_arrived(uint32_t gsi)
 	}
 }
 
+static uint32_t pic_pin(uint32_t gsi)
+{
+	return (gsi == PIT_GSI) ? PIT_PIC_PIN : gsi;
+}
+
 static void drive(struct acrn_vm *vm, uint32_t gsi, bool high)
 {
 	if (gsi < VPIC_PIN_COUNT) {
-		vpic_set_irq(&vm->vpic, (gsi == PIT_GSI) ? PIT_PIC_PIN : gsi, high);
+		vpic_set_irq(&vm->vpic, pic_pin(gsi), high);
 	}
 	vioapic_set_irq(&vm->vioapic, gsi, high);
+}
+
+static void pulse(struct acrn_vm *vm, uint32_t gsi)
+{
+	if (gsi < VPIC_PIN_COUNT) {
+		vpic_pulse_irq(&vm->vpic, pic_pin(gsi));
+	}
+	vioapic_set_irq(&vm->vioapic, gsi, true);
+	vioapic_set_irq(&vm->vioapic, gsi, false);
 }
 
 int32_t vm_set_irqline(struct acrn_vm *vm, uint32_t gsi, uint32_t op)
@@ -188,8 +207,7 @@ int32_t vm_set_irqline(struct acrn_vm *vm, uint32_t gsi, uint32_t op)
 		drive(vm, gsi, false);
 		break;
 	case GSI_RAISING_PULSE:
-		drive(vm, gsi, true);
-		drive(vm, gsi, false);
+		pulse(vm, gsi);
 		break;
 	default:
 		drive(vm, gsi, false);

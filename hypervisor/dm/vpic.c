@@ -3,9 +3,9 @@
  * Two cascaded 8259A, as in a PC's chip set.
  *
  * Where the chip sets differ from the 8259A data sheet we follow the chip sets: ICW1.LTIM does nothing, ELCR
- * chooses edge or level for each input. And one liberty: an edge stays latched when the line falls before the
- * acknowledge (the data sheet gives a spurious IRQ7 then). Pulses are a legal way to raise a line in the
- * hypercall interface, so they must not get lost. Level inputs do fall, and then IRQ7 and IRQ15 are spurious.
+ * chooses edge or level for each input. A request goes away when its line falls before the acknowledge, and IRQ7 or
+ * IRQ15 is spurious then. Only vpic_pulse_irq() latches one that stays: pulses are a legal way to raise a line in the
+ * hypercall interface, and must not get lost.
  */
 #include <dm/vpic.h>
 #include <lib/bits.h>
@@ -171,8 +171,29 @@ void vpic_set_irq(struct vpic *vpic, uint32_t pin, bool high)
 		vpic_update(vpic);
 	} else if (!high && ((chip->lines & bit) != 0U)) {
 		chip->lines &= (uint8_t)~bit;
+		chip->irr &= (uint8_t)~bit;
 		vpic_update(vpic);
 	}
+	spin_unlock(&vpic->lock);
+}
+
+void vpic_pulse_irq(struct vpic *vpic, uint32_t pin)
+{
+	struct vpic_chip *chip;
+	uint8_t bit;
+
+	if ((pin >= VPIC_PIN_COUNT) || (pin == VPIC_CASCADE_PIN)) {
+		return;
+	}
+	chip = &vpic->chip[pin >> 3U];
+	bit = (uint8_t)BIT32(pin & 7U);
+
+	spin_lock(&vpic->lock);
+	if ((chip->lines & bit) == 0U) {
+		chip->irr |= bit; /* vpic_update() takes it back from a level input: nobody holds it high */
+	}
+	chip->lines &= (uint8_t)~bit;
+	vpic_update(vpic);
 	spin_unlock(&vpic->lock);
 }
 

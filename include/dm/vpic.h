@@ -60,6 +60,12 @@ void vpic_reset(struct vpic *vpic);
 void vpic_set_irq(struct vpic *vpic, uint32_t pin, bool high);
 
 /**
+ * Raises input `pin` (0..15, not 2) and lowers it: an edge input's request stays until it is acknowledged, where one
+ * of vpic_set_irq() goes when the line falls. Nothing for a level input. The line is low afterwards. Any pCPU.
+ */
+void vpic_pulse_irq(struct vpic *vpic, uint32_t pin);
+
+/**
  * Two INTA cycles: the highest request goes into service.
  * @return the vector; the one of input 7 (spurious, nothing in service) when the request has gone
  */

@@ -344,7 +344,7 @@ TEST(dm_pit_counts_down)
 	now_ns += 400000;
 	EXPECT(dm_vm_tick(&vm) > 0UL);
 	EXPECT_EQ(irq_edges[DM_GSI_PIT], 1);
-	EXPECT(!irq_level[DM_GSI_PIT]);
+	EXPECT(irq_level[DM_GSI_PIT]); /* a PIC forgets a request whose line falls */
 	now_ns += 838096UL * 10UL;
 	(void)dm_vm_tick(&vm);
 	EXPECT_EQ(irq_edges[DM_GSI_PIT], 2); /* the missed ones stay missed */

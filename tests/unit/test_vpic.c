@@ -44,8 +44,7 @@ static void start(uint8_t icw4_master, uint8_t icw4_slave)
 
 static void pulse(uint32_t pin)
 {
-	vpic_set_irq(&pic, pin, true);
-	vpic_set_irq(&pic, pin, false);
+	vpic_pulse_irq(&pic, pin);
 }
 
 static uint8_t isr(uint16_t even)
@@ -75,6 +74,46 @@ TEST(vpic_silent_before_initialisation)
 	vpic_write_port(&pic, M1, 0x01U);
 	EXPECT(vpic_intr(&pic));
 	EXPECT_EQ(vpic_ack(&pic), 0x31);
+}
+
+/* Data sheet, "Interrupt request": the input must stay high until INTA, else IRQ7 is what the CPU gets. */
+TEST(vpic_edge_that_falls_is_no_request)
+{
+	start(1U, 1U);
+	vpic_set_irq(&pic, 4U, true);
+	EXPECT(vpic_intr(&pic));
+	EXPECT_EQ(irr(M0), 0x10);
+	vpic_set_irq(&pic, 4U, false);
+	EXPECT(!vpic_intr(&pic));
+	EXPECT_EQ(irr(M0), 0);
+	EXPECT_EQ(vpic_ack(&pic), 0x37);
+	EXPECT_EQ(isr(M0), 0);
+	vpic_set_irq(&pic, 12U, true);
+	vpic_set_irq(&pic, 12U, false);
+	EXPECT(!vpic_intr(&pic));
+}
+
+TEST(vpic_pulse_stays)
+{
+	start(1U, 1U);
+	vpic_pulse_irq(&pic, 4U);
+	vpic_set_irq(&pic, 4U, false); /* low already */
+	EXPECT(vpic_intr(&pic));
+	EXPECT_EQ(vpic_ack(&pic), 0x34);
+	vpic_write_port(&pic, M0, 0x64U);
+	EXPECT(!vpic_intr(&pic));
+	/* No edge from a line that is high, none on a level input, none on the cascade. */
+	vpic_set_irq(&pic, 5U, true);
+	EXPECT_EQ(vpic_ack(&pic), 0x35);
+	vpic_write_port(&pic, M0, 0x65U);
+	vpic_pulse_irq(&pic, 5U);
+	EXPECT(!vpic_intr(&pic));
+	vpic_write_port(&pic, 0x4D0U, 0x20U);
+	vpic_pulse_irq(&pic, 5U);
+	EXPECT(!vpic_intr(&pic));
+	vpic_pulse_irq(&pic, 2U);
+	vpic_pulse_irq(&pic, 16U);
+	EXPECT(!vpic_intr(&pic));
 }
 
 TEST(vpic_edge_ack_eoi)
