@@ -310,7 +310,11 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 		arch->check_events = true;
 	}
 	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_NMI)) {
-		arch->nmi_pending = true;
+		/*
+		 * Waiting for SIPI, a CPU takes none. It is not kept either: the vCPU would meet it at the first instruction
+		 * of its start-up code, in real mode and, in a VM without firmware, without a vector table.
+		 */
+		arch->nmi_pending = arch->nmi_pending || (vcpu->state != VCPU_INIT);
 		arch->check_events = true;
 	}
 	(void)bit_test_and_clear(&vcpu->requests, VCPU_REQ_TLB_FLUSH); /* ept_generation tells */
@@ -463,6 +467,21 @@ void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
 		if ((exec_vmread(VMX_GUEST_DEBUGCTL) & 2UL) == 0UL) {
 			vcpu_inject_db(vcpu, BIT(14));
 		}
+	}
+}
+
+void vcpu_end_iteration(struct acrn_vcpu *vcpu)
+{
+	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
+	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
+
+	if (unlikely((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
+		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, shadow & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
+	}
+	if (unlikely((rflags & RFLAGS_TF) != 0UL) && ((exec_vmread(VMX_GUEST_DEBUGCTL) & 2UL) == 0UL)) {
+		/* SDM 18.3.1.1: the image of a trap between iterations has RF set. */
+		exec_vmwrite(VMX_GUEST_RFLAGS, rflags | RFLAGS_RF);
+		vcpu_inject_db(vcpu, BIT(14));
 	}
 }
 

@@ -273,7 +273,8 @@ void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
 	if (pio->is_rep) {
 		reg_add(vcpu, GPR_RCX, -1L);
 		if (rep_count(vcpu) != 0UL) {
-			return; /* the guest executes the instruction again */
+			vcpu_end_iteration(vcpu); /* the guest executes the instruction again */
+			return;
 		}
 	}
 	vcpu_skip_instruction(vcpu);

@@ -35,6 +35,12 @@ void vcpu_skip_instruction(struct acrn_vcpu *vcpu);
 /** As vcpu_skip_instruction(), to `next_rip`. */
 void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip);
 
+/**
+ * An iteration of a repeated string instruction is done and the next one is to come: RIP stays, the STI/MOV-SS shadow
+ * goes, and a single-step trap is pending if TF was set.
+ */
+void vcpu_end_iteration(struct acrn_vcpu *vcpu);
+
 /* ---- Events (inject.c) ---- */
 
 /** Queues exception `vector` for the next entry; error codes as SDM table 6-1 says, 0 for #GP. A second one makes #DF. */
