@@ -109,8 +109,20 @@ static void test_pit_ioapic(void)
 	trap_set_handler(VEC_GSI, NULL);
 }
 
+/* The flag of the periodic interrupt, with the PIC masked. A clock without one leaves it clear for ever. */
+static bool rtc_has_periodic(void)
+{
+	for (unsigned int i = 0; i < 50; i++) {
+		delay_ticks(100000);
+		if ((rtc_read(RTC_C) & RTC_C_PF) != 0)
+			return true;
+	}
+	return false;
+}
+
 static void test_rtc(void)
 {
+	bool requested;
 	uint8_t a, b;
 
 	if (!rtc_present() || !pic_present()) {
@@ -125,6 +137,17 @@ static void test_rtc(void)
 	rtc_read(RTC_C);
 	rtc_write(RTC_A, (uint8_t)((a & 0xf0) | 6));
 	rtc_write(RTC_B, b | RTC_B_PIE);
+	if (!rtc_has_periodic()) {
+		report_skip("RTC without periodic interrupt");
+		rtc_write(RTC_B, b);
+		rtc_write(RTC_A, a);
+		return;
+	}
+	/* The edge comes while the line is masked: the PIC keeps it. */
+	rtc_read(RTC_C);
+	delay_ticks(300000);
+	requested = (pic_irr(PIC_SLAVE_CMD) & 1) != 0;
+	report(requested, "a masked RTC interrupt shows in the second PIC's IRR");
 	pic_mask(8, false);
 	report(trap_wait(PIC_VECTOR + 8, 3, PATIENCE), "RTC periodic interrupts through both PICs");
 	rtc_write(RTC_B, b & (uint8_t)~RTC_B_PIE);

@@ -13,6 +13,7 @@
 #define RTC_D		0x0d
 #define RTC_B_PIE	0x40
 #define RTC_B_UIE	0x10
+#define RTC_C_PF	0x40
 
 uint8_t rtc_read(uint8_t index);
 void rtc_write(uint8_t index, uint8_t value);
