@@ -80,6 +80,19 @@ void vhm_set_page(struct acrn_vm *vm, hpa_t hpa)
 	reset_vm_ioreqs(vm);
 }
 
+/* A Service VM that lies here does not hear of its own VM's requests; nobody else is harmed. */
+static bool somebody_looks(const struct acrn_vm *vm)
+{
+	uint32_t off;
+
+	/* PENDING must be visible before this load: the other side stores 0, then looks at the slots. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	arch_guest_access_begin();
+	off = __atomic_load_n(&vm->ioreq_buf->req_queue[0].upcall_off, __ATOMIC_RELAXED);
+	arch_guest_access_end();
+	return off != 0U;
+}
+
 int32_t acrn_insert_request_wait(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {
 	struct acrn_vm *vm = vcpu->vm;
@@ -108,7 +121,9 @@ int32_t acrn_insert_request_wait(struct acrn_vcpu *vcpu, const struct io_request
 	vcpu->io_forwarded++;
 	hv_stats_count(&hv_counters.requests_forwarded);
 	set_vhm_req_state(vm, vcpu->vcpu_id, REQ_STATE_PENDING);
-	vhm_fire_upcall();
+	if (!somebody_looks(vm)) {
+		vhm_fire_upcall();
+	}
 	return 0;
 }
 

@@ -336,6 +336,17 @@ uint32_t uvm_serve(struct uvm *u)
 	return served;
 }
 
+/* While we look at the slots all the time requests need no upcall. */
+static void set_upcalls(struct uvm *const *vms, uint32_t count, bool on)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (vms[i]->started) {
+			__atomic_store_n(&vms[i]->page->req_queue[0].upcall_off, on ? 0U : 1U, __ATOMIC_RELAXED);
+		}
+	}
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 void uvm_wait(struct uvm *const *vms, uint32_t count, bool spin)
 {
 	if (spin) {
@@ -343,6 +354,7 @@ void uvm_wait(struct uvm *const *vms, uint32_t count, bool spin)
 		cpu_pause();
 		return;
 	}
+	set_upcalls(vms, count, true);
 	cli();
 	for (uint32_t i = 0; i < count; i++) {
 		for (uint32_t slot = 0; vms[i]->started && slot < vms[i]->vcpu_num; slot++) {
@@ -392,6 +404,7 @@ bool uvm_run_all(struct uvm *const *vms, uint32_t count, uint32_t seconds, bool 
 	for (;;) {
 		uint32_t running = 0, served = 0;
 
+		set_upcalls(vms, count, false);
 		for (uint32_t i = 0; i < count; i++) {
 			served += uvm_serve(vms[i]);
 			if (vms[i]->dm.end == DM_END_REBOOT && reboot(vms[i]) != 0) {
@@ -404,6 +417,7 @@ bool uvm_run_all(struct uvm *const *vms, uint32_t count, uint32_t seconds, bool 
 			return true;
 		}
 		if (rdtsc() - start > patience) {
+			set_upcalls(vms, count, true);
 			for (uint32_t i = 0; i < count; i++) {
 				uvm_dump(vms[i]);
 			}

@@ -86,7 +86,13 @@ union vhm_io_request {
 struct vhm_request {
 	uint32_t type;               /* REQ_PORTIO.. */
 	uint32_t completion_polling; /* 1: the hypervisor polls, no HC_NOTIFY_REQUEST_FINISH is needed */
-	uint32_t reserved0[14];
+	/*
+	 * Slot 0 only, Aril's own (ACRN: reserved, 0): not 0 while the Service VM looks at all slots of the page anyway;
+	 * then requests raise no upcall. Who stops looking stores 0, and after a full barrier looks once more. Zeroed by
+	 * SET_IOREQ_BUFFER and RESET_VM.
+	 */
+	uint32_t upcall_off;
+	uint32_t reserved0[13];
 	union vhm_io_request reqs;
 	uint32_t reserved1;
 	int32_t client;     /* the Service VM driver's own (Linux: kernel_handled) */
@@ -101,6 +107,7 @@ union vhm_request_buffer {
 
 ACRN_STATIC_ASSERT(sizeof(struct vhm_request) == 256, "one slot is 256 bytes");
 ACRN_STATIC_ASSERT(sizeof(union vhm_request_buffer) == 4096, "the request page is one page");
+ACRN_STATIC_ASSERT(offsetof(struct vhm_request, upcall_off) == 8, "upcall_off");
 ACRN_STATIC_ASSERT(offsetof(struct vhm_request, reqs) == 64, "reqs");
 ACRN_STATIC_ASSERT(offsetof(struct vhm_request, client) == 132, "client");
 ACRN_STATIC_ASSERT(offsetof(struct vhm_request, processed) == 136, "processed");

@@ -245,6 +245,32 @@ TEST(vhm_upcall_goes_to_the_chosen_vcpu)
 	fake_machine_end();
 }
 
+TEST(vhm_no_upcall_while_somebody_looks)
+{
+	const uint64_t f3 = 1UL << (0xF3U - 192U);
+	uint32_t *off;
+	uint64_t *irr;
+
+	setup(false);
+	off = &vm->ioreq_buf->req_queue[0].upcall_off; /* slot 0's, whoever asks */
+	irr = &vm_service()->vcpus[0].arch.irr[3];
+	*off = 1U;
+	EXPECT_EQ(pio(REQUEST_READ, 0x80U, 1U, 0U), IOREQ_PENDING);
+	EXPECT_EQ(slot->processed, REQ_STATE_PENDING);
+	EXPECT_EQ(*irr & f3, 0U);
+	answer(1U);
+	emulate_io_post(vcpu);
+	EXPECT_EQ(*off, 1U); /* the hypervisor leaves it alone */
+	*off = 0U;
+	EXPECT_EQ(pio(REQUEST_READ, 0x80U, 1U, 0U), IOREQ_PENDING);
+	EXPECT_EQ(*irr & f3, f3);
+	/* A new page or a reset begins with upcalls. */
+	*off = 1U;
+	reset_vm_ioreqs(vcpu->vm);
+	EXPECT_EQ(*off, 0U);
+	fake_machine_end();
+}
+
 /* An enemy writes anything anywhere between any two steps. */
 TEST(vhm_random_enemy)
 {
