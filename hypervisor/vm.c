@@ -248,7 +248,8 @@ int32_t vm_destroy(struct acrn_vm *vm)
 int32_t vm_start(struct acrn_vm *vm)
 {
 	if ((vm->state == VM_PAUSED) && !vm->stop_requested) {
-		vm->state = VM_RUNNING;
+		__atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_RELEASE);
+		vm_stop_if_orphan(vm);
 		for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 			vcpu_resume(&vm->vcpus[i]);
 		}
@@ -257,7 +258,8 @@ int32_t vm_start(struct acrn_vm *vm)
 	if (vm->state != VM_CREATED) {
 		return -EBUSY;
 	}
-	vm->state = VM_RUNNING;
+	__atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_RELEASE);
+	vm_stop_if_orphan(vm);
 	/* The others wait for INIT and SIPI. */
 	vcpu_launch(&vm->vcpus[0]);
 	return 0;

@@ -103,6 +103,19 @@ static void stop_user_vms(void)
 	}
 }
 
+void vm_stop_if_orphan(struct acrn_vm *vm)
+{
+	const struct acrn_vm *service = vm_service();
+
+	/* RUNNING first, then this look; stop() has it the other way round: one of the two sees the other. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if ((vm->config->load_order == SCN_POST_LAUNCHED_VM) && (service != NULL) &&
+		__atomic_load_n(&service->stop_requested, __ATOMIC_ACQUIRE) &&
+		stop_printf(vm, "the Service VM has stopped")) {
+		pr_warn("VM%u '%s' has stopped: %s", vm->vm_id, vm->name, vm->stop_reason);
+	}
+}
+
 /* Says it, and draws the conclusions for the machine. */
 static void report_stop(struct acrn_vm *vm)
 {

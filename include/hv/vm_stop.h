@@ -13,4 +13,10 @@ void vm_stop_clear(struct acrn_vm *vm);
 /** The guest asked its chip set for a reset: the Service VM resets the machine, another VM stops. Any vCPU thread. */
 void vm_reset_requested(struct acrn_vm *vm);
 
+/**
+ * Stops a User VM that was made to run while the Service VM was stopping: its last vCPUs may still be in a hypercall.
+ * vm->lock held, vm->state is VM_RUNNING, no vCPU runs yet.
+ */
+void vm_stop_if_orphan(struct acrn_vm *vm);
+
 #endif

@@ -43,9 +43,10 @@ static int64_t create(const char *name, uint64_t affinity)
 /* UVM1 with its request page, created. */
 static struct acrn_vm *ready_vm(void)
 {
-	uint64_t *page = (void *)(fake_ram + 0x10000UL);
+	uint64_t *page;
 
 	setup();
+	page = (void *)(fake_ram + 0x10000UL);
 	EXPECT_EQ(create("UVM1", 0x2UL), 0);
 	*page = ram + 0x5000UL;
 	EXPECT_EQ(hc(HC_SET_IOREQ_BUFFER, 1UL, (gpa_t)page), 0);

@@ -241,6 +241,31 @@ TEST(vm_end_of_the_service_vm_is_the_end_of_the_machine)
 	fake_machine_end();
 }
 
+/* The Service VM's other vCPUs may be in a hypercall while it stops. */
+TEST(vm_started_after_the_service_vm_stopped_does_not_run)
+{
+	struct acrn_vm *vm = user();
+
+	EXPECT_EQ(vm_create(vm, on_1, 1U), 0);
+	EXPECT_EQ(service_stops("halt"), 0);
+	EXPECT(!vm->stop_requested);
+	EXPECT_EQ(vm_start(vm), 0);
+	(void)fake_run(1U, 10U);
+	EXPECT_EQ(vm->vcpus[0].arch.runs, 0U);
+	EXPECT(strcmp(vm->stop_reason, "the Service VM has stopped") == 0);
+	fake_machine_end();
+	/* The same for one that was paused. */
+	vm = user();
+	EXPECT_EQ(vm_create(vm, on_1, 1U), 0);
+	EXPECT_EQ(vm_start(vm), 0);
+	EXPECT_EQ(vm_pause(vm), 0);
+	EXPECT_EQ(service_stops("halt"), 0);
+	EXPECT_EQ(vm_start(vm), 0);
+	(void)fake_run(1U, 10U);
+	EXPECT_EQ(vm->vcpus[0].arch.runs, 0U);
+	fake_machine_end();
+}
+
 TEST(vm_a_running_prelaunched_vm_keeps_the_machine_on)
 {
 	struct acrn_vm *pre;

@@ -4,6 +4,10 @@
 
 UNIT_CC ?= gcc
 
+# `make unit O=build/tsan UNIT_SANITIZE=thread UNIT_RUN="sched vhm"` looks for data races; UNIT_RUN selects tests.
+UNIT_SANITIZE ?= address,undefined
+UNIT_RUN ?=
+
 # Product files under test; those that a checkout does not have (yet) are left out.
 UNIT_PRODUCT := $(wildcard \
 	boot/multiboot2.c \
@@ -48,7 +52,7 @@ UNIT_LIBS := $(shell echo '\#include <Zydis/Zydis.h>' | $(UNIT_CC) -E - >/dev/nu
 
 # tests/fake/include comes first: it replaces the headers that need a real CPU.
 UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer \
-	-fsanitize=address,undefined -fno-sanitize-recover=all -DUNIT_TEST \
+	-fsanitize=$(UNIT_SANITIZE) $(if $(filter thread,$(UNIT_SANITIZE)),-Wno-error=tsan,-fno-sanitize-recover=all) -DUNIT_TEST \
 	-Itests/fake/include -Itests/fake -Itests/unit -Iinclude -Iarch/x86/include
 
 # Tests linked apart, with their product files, and all names then made local: CPU code with its own headers instead
@@ -88,9 +92,9 @@ $(O)/unit/%.o: %.c tests/unit/unit.mk
 
 $(O)/unit/unit-tests: $(UNIT_OBJS)
 	$(call say,UNIT-LD,$@)
-	$(Q)$(UNIT_CC) -fsanitize=address,undefined -o $@ $(UNIT_OBJS) $(UNIT_LIBS)
+	$(Q)$(UNIT_CC) -fsanitize=$(UNIT_SANITIZE) -o $@ $(UNIT_OBJS) $(UNIT_LIBS)
 
 unit: $(O)/unit/unit-tests
-	$(Q)$<
+	$(Q)$< $(UNIT_RUN)
 
 -include $(UNIT_OBJS:.o=.d)
