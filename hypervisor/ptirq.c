@@ -100,39 +100,74 @@ static bool pic_wants(const struct vpic *vpic, uint32_t irq)
 	return ((chip->elcr & bit) == 0U) || ((chip->imr & bit) == 0U);
 }
 
+/* All that decides what the PIC wants of the lines, in one word. */
+static uint64_t pic_settings(const struct vpic *vpic)
+{
+	uint64_t settings = 0UL;
+
+	for (uint32_t i = 0U; i < 2U; i++) {
+		const struct vpic_chip *const chip = &vpic->chip[i];
+
+		settings = (settings << 24U) | ((uint64_t)chip->imr << 16U) | ((uint64_t)chip->elcr << 8U) | chip->ready;
+	}
+	return settings;
+}
+
+static void route_pic_pin(const struct vpic *vpic, uint32_t irq)
+{
+	const uint32_t gsi = irq_to_gsi(irq);
+	const bool level = (vpic->chip[irq / 8U].elcr & (1U << (irq & 7U))) != 0U;
+
+	if ((irq == VPIC_CASCADE_PIN) || (gsi >= CONFIG_MAX_GSI)) {
+		return;
+	}
+	if ((wishes[gsi].pic != pic_wants(vpic, irq)) || (wishes[gsi].pic_level != level)) {
+		wishes[gsi].pic = pic_wants(vpic, irq);
+		wishes[gsi].pic_level = level;
+		apply(gsi);
+	}
+}
+
+/* A level interrupt that was raised: its EOI has come, so the line may speak again. */
+static void finish_pic_pin(struct vpic *vpic, uint32_t irq)
+{
+	const struct vpic_chip *const chip = &vpic->chip[irq / 8U];
+	const uint32_t bit = 1U << (irq & 7U);
+	bool finished;
+
+	spin_lock(&wishes_lock);
+	finished = ((pic_waiting & (1U << irq)) != 0U) && ((chip->isr & bit) == 0U) &&
+		(((chip->irr & bit) == 0U) || ((chip->lines & bit) != 0U));
+	if (finished) {
+		pic_waiting = (uint16_t)(pic_waiting & ~(1U << irq));
+	}
+	spin_unlock(&wishes_lock);
+	if (finished) {
+		vpic_set_irq(vpic, irq, false);
+		arch_gsi_eoi(irq_to_gsi(irq));
+	}
+}
+
 void ptirq_pic_changed(struct acrn_vm *vm)
 {
+	static uint64_t last_settings; /* wishes_lock; the Service VM has one PIC pair */
 	struct vpic *const vpic = &vm->vpic;
+	const uint64_t settings = pic_settings(vpic);
 
 	if (!vm_is_service(vm)) {
 		return;
 	}
-	for (uint32_t irq = 0U; irq < VPIC_PIN_COUNT; irq++) {
-		const struct vpic_chip *const chip = &vpic->chip[irq / 8U];
-		const uint32_t bit = 1U << (irq & 7U);
-		const uint32_t gsi = irq_to_gsi(irq);
-		bool finished;
-
-		if ((irq == VPIC_CASCADE_PIN) || (gsi >= CONFIG_MAX_GSI)) {
-			continue;
-		}
+	if (settings != __atomic_load_n(&last_settings, __ATOMIC_RELAXED)) {
 		spin_lock(&wishes_lock);
-		if ((wishes[gsi].pic != pic_wants(vpic, irq)) || (wishes[gsi].pic_level != ((chip->elcr & bit) != 0U))) {
-			wishes[gsi].pic = pic_wants(vpic, irq);
-			wishes[gsi].pic_level = (chip->elcr & bit) != 0U;
-			apply(gsi);
-		}
-		finished = ((pic_waiting & (1U << irq)) != 0U) && (((chip->irr | chip->isr) & bit) == 0U);
-		finished = finished || (((pic_waiting & (1U << irq)) != 0U) && ((chip->isr & bit) == 0U) &&
-			((chip->lines & bit) != 0U));
-		if (finished) {
-			pic_waiting = (uint16_t)(pic_waiting & ~(1U << irq));
+		__atomic_store_n(&last_settings, settings, __ATOMIC_RELAXED);
+		for (uint32_t irq = 0U; irq < VPIC_PIN_COUNT; irq++) {
+			route_pic_pin(vpic, irq);
 		}
 		spin_unlock(&wishes_lock);
-		if (finished) {
-			/* The EOI has come. If the device still asserts the line it arrives again. */
-			vpic_set_irq(vpic, irq, false);
-			arch_gsi_eoi(gsi);
+	}
+	if (__atomic_load_n(&pic_waiting, __ATOMIC_RELAXED) != 0U) {
+		for (uint32_t irq = 0U; irq < VPIC_PIN_COUNT; irq++) {
+			finish_pic_pin(vpic, irq);
 		}
 	}
 }
