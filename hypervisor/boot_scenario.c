@@ -10,9 +10,6 @@
 #include <hv/scenario.h>
 #include <lib/string.h>
 
-extern const char default_scenario_start[];
-extern const char default_scenario_end[];
-
 static struct scenario scenario;
 
 #define TAG     "scenario"

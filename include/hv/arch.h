@@ -159,9 +159,6 @@ void arch_vcpu_unload(struct acrn_vcpu *vcpu);
 /** @return true if a halted vCPU has an event that ends HLT (interrupt, NMI, INIT, SIPI) */
 bool arch_vcpu_has_event(struct acrn_vcpu *vcpu);
 
-/** Injects general protection fault(0) / machine-independent "this access cannot be done". */
-void arch_vcpu_inject_gp(struct acrn_vcpu *vcpu);
-
 /* ---- Finishing I/O in the guest's registers ---- */
 
 struct io_request;

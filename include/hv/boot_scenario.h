@@ -7,6 +7,10 @@
 
 struct scenario;
 
+/* The blob that is linked in. */
+extern const char default_scenario_start[];
+extern const char default_scenario_end[];
+
 /**
  * Reads the scenario module, or, if there is none or it is refused (the reason is logged), the default one. Boot CPU,
  * before the other pCPUs start.

@@ -42,17 +42,14 @@ void vcpu_triple_fault(struct acrn_vcpu *vcpu);
 /** HLT: the vCPU sleeps until arch_vcpu_has_event(). */
 void vcpu_halt(struct acrn_vcpu *vcpu);
 
-/** Something is pending for `vcpu`: wake it if it sleeps, kick its pCPU if it runs guest code elsewhere. */
-void vcpu_kick(struct acrn_vcpu *vcpu);
+/** Sets request bit VCPU_REQ_* and wakes the vCPU, or makes it leave the guest. From any pCPU. */
+void vcpu_make_request(struct acrn_vcpu *vcpu, uint32_t req);
 
 /** The vCPU spins (PAUSE): let another thread of this pCPU run. */
 void vcpu_yield(struct acrn_vcpu *vcpu);
 
 /** @return true if the thread on this pCPU should give it away now */
 bool sched_need_resched(void);
-
-/** @return true if another thread waits for this pCPU */
-bool sched_others_runnable(void);
 
 /** EOI of a level-triggered `vector` in a vCPU's local APIC. */
 void vioapic_eoi_broadcast(struct acrn_vm *vm, uint32_t vector);

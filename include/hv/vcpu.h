@@ -25,7 +25,7 @@ enum vcpu_io_state {
 	IO_DONE,    /* the value is back in vcpu->req; the post-work is due before entry */
 };
 
-/* Bits of vcpu->requests: things to do before the next entry. Set from any pCPU, then vcpu_kick(). */
+/* Bits of vcpu->requests: things to do before the next entry. Set by vcpu_make_request(). */
 #define VCPU_REQ_EVENT     0U /* look for interrupts to inject */
 #define VCPU_REQ_TLB_FLUSH 1U /* the VM's memory map changed */
 #define VCPU_REQ_NMI       2U
@@ -78,9 +78,9 @@ void vcpu_resume(struct acrn_vcpu *vcpu);
 /** Back to reset: registers, pending events, request. The vCPU is paused or offline; state VCPU_INIT. */
 void vcpu_reset(struct acrn_vcpu *vcpu);
 
-/** Sets request bit `req` and kicks the vCPU. From any pCPU. */
-void vcpu_make_request(struct acrn_vcpu *vcpu, uint32_t req);
+/** Something is pending for `vcpu`: wake it if it sleeps, kick its pCPU if it runs guest code elsewhere. */
+void vcpu_kick(struct acrn_vcpu *vcpu);
 
-/* vcpu_kick(), vcpu_halt(), vcpu_fatal()...: <hv/upcall.h>. */
+/* vcpu_make_request(), vcpu_halt(), vcpu_fatal()...: <hv/upcall.h>. */
 
 #endif

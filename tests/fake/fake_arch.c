@@ -533,11 +533,6 @@ bool arch_vcpu_has_event(struct acrn_vcpu *vcpu)
 	return any != 0UL;
 }
 
-void arch_vcpu_inject_gp(struct acrn_vcpu *vcpu)
-{
-	vcpu->arch.gps++;
-}
-
 /* The SDM's rule: 1 and 2 bytes merge, 4 zero-extend. */
 void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {

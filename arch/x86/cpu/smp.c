@@ -20,14 +20,6 @@
 #define TRAMPOLINE_LOW  0x1000UL  /* page 0 holds the real-mode vectors and the BIOS data */
 #define TRAMPOLINE_HIGH 0xA0000UL
 
-extern const uint8_t trampoline_start[];
-extern const uint8_t trampoline_end[];
-extern const uint8_t trampoline_param_cr3[];
-extern const uint8_t trampoline_param_entry[];
-extern const uint8_t trampoline_param_area[];
-extern const uint8_t trampoline_param_nx[];
-void boot_ap_high(void);
-
 enum ap_state { AP_WAIT, AP_UP, AP_REFUSED };
 
 static uint32_t ap_state;          /* of the one that is being started */

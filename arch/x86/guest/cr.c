@@ -177,7 +177,7 @@ int32_t cr_access_vmexit_handler(struct acrn_vcpu *vcpu)
 	if (status == 0) {
 		vcpu_skip_instruction(vcpu);
 	} else if (status == -EACCES) {
-		arch_vcpu_inject_gp(vcpu);
+		vcpu_inject_gp(vcpu);
 	} else {
 		vcpu_fatal(vcpu, "exit for an access to CR%u that was not asked for", cr);
 		return status;
@@ -223,7 +223,7 @@ int32_t xsetbv_vmexit_handler(struct acrn_vcpu *vcpu)
 		legal = ((value & XCR0_AVX512) == XCR0_AVX512) && ((value & XCR0_AVX) != 0UL);
 	}
 	if (!legal || (vcpu_get_cpl() != 0U)) {
-		arch_vcpu_inject_gp(vcpu);
+		vcpu_inject_gp(vcpu);
 		return 0;
 	}
 	vcpu->arch.xcr0 = value;

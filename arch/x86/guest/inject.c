@@ -83,7 +83,7 @@ void vcpu_inject_db(struct acrn_vcpu *vcpu, uint64_t bits)
 	vcpu_inject_exception(vcpu, EXC_DB, 0U);
 }
 
-void arch_vcpu_inject_gp(struct acrn_vcpu *vcpu)
+void vcpu_inject_gp(struct acrn_vcpu *vcpu)
 {
 	vcpu_inject_exception(vcpu, EXC_GP, 0U);
 }

@@ -204,7 +204,7 @@ static int32_t emulate(struct acrn_vcpu *vcpu)
 	if ((status == -EIO) || (status == -EAGAIN)) {
 		/* The access runs over the end of a device, or the page tables keep changing. */
 		if (status == -EIO) {
-			arch_vcpu_inject_gp(vcpu);
+			vcpu_inject_gp(vcpu);
 		}
 		return 0;
 	}

@@ -86,23 +86,6 @@ void vcpu_map_end(struct acrn_vcpu *vcpu)
 	__atomic_store_n(&vcpu->arch.map_epoch, vcpu->arch.map_epoch + 1UL, __ATOMIC_RELEASE);
 }
 
-void arch_gpa_flush(struct acrn_vm *vm)
-{
-	(void)__atomic_fetch_add(&vm->arch.ept_generation, 1UL, __ATOMIC_SEQ_CST);
-	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
-		struct acrn_vcpu *const vcpu = &vm->vcpus[i];
-		const uint64_t epoch = __atomic_load_n(&vcpu->arch.map_epoch, __ATOMIC_SEQ_CST);
-
-		if ((vcpu->pcpu_id == arch_cpu_id()) || ((epoch & 1UL) == 0UL)) {
-			continue; /* begins with the new map, and flushes before it enters */
-		}
-		vcpu_make_request(vcpu, VCPU_REQ_TLB_FLUSH);
-		while (__atomic_load_n(&vcpu->arch.map_epoch, __ATOMIC_ACQUIRE) == epoch) {
-			cpu_pause();
-		}
-	}
-}
-
 /* ---- I/O bitmap ---- */
 
 void setup_io_bitmap(struct acrn_vm *vm)

@@ -12,7 +12,7 @@ int32_t vmcall_vmexit_handler(struct acrn_vcpu *vcpu)
 	if (!vm_is_service(vcpu->vm)) {
 		vcpu_inject_ud(vcpu); /* as on a machine without a hypervisor */
 	} else if (vcpu_get_cpl() != 0U) {
-		arch_vcpu_inject_gp(vcpu);
+		vcpu_inject_gp(vcpu);
 	} else {
 		const int64_t result = hypercall_dispatch(vcpu, gpr[GPR_R8], gpr[GPR_RDI], gpr[GPR_RSI]);
 

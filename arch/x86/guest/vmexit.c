@@ -66,7 +66,7 @@ static int32_t undefined_vmexit_handler(struct acrn_vcpu *vcpu)
 
 static int32_t gp_vmexit_handler(struct acrn_vcpu *vcpu)
 {
-	arch_vcpu_inject_gp(vcpu);
+	vcpu_inject_gp(vcpu);
 	return 0;
 }
 

@@ -252,7 +252,7 @@ int32_t rdmsr_vmexit_handler(struct acrn_vcpu *vcpu)
 	uint64_t value = 0UL;
 
 	if ((entry == NULL) || (entry->read == NULL) || (entry->read(vcpu, msr, &value) != 0)) {
-		arch_vcpu_inject_gp(vcpu);
+		vcpu_inject_gp(vcpu);
 		return 0;
 	}
 	gpr[GPR_RAX] = (uint32_t)value;
@@ -269,7 +269,7 @@ int32_t wrmsr_vmexit_handler(struct acrn_vcpu *vcpu)
 	const struct vmsr *const entry = vmsr_find(msr);
 
 	if ((entry == NULL) || (entry->write == NULL) || (entry->write(vcpu, msr, value) != 0)) {
-		arch_vcpu_inject_gp(vcpu);
+		vcpu_inject_gp(vcpu);
 		return 0;
 	}
 	vcpu_skip_instruction(vcpu);

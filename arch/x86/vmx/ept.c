@@ -9,10 +9,13 @@
 #include <asm/ept.h>
 
 #include <asm/caps.h>
+#include <asm/cpu.h>
 #include <asm/page.h>
+#include <asm/percpu.h>
 #include <hv/arch.h>
 #include <hv/log.h>
 #include <hv/memory.h>
+#include <hv/upcall.h>
 #include <hv/vm.h>
 #include <lib/bits.h>
 #include <lib/errno.h>
@@ -153,6 +156,23 @@ static bool range_ok(gpa_t gpa, uint64_t size)
 {
 	return is_aligned(gpa | size, PAGE_SIZE) && (size != 0UL) && range_is_valid(gpa, size) &&
 	       (gpa + size <= (1UL << GPA_WIDTH));
+}
+
+void arch_gpa_flush(struct acrn_vm *vm)
+{
+	(void)__atomic_fetch_add(&vm->arch.ept_generation, 1UL, __ATOMIC_SEQ_CST);
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
+		struct acrn_vcpu *const vcpu = &vm->vcpus[i];
+		const uint64_t epoch = __atomic_load_n(&vcpu->arch.map_epoch, __ATOMIC_SEQ_CST);
+
+		if ((vcpu->pcpu_id == arch_cpu_id()) || ((epoch & 1UL) == 0UL)) {
+			continue; /* begins with the new map, and flushes before it enters */
+		}
+		vcpu_make_request(vcpu, VCPU_REQ_TLB_FLUSH);
+		while (__atomic_load_n(&vcpu->arch.map_epoch, __ATOMIC_ACQUIRE) == epoch) {
+			cpu_pause();
+		}
+	}
 }
 
 int32_t arch_gpa_map(struct acrn_vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size, uint32_t access, enum gpa_mem_type type)

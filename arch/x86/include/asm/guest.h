@@ -47,6 +47,7 @@ void vcpu_end_iteration(struct acrn_vcpu *vcpu);
 void vcpu_inject_exception(struct acrn_vcpu *vcpu, uint8_t vector, uint32_t error);
 void vcpu_inject_pf(struct acrn_vcpu *vcpu, uint32_t error, uint64_t cr2);
 void vcpu_inject_ud(struct acrn_vcpu *vcpu);
+void vcpu_inject_gp(struct acrn_vcpu *vcpu); /* error code 0 */
 
 /** #DB with \p bits added to DR6 (SDM 18.2.3) and DR7.GD cleared. */
 void vcpu_inject_db(struct acrn_vcpu *vcpu, uint64_t bits);

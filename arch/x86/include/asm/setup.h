@@ -22,6 +22,17 @@ extern uint8_t data_start[];
 
 extern struct cpu_area boot_cpu_area;
 
+/* The code that application processors start with, and the parameters in it that smp.c fills in a copy of it. */
+extern const uint8_t trampoline_start[];
+extern const uint8_t trampoline_end[];
+extern const uint8_t trampoline_param_cr3[];
+extern const uint8_t trampoline_param_entry[];
+extern const uint8_t trampoline_param_area[];
+extern const uint8_t trampoline_param_nx[];
+
+/** Where that code goes on, in the image. */
+void boot_ap_high(void);
+
 /** From boot_high, on the boot CPU's temporary stack. */
 void __noreturn setup_boot_cpu(void);
 

@@ -15,7 +15,7 @@ struct vcpu_arch {
 	uint64_t rax;
 	uint64_t irr[4]; /* atomic: pending vectors */
 	uint64_t mmio_value;
-	uint32_t runs, unloads, resets, pio_posts, mmio_posts, gps, posts_unloaded;
+	uint32_t runs, unloads, resets, pio_posts, mmio_posts, posts_unloaded;
 	bool loaded;
 };
 
