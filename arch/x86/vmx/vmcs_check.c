@@ -12,7 +12,17 @@
 #include <hv/log.h>
 #include <lib/bits.h>
 
+/* VMCS order. */
+enum { ES, CS, SS, DS, FS, GS, LDTR, TR, SEGMENTS };
+
+struct segment {
+	uint32_t sel, limit, ar;
+	uint64_t base;
+};
+
 struct state {
+	struct segment seg[SEGMENTS];
+	uint64_t gdtr_base, idtr_base, gdtr_limit, idtr_limit, sysenter_esp, sysenter_eip, pat, dr7, link, pending_debug;
 	uint64_t cr0, cr3, cr4, efer, rip, rflags, rsp;
 	uint32_t entry, cs_ar, ss_ar, tr_ar, ldtr_ar, interruptibility, activity, entry_info;
 	bool ia32e;
@@ -94,6 +104,176 @@ static bool cs_usable(const struct state *s)
 	return ((s->cs_ar & SEG_AR_UNUSABLE) == 0U) && ((s->cs_ar & 0x90U) == 0x90U);
 }
 
+static bool is_usable(const struct segment *seg)
+{
+	return (seg->ar & SEG_AR_UNUSABLE) == 0U;
+}
+
+static bool is_vm86(const struct state *s)
+{
+	return (s->rflags & RFLAGS_VM) != 0UL;
+}
+
+static bool is_canonical(uint64_t addr)
+{
+	const uint32_t shift = 64U - cpu_caps.virt_bits;
+
+	return (uint64_t)((int64_t)(addr << shift) >> shift) == addr;
+}
+
+static bool cs_type_and_dpl(const struct state *s)
+{
+	const uint32_t type = s->seg[CS].ar & 0xFU;
+	const uint32_t dpl = (s->seg[CS].ar >> 5U) & 3U;
+	const uint32_t ss_dpl = (s->seg[SS].ar >> 5U) & 3U;
+
+	if (is_vm86(s)) {
+		return true;
+	}
+	switch (type) {
+	case 3U:
+		return dpl == 0U;
+	case 9U:
+	case 11U:
+		return dpl == ss_dpl;
+	case 13U:
+	case 15U:
+		return dpl <= ss_dpl;
+	default:
+		return false;
+	}
+}
+
+static bool ss_type_and_dpl(const struct state *s)
+{
+	const struct segment *ss = &s->seg[SS];
+	const uint32_t type = ss->ar & 0xFU;
+	const bool must_be_0 = ((s->cr0 & CR0_PE) == 0UL) || ((s->seg[CS].ar & 0xFU) == 3U);
+
+	return is_vm86(s) || ((!is_usable(ss) || (type == 3U) || (type == 7U)) && (!must_be_0 || ((ss->ar & 0x60U) == 0U)));
+}
+
+static bool data_types(const struct state *s)
+{
+	for (uint32_t i = ES; i <= GS; i++) {
+		const uint32_t ar = s->seg[i].ar;
+
+		if (!is_vm86(s) && (i != CS) && (i != SS) && is_usable(&s->seg[i]) &&
+			(((ar & 0x91U) != 0x91U) || ((ar & 0xAU) == 8U))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool ar_reserved(const struct state *s)
+{
+	for (uint32_t i = 0U; i < SEGMENTS; i++) {
+		if ((is_usable(&s->seg[i]) || (i == CS)) && ((s->seg[i].ar & 0xFFFE0F00U) != 0U)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool limits_fit_g(const struct state *s)
+{
+	for (uint32_t i = 0U; i < SEGMENTS; i++) {
+		const struct segment *seg = &s->seg[i];
+		const bool g = (seg->ar & BIT(15)) != 0U;
+
+		if ((is_usable(seg) || (i == CS)) &&
+			((g && ((seg->limit & 0xFFFU) != 0xFFFU)) || (!g && ((seg->limit >> 20U) != 0U)))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool vm86_segments(const struct state *s)
+{
+	for (uint32_t i = ES; i <= GS; i++) {
+		const struct segment *seg = &s->seg[i];
+
+		if (is_vm86(s) && ((seg->base != (uint64_t)seg->sel << 4U) || (seg->limit != 0xFFFFU) || (seg->ar != 0xF3U))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool bases_32_bits(const struct state *s)
+{
+	return ((s->seg[CS].base >> 32U) == 0UL) && (!is_usable(&s->seg[SS]) || ((s->seg[SS].base >> 32U) == 0UL)) &&
+		(!is_usable(&s->seg[DS]) || ((s->seg[DS].base >> 32U) == 0UL)) &&
+		(!is_usable(&s->seg[ES]) || ((s->seg[ES].base >> 32U) == 0UL));
+}
+
+static bool bases_canonical(const struct state *s)
+{
+	return is_canonical(s->seg[FS].base) && is_canonical(s->seg[GS].base) && is_canonical(s->seg[TR].base) &&
+		(!is_usable(&s->seg[LDTR]) || is_canonical(s->seg[LDTR].base));
+}
+
+static bool ldtr_is_ldt(const struct state *s)
+{
+	const struct segment *ldtr = &s->seg[LDTR];
+
+	return !is_usable(ldtr) || (((ldtr->sel & 4U) == 0U) && ((ldtr->ar & 0x9FU) == 0x82U));
+}
+
+static bool tr_in_gdt(const struct state *s)
+{
+	return ((s->seg[TR].sel & 4U) == 0U) && ((s->seg[TR].ar & 0x90U) == 0x80U);
+}
+
+static bool tables_canonical(const struct state *s)
+{
+	return is_canonical(s->gdtr_base) && is_canonical(s->idtr_base) && (s->gdtr_limit <= 0xFFFFUL) &&
+		(s->idtr_limit <= 0xFFFFUL);
+}
+
+static bool sysenter_canonical(const struct state *s)
+{
+	return is_canonical(s->sysenter_esp) && is_canonical(s->sysenter_eip);
+}
+
+static bool pat_types(const struct state *s)
+{
+	for (uint32_t i = 0U; i < 8U; i++) {
+		const uint64_t type = (s->pat >> (8U * i)) & 0xFFUL;
+
+		if ((type > 7UL) || (type == 2UL) || (type == 3UL)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool dr7_32_bits(const struct state *s)
+{
+	return (s->dr7 >> 32U) == 0UL;
+}
+
+static bool rip_linear(const struct state *s)
+{
+	return !s->ia32e || ((s->cs_ar & BIT(13)) == 0U) || is_canonical(s->rip);
+}
+
+static bool no_link(const struct state *s)
+{
+	return s->link == ~0UL;
+}
+
+/* BS must say what the next instruction's trap flag does when STI, MOV SS or HLT delay it. */
+static bool pending_bs(const struct state *s)
+{
+	const bool delayed = ((s->interruptibility & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U) || (s->activity == 1U);
+	const bool single_step = ((s->rflags & RFLAGS_TF) != 0UL) && ((exec_vmread(VMX_GUEST_DEBUGCTL) & 2UL) == 0UL);
+
+	return !delayed || (((s->pending_debug & BIT(14)) != 0UL) == single_step);
+}
+
 static bool tr_busy(const struct state *s)
 {
 	const uint32_t type = s->tr_ar & 0xFU;
@@ -136,6 +316,23 @@ static const struct {
 	{lma_is_lme, "EFER.LMA is EFER.LME when paging is on (27.3.1.1)"},
 	{cs_usable, "CS is a usable code segment (27.3.1.2)"},
 	{cs_l_and_d, "CS.L and CS.D are not both set (27.3.1.2)"},
+	{cs_type_and_dpl, "CS's type, and its DPL against that of SS (27.3.1.2)"},
+	{ss_type_and_dpl, "SS is writable data, its DPL 0 in real mode (27.3.1.2)"},
+	{data_types, "ES, DS, FS, GS are accessed and readable (27.3.1.2)"},
+	{ar_reserved, "reserved bits of access rights (27.3.1.2)"},
+	{limits_fit_g, "segment limits and their granularity (27.3.1.2)"},
+	{vm86_segments, "virtual-8086 segments (27.3.1.2)"},
+	{bases_32_bits, "bases of CS, SS, DS, ES have 32 bits (27.3.1.2)"},
+	{bases_canonical, "bases of FS, GS, TR, LDTR are canonical (27.3.1.2)"},
+	{ldtr_is_ldt, "LDTR is an LDT (27.3.1.2)"},
+	{tr_in_gdt, "TR's selector and access rights (27.3.1.2)"},
+	{tables_canonical, "GDTR and IDTR (27.3.1.3)"},
+	{sysenter_canonical, "SYSENTER addresses are canonical (27.3.1.1)"},
+	{pat_types, "PAT's memory types (27.3.1.1)"},
+	{dr7_32_bits, "DR7 has 32 bits (27.3.1.1)"},
+	{no_link, "the VMCS link pointer is not used (27.3.1.5)"},
+	{rip_linear, "RIP is canonical (27.3.1.4)"},
+	{pending_bs, "pending debug exceptions: BS (27.3.1.5)"},
 	{tr_busy, "TR is a busy TSS (27.3.1.2)"},
 	{rip_width, "RIP has 32 bits outside 64-bit mode (27.3.1.4)"},
 	{rflags_reserved, "RFLAGS reserved bits (27.3.1.4)"},
@@ -147,9 +344,29 @@ static const struct {
 	{activity_known, "activity state is 0..3 (27.3.1.5)"},
 };
 
+static struct segment read_segment(uint32_t i)
+{
+	return (struct segment){
+		.sel = exec_vmread32((enum vmcs_field)(VMX_GUEST_ES_SEL + 2U * i)),
+		.limit = exec_vmread32((enum vmcs_field)(VMX_GUEST_ES_LIMIT + 2U * i)),
+		.ar = exec_vmread32((enum vmcs_field)(VMX_GUEST_ES_AR + 2U * i)),
+		.base = exec_vmread((enum vmcs_field)(VMX_GUEST_ES_BASE + 2U * i)),
+	};
+}
+
 uint32_t vmcs_check(void)
 {
-	const struct state s = {
+	struct state s = {
+		.gdtr_base = exec_vmread(VMX_GUEST_GDTR_BASE),
+		.idtr_base = exec_vmread(VMX_GUEST_IDTR_BASE),
+		.gdtr_limit = exec_vmread(VMX_GUEST_GDTR_LIMIT),
+		.idtr_limit = exec_vmread(VMX_GUEST_IDTR_LIMIT),
+		.sysenter_esp = exec_vmread(VMX_GUEST_SYSENTER_ESP),
+		.sysenter_eip = exec_vmread(VMX_GUEST_SYSENTER_EIP),
+		.pat = exec_vmread(VMX_GUEST_PAT),
+		.dr7 = exec_vmread(VMX_GUEST_DR7),
+		.link = exec_vmread(VMX_VMCS_LINK),
+		.pending_debug = exec_vmread(VMX_GUEST_PENDING_DEBUG),
 		.cr0 = exec_vmread(VMX_GUEST_CR0),
 		.cr3 = exec_vmread(VMX_GUEST_CR3),
 		.cr4 = exec_vmread(VMX_GUEST_CR4),
@@ -169,6 +386,9 @@ uint32_t vmcs_check(void)
 	};
 	uint32_t broken = 0U;
 
+	for (uint32_t i = 0U; i < SEGMENTS; i++) {
+		s.seg[i] = read_segment(i);
+	}
 	for (uint32_t i = 0U; i < ARRAY_SIZE(rules); i++) {
 		if (!rules[i].holds(&s)) {
 			pr_err("VM entry check fails: %s", rules[i].rule);
