@@ -14,6 +14,7 @@
 struct timer_list {
 	struct spinlock lock;
 	struct list_head head; /* earliest first */
+	struct hv_timer *running; /* whose function is being called; written under lock, by the pCPU itself */
 } __aligned(64);
 
 static struct timer_list lists[CONFIG_MAX_PCPU_NUM];
@@ -23,6 +24,7 @@ void timer_init(void)
 	for (uint32_t i = 0U; i < CONFIG_MAX_PCPU_NUM; i++) {
 		spinlock_init(&lists[i].lock);
 		list_init(&lists[i].head);
+		lists[i].running = NULL;
 	}
 }
 
@@ -116,6 +118,39 @@ void hv_timer_stop(struct hv_timer *timer)
 	}
 }
 
+/* @return the pCPU, not this one, on which the timer's function runs now, or CONFIG_MAX_PCPU_NUM */
+static uint32_t runs_elsewhere(struct hv_timer *timer)
+{
+	for (uint32_t cpu = 0U; cpu < CONFIG_MAX_PCPU_NUM; cpu++) {
+		bool runs;
+
+		if (cpu == arch_cpu_id()) {
+			continue;
+		}
+		/* Under the lock: one that was taken off the list is marked as running before the lock is free again. */
+		spin_lock(&lists[cpu].lock);
+		runs = (__atomic_load_n(&lists[cpu].running, __ATOMIC_RELAXED) == timer);
+		spin_unlock(&lists[cpu].lock);
+		if (runs) {
+			return cpu;
+		}
+	}
+	return CONFIG_MAX_PCPU_NUM;
+}
+
+void hv_timer_stop_wait(struct hv_timer *timer)
+{
+	uint32_t cpu;
+
+	hv_timer_stop(timer);
+	while ((cpu = runs_elsewhere(timer)) != CONFIG_MAX_PCPU_NUM) {
+		while (__atomic_load_n(&lists[cpu].running, __ATOMIC_ACQUIRE) == timer) {
+			__builtin_ia32_pause();
+		}
+		hv_timer_stop(timer); /* it may have armed itself again */
+	}
+}
+
 /* Takes the first timer that is due at `now` off the list, or re-arms a periodic one. @return it, or NULL */
 static struct hv_timer *take_due(struct timer_list *list, uint64_t now)
 {
@@ -126,6 +161,7 @@ static struct hv_timer *take_due(struct timer_list *list, uint64_t now)
 	if ((timer == NULL) || (timer->deadline > now)) {
 		timer = NULL;
 	} else {
+		__atomic_store_n(&list->running, timer, __ATOMIC_RELAXED);
 		list_del(&timer->node);
 		if (timer->period != 0UL) {
 			/* Periods that were missed are left out, the phase is kept. */
@@ -151,6 +187,8 @@ void timer_expired(void)
 			break;
 		}
 		timer->expired(timer);
+		/* Releases hv_timer_stop_wait(): what the timer belongs to may be gone from here on. */
+		__atomic_store_n(&list->running, NULL, __ATOMIC_RELEASE);
 	}
 	spin_lock(&list->lock);
 	program(list);

@@ -24,8 +24,10 @@ enum turn {
 
 static bool must_stand_still(const struct acrn_vcpu *vcpu)
 {
+	/* Also before its start: INIT, for one, can be injected into a VM that is just being set up. */
 	return __atomic_load_n(&vcpu->pause_requested, __ATOMIC_ACQUIRE) ||
-		__atomic_load_n(&vcpu->vm->stop_requested, __ATOMIC_ACQUIRE);
+		__atomic_load_n(&vcpu->vm->stop_requested, __ATOMIC_ACQUIRE) ||
+		(__atomic_load_n(&vcpu->vm->state, __ATOMIC_ACQUIRE) != VM_RUNNING);
 }
 
 static bool has_request(const struct acrn_vcpu *vcpu, uint64_t bits)

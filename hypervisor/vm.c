@@ -159,8 +159,9 @@ static int32_t create_memory_and_devices(struct acrn_vm *vm)
 /* Everything but the CPUs' claim. Also undoes a part. */
 static void free_vm(struct acrn_vm *vm)
 {
-	free_vcpus(vm);
+	/* First: the console's thread brings bytes, and so interrupts, without vm->lock. */
 	vm_devices_destroy(vm);
+	free_vcpus(vm);
 	arch_vm_destroy(vm);
 	if (vm->port_map != NULL) {
 		pages_free(vm->port_map, PORT_MAP_ORDER, vm->vm_id);

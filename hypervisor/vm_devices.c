@@ -256,6 +256,9 @@ void vm_devices_destroy(struct acrn_vm *vm)
 	if (vm->config->console_vuart != SCN_CONSOLE_NONE) {
 		vm_console_unregister(vm->vm_id);
 	}
-	vm->vuart[0].active = false;
-	vm->vuart[1].active = false;
+	for (uint32_t i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
+		if (vm->vuart[i].active) {
+			vuart_detach(&vm->vuart[i]);
+		}
+	}
 }

@@ -210,6 +210,13 @@ void vuart_reset(struct vuart *vuart)
 	spin_unlock(&vuart->lock);
 }
 
+void vuart_detach(struct vuart *vuart)
+{
+	spin_lock(&vuart->lock);
+	vuart->active = false;
+	spin_unlock(&vuart->lock);
+}
+
 static uint8_t read_lsr(struct vuart *vuart)
 {
 	uint8_t lsr = LSR_THRE | LSR_TEMT; /* a byte written is gone at once */
@@ -358,6 +365,10 @@ bool vuart_rx(struct vuart *vuart, uint8_t byte)
 	bool taken;
 
 	spin_lock(&vuart->lock);
+	if (!vuart->active) {
+		spin_unlock(&vuart->lock);
+		return false;
+	}
 	/* In loopback mode the receiver is cut off from the line: the byte passes unseen. */
 	taken = ((vuart->mcr & MCR_LOOP) != 0U) ? false : rx_push(vuart, byte);
 	update_irq(vuart);
@@ -368,6 +379,10 @@ bool vuart_rx(struct vuart *vuart, uint8_t byte)
 void vuart_rx_break(struct vuart *vuart)
 {
 	spin_lock(&vuart->lock);
+	if (!vuart->active) {
+		spin_unlock(&vuart->lock);
+		return;
+	}
 	if ((vuart->mcr & MCR_LOOP) == 0U) {
 		if (rx_push(vuart, 0U)) {
 			vuart->line_err |= LSR_BI;

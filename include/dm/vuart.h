@@ -66,6 +66,12 @@ void vuart_init(struct vuart *vuart, struct acrn_vm *vm, uint16_t base, uint32_t
 /** Master reset; the ring is emptied, the interrupt line falls. */
 void vuart_reset(struct vuart *vuart);
 
+/**
+ * The VM goes: when this returns nobody raises its interrupt any more, and late bytes from the console are dropped. Takes
+ * the port's lock.
+ */
+void vuart_detach(struct vuart *vuart);
+
 /** Guest's access to register `offset` (0..7); others read 0xFF. */
 uint8_t vuart_read(struct vuart *vuart, uint16_t offset);
 void vuart_write(struct vuart *vuart, uint16_t offset, uint8_t val);

@@ -27,4 +27,10 @@ void hv_timer_start(struct hv_timer *timer, uint64_t deadline, uint64_t period);
 /** Disarms it, from any pCPU. Its function may be running on another pCPU while this returns. */
 void hv_timer_stop(struct hv_timer *timer);
 
+/**
+ * As hv_timer_stop(), and waits until its function does not run on another pCPU: what the timer belongs to may be freed.
+ * The caller holds no lock that the function takes, and nobody arms the timer meanwhile.
+ */
+void hv_timer_stop_wait(struct hv_timer *timer);
+
 #endif

@@ -2,6 +2,9 @@
 /* hypervisor/timer.c */
 #include <unit.h>
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include <fake.h>
 #include <hv/timer.h>
 #include <hv/upcall.h>
@@ -132,4 +135,63 @@ TEST(timer_on_another_pcpu)
 	fake_time = 200UL;
 	timer_expired();
 	EXPECT_EQ(order, 0U);
+}
+
+/* ---- A timer is stopped while its function runs on another pCPU ---- */
+
+static struct hv_timer slow;
+static bool entered, may_leave, left;
+
+static void slow_expired(struct hv_timer *timer)
+{
+	(void)timer;
+	__atomic_store_n(&entered, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&may_leave, __ATOMIC_SEQ_CST)) {
+		__builtin_ia32_pause();
+	}
+	__atomic_store_n(&left, true, __ATOMIC_SEQ_CST);
+}
+
+static void *slow_cpu(void *arg)
+{
+	(void)arg;
+	fake_cpu_id = 3U;
+	hv_timer_start(&slow, 100UL, 10UL); /* periodic: on the list again while it runs */
+	__atomic_store_n(&fake_time, 100UL, __ATOMIC_SEQ_CST);
+	timer_expired();
+	return NULL;
+}
+
+static void *let_leave(void *arg)
+{
+	(void)arg;
+	(void)usleep(20000U);
+	__atomic_store_n(&may_leave, true, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+TEST(timer_stop_waits_for_the_function)
+{
+	pthread_t host[2];
+
+	setup();
+	entered = false;
+	may_leave = false;
+	left = false;
+	hv_timer_init(&slow, slow_expired);
+	pthread_create(&host[0], NULL, slow_cpu, NULL);
+	while (!__atomic_load_n(&entered, __ATOMIC_SEQ_CST)) {
+		(void)usleep(100U);
+	}
+	fake_cpu_id = 0U;
+	hv_timer_stop(&slow); /* does not wait */
+	EXPECT(!__atomic_load_n(&left, __ATOMIC_SEQ_CST));
+	pthread_create(&host[1], NULL, let_leave, NULL);
+	hv_timer_stop_wait(&slow);
+	EXPECT(__atomic_load_n(&left, __ATOMIC_SEQ_CST));
+	EXPECT(!slow.armed);
+	pthread_join(host[0], NULL);
+	pthread_join(host[1], NULL);
+	/* On its own pCPU, from the function itself, it does not wait for itself. */
+	hv_timer_stop_wait(&slow);
 }

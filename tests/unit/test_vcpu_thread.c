@@ -357,3 +357,21 @@ TEST(vcpu_thread_pause_while_it_runs_elsewhere)
 	fake_threads = false;
 	fake_machine_end();
 }
+
+/* INIT comes by MSI at any time; the registers may just be being set. */
+TEST(vcpu_thread_does_not_run_before_the_vm_does)
+{
+	const uint16_t pcpu = 2U;
+
+	fake_machine();
+	vm = vm_by_id(1U);
+	EXPECT_EQ(vm_create(vm, &pcpu, 1U), 0);
+	vcpu = &vm->vcpus[0];
+	vcpu_make_request(vcpu, VCPU_REQ_INIT);
+	(void)fake_run(2U, 10U);
+	EXPECT_EQ(vcpu->arch.runs, 0U);
+	EXPECT_EQ(vm_start(vm), 0);
+	(void)fake_run(2U, 10U);
+	EXPECT(vcpu->arch.runs > 0U);
+	fake_machine_end();
+}

@@ -74,6 +74,11 @@ void hv_timer_stop(struct hv_timer *timer)
 	timer->armed = false;
 }
 
+void hv_timer_stop_wait(struct hv_timer *timer)
+{
+	timer->armed = false;
+}
+
 bool vpic_is_asserted(const struct acrn_vm *v)
 {
 	return vpic_intr(&v->vpic);

@@ -301,3 +301,18 @@ TEST(vuart_random)
 		EXPECT_EQ(irq, uart.irq_level);
 	}
 }
+
+TEST(vuart_detached_takes_nothing)
+{
+	start(0U, 0U);
+	vuart_write(&uart, MCR, 0x08U); /* OUT2 */
+	vuart_write(&uart, IER, 0x01U);
+	EXPECT(vuart_rx(&uart, 'a'));
+	EXPECT(irq);
+	(void)rd(RBR);
+	EXPECT(!irq);
+	vuart_detach(&uart);
+	EXPECT(!vuart_rx(&uart, 'b'));
+	vuart_rx_break(&uart);
+	EXPECT(!irq);
+}

@@ -84,7 +84,7 @@ void vlapic_init(struct vlapic *vlapic, struct acrn_vcpu *vcpu, void *page, uint
 
 void vlapic_destroy(struct vlapic *vlapic)
 {
-	hv_timer_stop(&vlapic->timer);
+	hv_timer_stop_wait(&vlapic->timer);
 	vlapic->base = 0UL; /* nobody looks at the page any more: it may go */
 }
 
