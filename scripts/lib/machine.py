@@ -56,9 +56,12 @@ def kvm_nested() -> bool:
     return False
 
 
-def _die_with_parent() -> None:
+def _prepare_child() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    # Bochs logs its speed from its SIGALRM handler: when the signal comes while it is writing the log, it
+    # waits for its own log lock for ever.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
 
 
 class Machine:
@@ -98,7 +101,7 @@ class Machine:
         try:
             self._proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out,
                                           stderr=subprocess.STDOUT, cwd=self.workdir,
-                                          start_new_session=True, preexec_fn=_die_with_parent)
+                                          start_new_session=True, preexec_fn=_prepare_child)
         except FileNotFoundError:
             raise ToolError(f"{argv[0]} is not installed") from None
         finally:
