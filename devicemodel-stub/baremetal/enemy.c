@@ -246,17 +246,27 @@ enum torment {
 	TORMENT_SCRIBBLE, /* random writes between serving */
 	TORMENT_NOTIFY,   /* notifies without end, for every vCPU number */
 	TORMENT_REMAP,    /* maps the memory anew in other pieces, all the time */
+	TORMENT_UNMAP,    /* takes memory away page by page */
 	TORMENT_KINDS,
 };
 
 static const char *const torment_names[TORMENT_KINDS] = { "never completes", "completes twice", "wrong states",
-	"changes the request", "scribbles", "notifies for nothing", "remaps" };
+	"changes the request", "scribbles", "notifies for nothing", "remaps", "unmaps" };
+
+static int64_t set_region(const struct vm_memory_region *region)
+{
+	static struct set_regions set __attribute__((aligned(64)));
+	static struct vm_memory_region one __attribute__((aligned(64)));
+
+	one = *region;
+	set = (struct set_regions){ .vmid = victim.vmid, .mr_num = 1U, .regions_gpa = (uint64_t)(uintptr_t)&one };
+	return hypercall(HC_VM_SET_MEMORY_REGIONS, (uint64_t)(uintptr_t)&set, 0UL);
+}
 
 /* The same memory again, in other pieces: tables are made and freed under the running guest. */
 static void remap(uint64_t r)
 {
-	static struct set_regions set __attribute__((aligned(64)));
-	static struct vm_memory_region part __attribute__((aligned(64)));
+	struct vm_memory_region part;
 	const uint64_t pages = victim.ram_size / PAGE;
 	const uint64_t first = (r >> 8U) % pages;
 
@@ -267,10 +277,48 @@ static void remap(uint64_t r)
 		part.size = PAGE * (1UL + (r >> 40U) % (pages - first));
 	}
 	part.service_vm_gpa = (uint64_t)(uintptr_t)victim.ram + part.gpa;
-	set = (struct set_regions){ .vmid = victim.vmid, .mr_num = 1U, .regions_gpa = (uint64_t)(uintptr_t)&part };
-	if (hypercall(HC_VM_SET_MEMORY_REGIONS, (uint64_t)(uintptr_t)&set, 0UL) != 0) {
+	if (set_region(&part) != 0) {
 		report(false, "the victim's memory mapped again: %#lx + %#lx", part.gpa, part.size);
 	}
+}
+
+/* Rarely: most lives are to last a while. */
+static void unmap(uint64_t r)
+{
+	const struct vm_memory_region part = { .type = MR_DEL,
+		.gpa = (r >> 8U) % (victim.ram_size / PAGE) * PAGE,
+		.size = PAGE * (1UL + ((r >> 40U) & 0xFUL)) };
+
+	if ((r & 0xFUL) == 0UL && set_region(&part) != 0) {
+		report(false, "memory of the victim unmapped: %#lx + %#lx", part.gpa, part.size);
+	}
+}
+
+/* Tries to lend it all below 4 GiB: the hypervisor's memory, devices, what there is not. Only RAM of ours may go. */
+static void lend_everything(void)
+{
+	static const uint64_t devices[] = { 0xA0000UL, 0xFEC00000UL, 0xFED00000UL, 0xFEE00000UL, 0xFFFFF000UL };
+	struct vm_memory_region region = { .type = MR_ADD, .prot = MEM_ACCESS_RWX | MEM_TYPE_WB, .gpa = 1UL << 34U };
+	uint64_t taken = 0, devices_taken = 0;
+	const uint64_t top = (boot_ram_top() + UVM_RAM_STEP - 1UL) & ~(UVM_RAM_STEP - 1UL);
+
+	for (uint64_t at = 0; at < (1UL << 32U); at += UVM_RAM_STEP) {
+		region.service_vm_gpa = at;
+		region.size = UVM_RAM_STEP;
+		if (set_region(&region) == 0) {
+			taken++;
+			devices_taken += (at + region.size > top) ? 1U : 0U;
+		}
+		irq_window();
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		region.service_vm_gpa = devices[i];
+		region.size = PAGE;
+		devices_taken += (set_region(&region) == 0) ? 1U : 0U;
+	}
+	report(taken > 0UL && devices_taken == 0UL, "only RAM can be lent");
+	report_info("%lu of 2048 blocks of 2 MiB lent", taken);
+	report(hypercall(HC_ARIL_AUDIT, 0UL, 0UL) == 0, "audit of all page tables after lending everything");
 }
 
 static void torment_once(enum torment kind)
@@ -316,6 +364,10 @@ static void torment_once(enum torment kind)
 		break;
 	case TORMENT_REMAP:
 		remap(r);
+		(void)uvm_serve_slot(&victim, 0U);
+		break;
+	case TORMENT_UNMAP:
+		unmap(r);
 		(void)uvm_serve_slot(&victim, 0U);
 		break;
 	case TORMENT_KINDS:
@@ -484,6 +536,9 @@ void test_main(void)
 	victim.quiet = true;
 	report(uvm_launch(&victim) == 0, "launched for the hypercalls");
 	every_number();
+	(void)uvm_destroy(&victim);
+	report(uvm_launch(&victim) == 0, "launched to lend it memory");
+	lend_everything();
 	(void)uvm_destroy(&victim);
 	report(uvm_launch(&victim) == 0, "launched for random hypercalls");
 	fuzz_hypercalls(rounds);
