@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <fake.h>
 #include <hv/arch.h>
@@ -340,4 +341,56 @@ TEST(sched_wait_off_cpu_of_a_queued_thread)
 	thread_wait_off_cpu(&w[0].thread);
 	EXPECT_EQ(w[0].thread.state, THREAD_BLOCKED);
 	EXPECT_EQ(fake_run(0U, 5U), 0U);
+}
+
+/* A late waker has made it run for another moment, and it is still running when its life ends. */
+static bool in_run, leave_run;
+
+static bool linger(struct thread *thread)
+{
+	(void)thread;
+	__atomic_store_n(&in_run, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&leave_run, __ATOMIC_SEQ_CST)) {
+		__builtin_ia32_pause();
+	}
+	return false;
+}
+
+static void *one_turn(void *arg)
+{
+	fake_cpu_id = (uint16_t)(uintptr_t)arg;
+	(void)sched_once();
+	return NULL;
+}
+
+static void *end_turn(void *arg)
+{
+	(void)arg;
+	(void)usleep(20000U);
+	__atomic_store_n(&leave_run, true, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+TEST(sched_retire_waits_for_a_running_thread)
+{
+	pthread_t host[2];
+
+	fake_reset();
+	in_run = false;
+	leave_run = false;
+	memset(&target, 0, sizeof(target));
+	thread_init(&target.thread, 1U, linger, NULL);
+	thread_wake(&target.thread);
+	pthread_create(&host[0], NULL, one_turn, (void *)1UL);
+	while (!__atomic_load_n(&in_run, __ATOMIC_SEQ_CST)) {
+		(void)usleep(100U);
+	}
+	pthread_create(&host[1], NULL, end_turn, NULL);
+	thread_retire(&target.thread);
+	EXPECT(__atomic_load_n(&leave_run, __ATOMIC_SEQ_CST));
+	EXPECT_EQ(target.thread.state, THREAD_BLOCKED);
+	thread_wake(&target.thread);
+	EXPECT_EQ(sched_load(1U), 0U);
+	pthread_join(host[0], NULL);
+	pthread_join(host[1], NULL);
 }
