@@ -188,7 +188,8 @@ no_long_mode:
 	hlt
 	jmp 3b
 text_no_long_mode:
-	.asciz "(aril) refused: this CPU has no 64-bit mode (CPUID 80000001h EDX bit 29); Aril needs a 64-bit Intel CPU with VT-x.\n"
+	.ascii "(aril) refused: this CPU has no 64-bit mode (CPUID 80000001h EDX bit 29); "
+	.asciz "Aril needs a 64-bit Intel CPU with VT-x.\n"
 
 	.balign 8
 boot_gdt:

@@ -217,8 +217,8 @@ static void parse_framebuffer(const uint8_t *body, size_t len, struct boot_frame
 	(void)memcpy(&tag, body, MIN(len, sizeof(tag)));
 	if (tag.type == FB_TEXT) {
 		fb->is_text = true;
-	} else if (tag.type != FB_RGB || len < FB_BODY_RGB || tag.bpp > 32U || tag.red_pos > 24U || tag.green_pos > 24U ||
-		   tag.blue_pos > 24U) {
+	} else if (tag.type != FB_RGB || len < FB_BODY_RGB || tag.bpp > 32U || tag.red_pos > 24U ||
+		tag.green_pos > 24U || tag.blue_pos > 24U) {
 		return; /* palette modes are not drawn on */
 	}
 	if (tag.width > 0x10000U || tag.height > 0x10000U || tag.pitch > 0x100000U ||

@@ -7,8 +7,8 @@
  * of the outside comes through struct dm_host_ops. Freestanding C, no allocation, no lock: the caller lets one
  * thread at a time into a struct dm_vm.
  */
-#ifndef DEVICEMODEL_DEVICE_H
-#define DEVICEMODEL_DEVICE_H
+#ifndef DEVICEMODEL_STUB_DEVICE_H
+#define DEVICEMODEL_STUB_DEVICE_H
 
 #include <stdbool.h>
 #include <stddef.h>

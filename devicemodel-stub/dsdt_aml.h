@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* dsdt.asl as bytes (iasl -tc dsdt.asl), so that a build needs no ACPI compiler. */
-#ifndef DEVICEMODEL_DSDT_AML_H
-#define DEVICEMODEL_DSDT_AML_H
+#ifndef DEVICEMODEL_STUB_DSDT_AML_H
+#define DEVICEMODEL_STUB_DSDT_AML_H
 
 #include <stdint.h>
 

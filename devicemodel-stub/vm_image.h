@@ -3,8 +3,8 @@
  * What a User VM's memory holds before its first instruction: kernel, command line, memory map, ACPI tables.
  * Freestanding; both homes use it. Layout of guest-physical memory in doc/device-model.md.
  */
-#ifndef DEVICEMODEL_VM_IMAGE_H
-#define DEVICEMODEL_VM_IMAGE_H
+#ifndef DEVICEMODEL_STUB_VM_IMAGE_H
+#define DEVICEMODEL_STUB_VM_IMAGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -30,7 +30,8 @@ struct acpi_info acpi_info;
 
 static bool rsdp_is_valid(const struct acpi_rsdp *rsdp)
 {
-	return memcmp(rsdp->signature, "RSD PTR ", sizeof(rsdp->signature)) == 0 && acpi_checksum_ok(rsdp, RSDP_V1_SIZE) &&
+	return memcmp(rsdp->signature, "RSD PTR ", sizeof(rsdp->signature)) == 0 &&
+		acpi_checksum_ok(rsdp, RSDP_V1_SIZE) &&
 	       (rsdp->revision < 2U || acpi_checksum_ok(rsdp, RSDP_V2_SIZE));
 }
 

@@ -59,7 +59,8 @@ static void add_ioapic(struct acpi_info *out, const uint8_t *entry, size_t len)
 
 	if (out->ioapic_count < ACPI_MAX_IOAPICS && base != 0U) {
 		out->ioapic[out->ioapic_count++] =
-			(struct acpi_ioapic){.id = entry[2], .hpa = base, .gsi_base = (uint32_t)get(entry, len, 8U, 4U)};
+			(struct acpi_ioapic){.id = entry[2], .hpa = base,
+			.gsi_base = (uint32_t)get(entry, len, 8U, 4U)};
 	}
 }
 

@@ -142,8 +142,8 @@ static int64_t call(struct acrn_vcpu *vcpu, uint64_t id, uint64_t arg1, uint64_t
 		break;
 	}
 	if (ret < 0) {
-		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "hypercall %s(0x%lx, 0x%lx) fails: %ld", hcall->name, arg1, arg2,
-			ret);
+		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "hypercall %s(0x%lx, 0x%lx) fails: %ld", hcall->name, arg1,
+			arg2, ret);
 	}
 	return ret;
 }

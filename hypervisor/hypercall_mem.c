@@ -172,7 +172,8 @@ static int32_t for_each_region(const struct batch *batch,
 	for (uint32_t i = 0U; (ret == 0) && (i < batch->count); i += CHUNK) {
 		const uint32_t n = MIN(CHUNK, batch->count - i);
 
-		ret = copy_from_gpa(batch->caller->vm, chunk, batch->array + (i * sizeof(chunk[0])), n * sizeof(chunk[0]));
+		ret = copy_from_gpa(batch->caller->vm, chunk, batch->array + (i * sizeof(chunk[0])),
+			n * sizeof(chunk[0]));
 		for (uint32_t k = 0U; (ret == 0) && (k < n); k++) {
 			ret = fn(batch, &chunk[k]);
 		}

@@ -283,8 +283,8 @@ int32_t emulate_io(struct acrn_vcpu *vcpu, struct io_request *io_req)
 	if (ret == -ENODEV) {
 		ret = emulate_unhandled(vcpu, io_req);
 	} else if (ret < 0) {
-		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "access of type %u, %lu bytes at 0x%lx fails: %d", io_req->type,
-			io_req->reqs.mmio.size, io_req->reqs.mmio.address, ret);
+		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "access of type %u, %lu bytes at 0x%lx fails: %d",
+			io_req->type, io_req->reqs.mmio.size, io_req->reqs.mmio.address, ret);
 	}
 	return ret;
 }

@@ -203,7 +203,8 @@ void memory_init(void)
 
 	memory_reserve(boot_info.hv_base, boot_info.hv_size, "hypervisor image");
 	/* Half as much will do for small VMs; less than the minimum cannot work. */
-	while ((base = memory_find_free(bytes, SIZE_2M, LOW_LIMIT, HIGH_LIMIT)) == INVALID_HPA && bytes / 2UL >= POOL_MIN) {
+	while ((base = memory_find_free(bytes, SIZE_2M, LOW_LIMIT, HIGH_LIMIT)) == INVALID_HPA &&
+		bytes / 2UL >= POOL_MIN) {
 		bytes = round_down(bytes / 2UL, SIZE_2M);
 	}
 	if (base == INVALID_HPA) {

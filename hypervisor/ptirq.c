@@ -108,7 +108,8 @@ static uint64_t pic_settings(const struct vpic *vpic)
 	for (uint32_t i = 0U; i < 2U; i++) {
 		const struct vpic_chip *const chip = &vpic->chip[i];
 
-		settings = (settings << 24U) | ((uint64_t)chip->imr << 16U) | ((uint64_t)chip->elcr << 8U) | chip->ready;
+		settings = (settings << 24U) | ((uint64_t)chip->imr << 16U) | ((uint64_t)chip->elcr << 8U) |
+			chip->ready;
 	}
 	return settings;
 }

@@ -127,7 +127,9 @@ static uint32_t runs_elsewhere(struct hv_timer *timer)
 		if (cpu == arch_cpu_id()) {
 			continue;
 		}
-		/* Under the lock: one that was taken off the list is marked as running before the lock is free again. */
+		/*
+		 * Under the lock: one that was taken off the list is marked as running before the lock is free again.
+		 */
 		spin_lock(&lists[cpu].lock);
 		runs = (__atomic_load_n(&lists[cpu].running, __ATOMIC_RELAXED) == timer);
 		spin_unlock(&lists[cpu].lock);

@@ -3,14 +3,15 @@
  * The Service VM's ACPI tables.
  *
  * All of the machine's tables are used where they are, but for four: the root (new RSDP, RSDT and XSDT), the MADT (a
- * copy with the CPUs that are vCPUs of the VM, under the local APIC ids which those have), the FADT (a copy that says "no
- * MSI": messages of the machine's devices would arrive with the guest's vectors, which mean something else to the CPU) and
- * the DMAR (left out: the IOMMU is not the VM's). They lie in a piece of the VM's RAM that its memory map calls ACPI reclaimable.
+ * copy with the CPUs that are vCPUs of the VM, under the local APIC ids which those have), the FADT (a copy that says
+ * "no MSI": messages of the machine's devices would arrive with the guest's vectors, which mean something else to the
+ * CPU) and the DMAR (left out: the IOMMU is not the VM's). They lie in a piece of the VM's RAM that its memory map
+ * calls ACPI reclaimable.
  *
  * How the guest finds them: Linux and multiboot2 images are told the RSDP's address or contents. All others scan the
  * BIOS area. The firmware's own bytes there are never written: the guest page that holds the firmware's RSDP is mapped
- * to a copy of that page in which the RSDP is ours. It is the one page of the Service VM below 1 MiB whose GPA is not its
- * HPA; nothing does DMA to BIOS code.
+ * to a copy of that page in which the RSDP is ours. It is the one page of the Service VM below 1 MiB whose GPA is not
+ * its HPA; nothing does DMA to BIOS code.
  */
 #include <hv/vm_acpi.h>
 
@@ -54,11 +55,12 @@ static void find_tables(struct vm_acpi_input *in)
 	for (uint32_t i = 0U; i < acpi_info.table_count; i++) {
 		struct acpi_header header;
 
-		if (!read_firmware(acpi_info.table[i], &header, sizeof(header)) || (memcmp(header.signature, "DMAR", 4U) == 0)) {
+		if (!read_firmware(acpi_info.table[i], &header, sizeof(header)) ||
+			(memcmp(header.signature, "DMAR", 4U) == 0)) {
 			continue;
 		}
-		if ((memcmp(header.signature, "FACP", 4U) == 0) && (in->fadt == NULL) && (header.length <= sizeof(fadt)) &&
-			read_firmware(acpi_info.table[i], fadt, header.length)) {
+		if ((memcmp(header.signature, "FACP", 4U) == 0) && (in->fadt == NULL) &&
+			(header.length <= sizeof(fadt)) && read_firmware(acpi_info.table[i], fadt, header.length)) {
 			in->fadt = fadt;
 			in->fadt_len = header.length;
 		} else if (memcmp(header.signature, "APIC", 4U) != 0) {
@@ -147,7 +149,8 @@ int32_t vm_acpi_build(struct vm_loader *ld)
 	find_tables(&in);
 	find_cpus(ld, &in);
 	if (in.madt == NULL) {
-		pr_warn("VM%u '%s': the machine has no usable MADT; it gets no ACPI tables", ld->vm->vm_id, ld->vm->name);
+		pr_warn("VM%u '%s': the machine has no usable MADT; it gets no ACPI tables", ld->vm->vm_id,
+			ld->vm->name);
 		return 0;
 	}
 	at = vm_loader_alloc(ld, AREA_SIZE, PAGE_SIZE, LOADER_1M, LOADER_4G, "ACPI tables");
@@ -156,10 +159,12 @@ int32_t vm_acpi_build(struct vm_loader *ld)
 	}
 	ret = vm_acpi_make_tables(&in, area, sizeof(area), at, &kept);
 	if (ret != 0) {
-		return vm_loader_refuse(ld, "its ACPI tables do not fit %lu bytes, or the machine's MADT is broken", AREA_SIZE);
+		return vm_loader_refuse(ld, "its ACPI tables do not fit %lu bytes, or the machine's MADT is broken",
+			AREA_SIZE);
 	}
 	if (kept != in.cpu_count) {
-		pr_warn("VM%u '%s': the machine's MADT names %u of its %u vCPUs", ld->vm->vm_id, ld->vm->name, kept, in.cpu_count);
+		pr_warn("VM%u '%s': the machine's MADT names %u of its %u vCPUs", ld->vm->vm_id, ld->vm->name, kept,
+			in.cpu_count);
 	}
 	ret = vm_e820_set(&ld->map, at, AREA_SIZE, MEM_ACPI_RECLAIM);
 	if (ret == 0) {

@@ -245,7 +245,8 @@ int32_t vm_acpi_make_tables(const struct vm_acpi_input *in, uint8_t *area, size_
 	size_t madt;
 	size_t fadt;
 
-	if ((in->madt_len < MADT_FIXED) || (has_fadt && (fadt_len < HEADER_SIZE)) || (in->table_count > ACPI_MAX_TABLES)) {
+	if ((in->madt_len < MADT_FIXED) || (has_fadt && (fadt_len < HEADER_SIZE)) ||
+		(in->table_count > ACPI_MAX_TABLES)) {
 		return -EINVAL;
 	}
 	/* With 16 bytes of alignment for each of the four. */

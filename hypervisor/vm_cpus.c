@@ -41,8 +41,8 @@ int32_t vm_cpus_claim(struct acrn_vm *vm, uint64_t mask)
 	}
 	spin_unlock(&claims_lock);
 	if (rival != NULL) {
-		pr_warn("VM%u '%s': CPU mask 0x%lx meets VM%u '%s' (0x%lx), and one of them shares none", vm->vm_id, vm->name,
-			mask, rival->vm_id, rival->name, rival->pcpu_mask);
+		pr_warn("VM%u '%s': CPU mask 0x%lx meets VM%u '%s' (0x%lx), and one of them shares none", vm->vm_id,
+			vm->name, mask, rival->vm_id, rival->name, rival->pcpu_mask);
 		return -EBUSY;
 	}
 	return 0;

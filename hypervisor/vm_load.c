@@ -66,7 +66,8 @@ int32_t vm_loader_copy(struct vm_loader *ld, uint64_t at, gpa_t gpa, uint64_t si
 	const struct vm_image *image = &ld->kernel;
 
 	if ((at > image->size) || (size > image->size - at)) {
-		return vm_loader_refuse(ld, "module '%s' ends at 0x%lx, but 0x%lx bytes at 0x%lx are wanted; is the file whole?",
+		return vm_loader_refuse(ld,
+			"module '%s' ends at 0x%lx, but 0x%lx bytes at 0x%lx are wanted; is the file whole?",
 			image->tag, image->size, size, at);
 	}
 	return vm_loader_write(ld, gpa, (const uint8_t *)hpa_to_hva(image->hpa) + at, size);
@@ -105,7 +106,8 @@ gpa_t vm_loader_alloc(struct vm_loader *ld, uint64_t size, uint64_t align, gpa_t
 	const gpa_t gpa = vm_e820_find_highest(&ld->map, size, align, low, high);
 
 	if (gpa == INVALID_GPA) {
-		(void)vm_loader_refuse(ld, "no free %lu KiB between 0x%lx and 0x%lx for %s; give it more memory or smaller modules",
+		(void)vm_loader_refuse(ld,
+			"no free %lu KiB between 0x%lx and 0x%lx for %s; give it more memory or smaller modules",
 			(size + 1023UL) >> 10U, low, high, what);
 		return INVALID_GPA;
 	}
@@ -133,7 +135,8 @@ static int32_t move_image(struct vm_loader *ld, struct vm_image *image, uint64_t
 	}
 	ret = vm_loader_write(ld, to, hpa_to_hva(image->hpa), image->size);
 	if (ret == 0) {
-		pr_info("VM%u '%s': module '%s' moved from 0x%lx to 0x%lx", ld->vm->vm_id, ld->vm->name, image->tag, image->hpa, to);
+		pr_info("VM%u '%s': module '%s' moved from 0x%lx to 0x%lx", ld->vm->vm_id, ld->vm->name, image->tag,
+			image->hpa, to);
 		if (ld->identity) {
 			vm_e820_release(&ld->map, image->hpa, image->size);
 			image->hpa = to;
@@ -175,12 +178,14 @@ int32_t vm_loader_claim(struct vm_loader *ld, gpa_t gpa, uint64_t size, const ch
 	int32_t ret;
 
 	if (!range_is_valid(gpa, size) || !vm_e820_is_ram(&ld->map, gpa, size)) {
-		return vm_loader_refuse(ld, "%s at 0x%lx + 0x%lx is not in RAM that the VM has; link it for another address",
+		return vm_loader_refuse(ld,
+			"%s at 0x%lx + 0x%lx is not in RAM that the VM has; link it for another address",
 			what, gpa, size);
 	}
 	busy = immovable(ld, gpa, size);
 	if (busy != NULL) {
-		return vm_loader_refuse(ld, "%s at 0x%lx + 0x%lx overlaps %s at 0x%lx + 0x%lx; link it for another address", what,
+		return vm_loader_refuse(ld,
+			"%s at 0x%lx + 0x%lx overlaps %s at 0x%lx + 0x%lx; link it for another address", what,
 			gpa, size, busy->what, busy->base, busy->size);
 	}
 	ret = take(ld, gpa, size, what); /* first, so that nothing is moved to where it is in the way again */
@@ -240,7 +245,8 @@ static int32_t set_registers(struct vm_loader *ld)
 	struct acrn_vcpu *vcpu = vm_vcpu(ld->vm, 0U);
 
 	if ((vcpu == NULL) || (arch_vcpu_check_regs(vcpu, &ld->regs) != 0)) {
-		return vm_loader_refuse(ld, "the CPU does not take its first registers (CR0 0x%lx, CR4 0x%lx, EFER 0x%lx)",
+		return vm_loader_refuse(ld,
+			"the CPU does not take its first registers (CR0 0x%lx, CR4 0x%lx, EFER 0x%lx)",
 			ld->regs.cr0, ld->regs.cr4, ld->regs.ia32_efer);
 	}
 	arch_vcpu_set_regs(vcpu, &ld->regs);
@@ -257,7 +263,8 @@ static int32_t build_service_map(struct vm_loader *ld)
 	int32_t ret = 0;
 
 	for (uint32_t i = 0U; (ret == 0) && (i < boot_info.range_count); i++) {
-		ret = vm_e820_set(&ld->map, boot_info.ranges[i].base, boot_info.ranges[i].size, boot_info.ranges[i].type);
+		ret = vm_e820_set(&ld->map, boot_info.ranges[i].base, boot_info.ranges[i].size,
+			boot_info.ranges[i].type);
 	}
 	for (uint32_t i = 0U; (ret == 0) && memory_hv_range(i, &base, &size, &what); i++) {
 		const hpa_t first = round_down(base, PAGE_SIZE);
@@ -291,7 +298,8 @@ static int32_t build_map(struct vm_loader *ld)
 	const int32_t ret = ld->identity ? build_service_map(ld) : build_prelaunched_map(ld);
 
 	if (ret != 0) {
-		(void)vm_loader_refuse(ld, "its memory map has more than %u ranges, or an empty one (error %d)", VM_E820_MAX, ret);
+		(void)vm_loader_refuse(ld, "its memory map has more than %u ranges, or an empty one (error %d)",
+			VM_E820_MAX, ret);
 	}
 	return ret;
 }
@@ -323,7 +331,8 @@ static int32_t find_module(struct vm_loader *ld, const char *tag, struct vm_imag
 			continue;
 		}
 		if ((module->size == 0UL) || !range_is_valid(module->base, module->size)) {
-			return vm_loader_refuse(ld, "module '%s' is empty; look at the file that GRUB's module2 line names", tag);
+			return vm_loader_refuse(ld,
+				"module '%s' is empty; look at the file that GRUB's module2 line names", tag);
 		}
 		if (args != NULL) {
 			*args = rest;

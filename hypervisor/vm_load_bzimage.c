@@ -4,8 +4,8 @@
  * Older ones don't say how much memory the kernel needs while it unpacks itself (init_size), so nothing could be placed
  * safely; they are refused.
  *
- * The 32-bit entry is used, not the 64-bit one: it needs no page tables from us (which the kernel would have to keep out
- * of its own way), all kernels have it, 32-bit ones too, and everything that it is given lies below 4 GiB anyway.
+ * The 32-bit entry is used, not the 64-bit one: it needs no page tables from us (which the kernel would have to keep
+ * out of its own way), all kernels have it, 32-bit ones too, and everything that it is given lies below 4 GiB anyway.
  *
  * EFI: no efi_info is filled, as the boot loader's information does not hold the EFI memory map. The kernel then runs
  * without EFI runtime services; ACPI is found by acpi_rsdp_addr, the screen by the frame buffer in screen_info.
@@ -185,8 +185,8 @@ void bzimage_fill_screen(uint8_t *zero_page, const struct boot_framebuffer *fb, 
 	put(screen, 0x16U, fb->bpp, 2U);
 	put(screen, 0x18U, fb->base & 0xFFFFFFFFUL, 4U);
 	/* In units of 64 KiB for VESA, of bytes for EFI. */
-	put(screen, 0x1CU, efi ? (uint64_t)fb->pitch * fb->height : round_up((uint64_t)fb->pitch * fb->height, 65536UL) >> 16U,
-		4U);
+	put(screen, 0x1CU, efi ? (uint64_t)fb->pitch * fb->height
+		: round_up((uint64_t)fb->pitch * fb->height, 65536UL) >> 16U, 4U);
 	put(screen, 0x24U, fb->pitch, 2U);
 	put(screen, 0x26U, (fb->bpp == 16U) ? 5UL : 8UL, 1U); /* red */
 	put(screen, 0x27U, fb->red_pos, 1U);
@@ -202,7 +202,8 @@ void bzimage_fill_screen(uint8_t *zero_page, const struct boot_framebuffer *fb, 
 
 void bzimage_fill_e820(uint8_t *zero_page, const struct vm_e820 *map)
 {
-	_Static_assert(ZP_E820_TABLE + VM_E820_MAX * sizeof(struct e820_entry) <= BZIMAGE_ZERO_PAGE, "the zero page's table");
+	_Static_assert(ZP_E820_TABLE + VM_E820_MAX * sizeof(struct e820_entry) <= BZIMAGE_ZERO_PAGE,
+		"the zero page's table");
 
 	for (uint32_t i = 0U; i < map->count; i++) {
 		const struct e820_entry entry = {map->range[i].base, map->range[i].size, map->range[i].type};
@@ -240,16 +241,17 @@ static void fill_zero_page(const struct vm_loader *ld, const struct bzimage_plan
 static void warn_of_gaps(const struct vm_loader *ld, const struct bzimage_plan *plan)
 {
 	if (strlen(ld->cmdline) > plan->cmdline_max) {
-		pr_warn("VM%u '%s': the kernel reads only %u characters of its command line", ld->vm->vm_id, ld->vm->name,
-			plan->cmdline_max);
+		pr_warn("VM%u '%s': the kernel reads only %u characters of its command line", ld->vm->vm_id,
+			ld->vm->name, plan->cmdline_max);
 	}
 	if (ld->module_count > (ld->has_ramdisk ? 1U : 0U)) {
-		pr_warn("VM%u '%s': Linux's boot protocol has no modules but the ramdisk; the others are not passed", ld->vm->vm_id,
-			ld->vm->name);
+		pr_warn("VM%u '%s': Linux's boot protocol has no modules but the ramdisk; the others are not passed",
+			ld->vm->vm_id, ld->vm->name);
 	}
 	if (ld->identity && (plan->version < VERSION_RSDP) && (boot_info.efi_system_table != 0UL)) {
-		pr_warn("VM%u '%s': boot protocol %x.%02x has no acpi_rsdp_addr: under EFI the kernel won't find ACPI tables; "
-			"use Linux 5.0 or later", ld->vm->vm_id, ld->vm->name, plan->version >> 8U, plan->version & 0xFFU);
+		pr_warn("VM%u '%s': boot protocol %x.%02x has no acpi_rsdp_addr: under EFI the kernel won't find ACPI "
+			"tables; use Linux 5.0 or later", ld->vm->vm_id, ld->vm->name, plan->version >> 8U,
+			plan->version & 0xFFU);
 	}
 }
 

@@ -68,13 +68,13 @@ static bool read_header(const struct vm_image *image, struct elf_common *out, co
 	out->is64 = (ident[4] == ELFCLASS64);
 	*why = "its ELF header is cut off, or of no known class";
 	if (out->is64 && vm_image_read(image, 0UL, &h64, sizeof(h64))) {
-		*out = (struct elf_common){.is64 = true, .type = h64.type, .machine = h64.machine, .phentsize = h64.phentsize,
-			.phnum = h64.phnum, .entry = h64.entry, .phoff = h64.phoff};
+		*out = (struct elf_common){.is64 = true, .type = h64.type, .machine = h64.machine,
+			.phentsize = h64.phentsize, .phnum = h64.phnum, .entry = h64.entry, .phoff = h64.phoff};
 		return true;
 	}
 	if ((ident[4] == ELFCLASS32) && vm_image_read(image, 0UL, &h32, sizeof(h32))) {
-		*out = (struct elf_common){.is64 = false, .type = h32.type, .machine = h32.machine, .phentsize = h32.phentsize,
-			.phnum = h32.phnum, .entry = h32.entry, .phoff = h32.phoff};
+		*out = (struct elf_common){.is64 = false, .type = h32.type, .machine = h32.machine,
+			.phentsize = h32.phentsize, .phnum = h32.phnum, .entry = h32.entry, .phoff = h32.phoff};
 		return true;
 	}
 	return false;
@@ -120,11 +120,13 @@ static bool read_phdr(const struct vm_image *image, const struct elf_common *h, 
 static bool check_phdr(const struct vm_image *image, const struct elf64_phdr *p, const char **why)
 {
 	if ((p->filesz > p->memsz) || (p->offset > image->size) || (p->filesz > image->size - p->offset)) {
-		*why = "a segment is longer in the file than in memory, or reaches past the file's end; is the file whole?";
+		*why = "a segment is longer in the file than in memory, or reaches past the file's end; is the file "
+			"whole?";
 		return false;
 	}
 	if ((p->memsz > LOADER_4G) || (p->paddr > LOADER_4G - p->memsz)) {
-		*why = "a segment's physical address is not below 4 GiB; link it lower (multiboot starts in 32-bit mode)";
+		*why = "a segment's physical address is not below 4 GiB; link it lower (multiboot starts in 32-bit "
+			"mode)";
 		return false;
 	}
 	return true;
@@ -171,10 +173,11 @@ int32_t elf_parse(const struct vm_image *image, struct elf_plan *plan, const cha
 	return 0;
 }
 
-int32_t elf_plan_from_addresses(const struct vm_image *image, const struct multiboot_header *header, struct elf_plan *plan,
-	const char **why)
+int32_t elf_plan_from_addresses(const struct vm_image *image, const struct multiboot_header *header,
+	struct elf_plan *plan, const char **why)
 {
-	const uint64_t before = (uint64_t)header->header_addr - header->load_addr; /* of the header, in the loaded part */
+	/* of the header, in the loaded part */
+	const uint64_t before = (uint64_t)header->header_addr - header->load_addr;
 	const uint64_t at = header->at - before;
 	uint64_t filesz;
 	uint64_t memsz;
@@ -229,8 +232,8 @@ static int32_t relocate(struct vm_loader *ld, const struct multiboot_header *hea
 	to = vm_e820_find_lowest(&ld->map, high - low, header->reloc_align, header->reloc_min,
 		MIN((uint64_t)header->reloc_max + 1UL, LOADER_4G));
 	if (to == INVALID_GPA) {
-		(void)vm_loader_refuse(ld, "no free %lu KiB between 0x%x and 0x%x for its relocatable image", (high - low) >> 10U,
-			header->reloc_min, header->reloc_max);
+		(void)vm_loader_refuse(ld, "no free %lu KiB between 0x%x and 0x%x for its relocatable image",
+			(high - low) >> 10U, header->reloc_min, header->reloc_max);
 		return -ENOSPC;
 	}
 	for (uint32_t i = 0U; i < plan->count; i++) {
@@ -285,8 +288,8 @@ static int32_t make_plan(struct vm_loader *ld, struct multiboot_header *header, 
 		}
 	}
 	if (!plan->entry_is_inside) {
-		return vm_loader_refuse(ld, "kernel module '%s': its entry 0x%lx lies in no segment; set it (ld -e)", ld->kernel.tag,
-			plan->entry);
+		return vm_loader_refuse(ld, "kernel module '%s': its entry 0x%lx lies in no segment; set it (ld -e)",
+			ld->kernel.tag, plan->entry);
 	}
 	return 0;
 }

@@ -20,8 +20,8 @@ int32_t vm_load_raw(struct vm_loader *ld)
 		return vm_loader_refuse(ld, "KERNEL_RAWIMAGE needs kern_load_addr and kern_entry_addr in the scenario");
 	}
 	if ((entry < base) || (entry - base >= ld->kernel.size) || (entry >= LOADER_4G)) {
-		return vm_loader_refuse(ld, "kern_entry_addr 0x%lx is not in the image, 0x%lx + 0x%lx below 4 GiB", entry, base,
-			ld->kernel.size);
+		return vm_loader_refuse(ld, "kern_entry_addr 0x%lx is not in the image, 0x%lx + 0x%lx below 4 GiB",
+			entry, base, ld->kernel.size);
 	}
 	if ((ld->module_count != 0U) || (ld->cmdline[0] != '\0')) {
 		pr_warn("VM%u '%s': a raw image gets no modules and no command line", ld->vm->vm_id, ld->vm->name);

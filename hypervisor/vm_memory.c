@@ -131,7 +131,8 @@ int32_t vm_map_prelaunched_memory(struct acrn_vm *vm)
 	const hpa_t base = config->mem_fixed ? config->mem_hpa : find_ram(size);
 	int32_t ret;
 
-	if ((size == 0UL) || (base == INVALID_HPA) || !vm_is_service_ram(base, size) || vm_memory_is_module(base, size)) {
+	if ((size == 0UL) || (base == INVALID_HPA) || !vm_is_service_ram(base, size) ||
+		vm_memory_is_module(base, size)) {
 		pr_err("VM%u '%s': no place for its %lu MiB of memory", vm->vm_id, vm->name, size >> 20U);
 		return -ENOMEM;
 	}

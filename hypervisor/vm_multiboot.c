@@ -83,7 +83,8 @@ static int32_t parse_mb1(const uint8_t *bytes, size_t len, size_t at, struct mul
 
 static bool is_mb1(const uint8_t *bytes, size_t at)
 {
-	return (get32(bytes, at) == MB1_MAGIC) && (get32(bytes, at) + get32(bytes, at + 4U) + get32(bytes, at + 8U) == 0U);
+	return (get32(bytes, at) == MB1_MAGIC) &&
+		(get32(bytes, at) + get32(bytes, at + 4U) + get32(bytes, at + 8U) == 0U);
 }
 
 /* ---- Multiboot 2 ---- */
@@ -107,7 +108,8 @@ static int32_t check_requests(const uint8_t *tag, uint32_t size, const char **wh
 {
 	for (uint32_t at = 8U; at + 4U <= size; at += 4U) {
 		if (!info_is_offered(get32(tag, at))) {
-			*why = "its multiboot2 header demands information that cannot be promised; mark the request optional";
+			*why = "its multiboot2 header demands information that cannot be promised; mark the request "
+				"optional";
 			return -EINVAL;
 		}
 	}
@@ -175,7 +177,8 @@ static int32_t parse_mb2_tag(const uint8_t *tag, uint32_t size, struct multiboot
 		break; /* a video mode, EFI boot services, or unknown */
 	}
 	if (!optional) {
-		*why = "its multiboot2 header demands a video mode, EFI boot services or something unknown; mark the tag optional";
+		*why = "its multiboot2 header demands a video mode, EFI boot services or something unknown; mark the "
+			"tag optional";
 		return -EINVAL;
 	}
 	return 0;
@@ -236,6 +239,7 @@ int32_t multiboot_find_header(const uint8_t *bytes, size_t len, struct multiboot
 			return parse_mb1(bytes, len1, at, out, why);
 		}
 	}
-	*why = "there is no multiboot header in its first 8 KiB nor a multiboot2 header in its first 32 KiB; link it to the front";
+	*why = "there is no multiboot header in its first 8 KiB nor a multiboot2 header in its first 32 KiB; link it "
+		"to the front";
 	return -ENOENT;
 }

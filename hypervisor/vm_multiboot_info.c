@@ -219,7 +219,8 @@ int32_t multiboot_write_info(struct vm_loader *ld, const struct multiboot_header
 		build_mb2(ld, header, load_base);
 	}
 	if (block.full) {
-		return vm_loader_refuse(ld, "its boot information needs more than %u bytes; shorten command line or module strings",
+		return vm_loader_refuse(ld,
+			"its boot information needs more than %u bytes; shorten command line or module strings",
 			INFO_SIZE);
 	}
 	ld->regs.gprs.rax = (header->version == 1U) ? MB1_BOOT_MAGIC : MB2_BOOT_MAGIC;

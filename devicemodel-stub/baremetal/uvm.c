@@ -376,8 +376,8 @@ void uvm_dump(const struct uvm *u)
 	for (uint32_t slot = 0; u->page != NULL && slot < u->vcpu_num; slot++) {
 		const struct vhm_request *req = &u->page->req_queue[slot];
 
-		printf("svm: %s: slot %u: state %u type %u dir %u address %#lx size %lu value %#x polling %u\n", u->name,
-			slot, slot_state(req), req->type, req->reqs.pio.direction, req->reqs.pio.address,
+		printf("svm: %s: slot %u: state %u type %u dir %u address %#lx size %lu value %#x polling %u\n",
+			u->name, slot, slot_state(req), req->type, req->reqs.pio.direction, req->reqs.pio.address,
 			req->reqs.pio.size, req->reqs.pio.value, req->completion_polling);
 	}
 }

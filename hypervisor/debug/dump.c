@@ -92,7 +92,8 @@ void dump_cpu(const struct dump_regs *regs)
 		pr_err("the stack pointer is not usable");
 		if (regs->rbp > HV_DIRECT_BASE && regs->rbp - regs->rsp < PAGE_SIZE &&
 			round_down(regs->rbp, PAGE_SIZE) != round_down(regs->cr2, PAGE_SIZE)) {
-			backtrace(regs->rip, regs->rbp, regs->rbp); /* overflow: the frame above the guard page is whole */
+			/* overflow: the frame above the guard page is whole */
+			backtrace(regs->rip, regs->rbp, regs->rbp);
 		} else {
 			dump_address(0U, regs->rip);
 		}

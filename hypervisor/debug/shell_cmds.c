@@ -85,7 +85,8 @@ static int32_t cmd_vm_list(uint32_t argc, char **argv)
 	if (bad_option(argc, argv)) {
 		return -EINVAL;
 	}
-	shell_printf(json ? "[" : "id  name             kind           state     vcpus       exits  forwarded  reason\n");
+	shell_printf(json ? "["
+		: "id  name             kind           state     vcpus       exits  forwarded  reason\n");
 	for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
 		list_vm(vm, json);
 	}
@@ -95,8 +96,8 @@ static int32_t cmd_vm_list(uint32_t argc, char **argv)
 
 static const char *vcpu_state_name(const struct acrn_vcpu *vcpu)
 {
-	static const char *const names[] = {[VCPU_OFFLINE] = "offline", [VCPU_INIT] = "init", [VCPU_RUNNING] = "running",
-		[VCPU_PAUSED] = "paused"};
+	static const char *const names[] = {[VCPU_OFFLINE] = "offline", [VCPU_INIT] = "init",
+		[VCPU_RUNNING] = "running", [VCPU_PAUSED] = "paused"};
 
 	if ((vcpu->state == VCPU_RUNNING) && vcpu->halted) {
 		return "halted";
@@ -162,8 +163,8 @@ static int32_t cmd_vmexit(uint32_t argc, char **argv)
 				count += vm->vcpus[i].exit_count[reason];
 			}
 			if ((count != 0UL) && json) {
-				shell_printf("%s{\"vm\":%u,\"reason\":%u,\"name\":\"%s\",\"count\":%lu}", first ? "" : ",",
-					id, reason, arch_exit_name(reason), count);
+				shell_printf("%s{\"vm\":%u,\"reason\":%u,\"name\":\"%s\",\"count\":%lu}",
+					first ? "" : ",", id, reason, arch_exit_name(reason), count);
 				first = false;
 			} else if (count != 0UL) {
 				shell_printf("%2u %-13s  %2u %-22s %10lu\n", id, vm->name, reason,
@@ -252,13 +253,15 @@ static int32_t cmd_sched(uint32_t argc, char **argv)
 					continue;
 				}
 				if (json) {
-					shell_printf("%s{\"cpu\":%u,\"vm\":%u,\"vcpu\":%u,\"thread\":\"%s\",\"slices\":%lu,"
-						     "\"run_us\":%lu}", first ? "" : ",", cpu, id, i,
-						thread_state_name(thread), thread->slices, ticks_to_us(thread->run_ticks));
+					shell_printf("%s{\"cpu\":%u,\"vm\":%u,\"vcpu\":%u,\"thread\":\"%s\","
+						"\"slices\":%lu,\"run_us\":%lu}", first ? "" : ",", cpu, id, i,
+						thread_state_name(thread), thread->slices,
+						ticks_to_us(thread->run_ticks));
 					first = false;
 				} else {
 					shell_printf("%3u  %2u %-13s  %4u  %-8s  %10lu  %12lu\n", cpu, id, vm->name, i,
-						thread_state_name(thread), thread->slices, ticks_to_us(thread->run_ticks));
+						thread_state_name(thread), thread->slices,
+						ticks_to_us(thread->run_ticks));
 				}
 			}
 		}
@@ -383,8 +386,8 @@ static int32_t cmd_cpuid(uint32_t argc, char **argv)
 	if (ret != 0) {
 		shell_printf("%s has no vCPU on the console's CPU %u\n", vm->name, arch_cpu_id());
 	} else {
-		shell_printf("%s: CPUID 0x%lx.%lu: eax %08x ebx %08x ecx %08x edx %08x\n", vm->name, leaf, subleaf, out[0],
-			out[1], out[2], out[3]);
+		shell_printf("%s: CPUID 0x%lx.%lu: eax %08x ebx %08x ecx %08x edx %08x\n", vm->name, leaf, subleaf,
+			out[0], out[1], out[2], out[3]);
 	}
 	return 0;
 }

@@ -191,7 +191,8 @@ int32_t shell_cmd_vm_reset(uint32_t argc, char **argv)
 	if (vm_is_service(vm)) {
 		vm_reset_requested(vm);
 	} else if (vm->config->load_order == SCN_POST_LAUNCHED_VM) {
-		shell_printf("a User VM is loaded by its device model: vm_stop it, and launch it again in the Service VM\n");
+		shell_printf("a User VM is loaded by its device model: vm_stop it, and launch it again in the Service "
+			"VM\n");
 	} else {
 		shell_printf("a pre-launched VM is loaded at boot: its image is no longer there; use reboot\n");
 	}

@@ -118,8 +118,8 @@ static void log_vm(const struct acrn_vm *vm)
 	for (uint32_t i = 0U; i < vm->vcpu_count; i++) {
 		const struct acrn_vcpu *vcpu = &vm->vcpus[i];
 
-		pr_info("summary: vcpu %s %u cpu %u exits %lu slices %lu run_us %lu", name, i, vcpu->pcpu_id, vcpu->exits,
-			vcpu->thread.slices, vcpu->thread.run_ticks * 1000UL / MAX(arch_tsc_khz(), 1U));
+		pr_info("summary: vcpu %s %u cpu %u exits %lu slices %lu run_us %lu", name, i, vcpu->pcpu_id,
+			vcpu->exits, vcpu->thread.slices, vcpu->thread.run_ticks * 1000UL / MAX(arch_tsc_khz(), 1U));
 	}
 	log_reasons(name, &counts);
 }

@@ -104,7 +104,8 @@ static void program_physical(const struct vioapic *vioapic, uint32_t gsi)
 	const uint64_t rte = vioapic->rte[gsi];
 
 	if (vioapic->is_physical) {
-		vioapic->ops->pin_set(gsi, (rte & RTE_MASKED) != 0UL, is_level(vioapic, gsi), (rte & RTE_ACTIVE_LOW) != 0UL);
+		vioapic->ops->pin_set(gsi, (rte & RTE_MASKED) != 0UL, is_level(vioapic, gsi),
+			(rte & RTE_ACTIVE_LOW) != 0UL);
 	}
 }
 

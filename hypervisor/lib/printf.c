@@ -186,10 +186,40 @@ static void put_unsigned(struct sink *out, char conversion, uint64_t value, stru
 	}
 }
 
-int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
+/* What stands between % and the conversion. @return where that is */
+static const char *parse_spec(const char *fmt, struct spec *spec, va_list *args)
 {
+	fmt = parse_flags(fmt, spec);
+	if (*fmt == '*') {
+		spec->width = va_arg(*args, int);
+		if (spec->width < 0) {
+			spec->flags |= FLAG_LEFT;
+			spec->width = spec->width < -FIELD_MAX ? FIELD_MAX : -spec->width;
+		}
+		spec->width = MIN(spec->width, FIELD_MAX);
+		fmt++;
+	} else {
+		fmt = parse_int(fmt, &spec->width);
+	}
+	if (*fmt == '.') {
+		fmt++;
+		if (*fmt == '*') {
+			spec->precision = va_arg(*args, int);
+			spec->precision = MIN(spec->precision, FIELD_MAX);
+			fmt++;
+		} else {
+			fmt = parse_int(fmt, &spec->precision);
+		}
+	}
+	return parse_length(fmt, spec);
+}
+
+int vsnprintf(char *buf, size_t size, const char *fmt, va_list caller_args)
+{
+	va_list args; /* a parameter of this type may be a pointer, which has another address */
 	struct sink out = {.buf = buf, .size = size, .len = 0U};
 
+	va_copy(args, caller_args);
 	for (; *fmt != '\0'; fmt++) {
 		struct spec spec = {.flags = 0U, .width = 0, .precision = -1, .length = 4};
 		int64_t number;
@@ -200,29 +230,7 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			put(&out, *fmt);
 			continue;
 		}
-		fmt = parse_flags(fmt + 1, &spec);
-		if (*fmt == '*') {
-			spec.width = va_arg(args, int);
-			if (spec.width < 0) {
-				spec.flags |= FLAG_LEFT;
-				spec.width = spec.width < -FIELD_MAX ? FIELD_MAX : -spec.width;
-			}
-			spec.width = MIN(spec.width, FIELD_MAX);
-			fmt++;
-		} else {
-			fmt = parse_int(fmt, &spec.width);
-		}
-		if (*fmt == '.') {
-			fmt++;
-			if (*fmt == '*') {
-				spec.precision = va_arg(args, int);
-				spec.precision = MIN(spec.precision, FIELD_MAX);
-				fmt++;
-			} else {
-				fmt = parse_int(fmt, &spec.precision);
-			}
-		}
-		fmt = parse_length(fmt, &spec);
+		fmt = parse_spec(fmt + 1, &spec, &args);
 		switch (*fmt) {
 		case 'd':
 		case 'i':
@@ -254,7 +262,8 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			if (text == NULL) {
 				text = "(null)";
 			}
-			put_text(&out, text, strnlen(text, spec.precision < 0 ? SIZE_MAX : (size_t)spec.precision), &spec);
+			put_text(&out, text, strnlen(text, spec.precision < 0 ? SIZE_MAX : (size_t)spec.precision),
+				&spec);
 			break;
 		case '%':
 			put(&out, '%');
@@ -268,6 +277,7 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			break;
 		}
 	}
+	va_end(args);
 	if (size != 0U) {
 		buf[MIN(out.len, size - 1U)] = '\0';
 	}

@@ -35,7 +35,8 @@ struct io_request;
 #define RTE_LEVEL        0x0000000000008000UL
 #define RTE_MASKED       0x0000000000010000UL
 #define RTE_DEST         0xFF00000000000000UL
-#define RTE_WRITABLE     (RTE_VECTOR | RTE_DELIVERY | RTE_DEST_LOGICAL | RTE_ACTIVE_LOW | RTE_LEVEL | RTE_MASKED | RTE_DEST)
+#define RTE_WRITABLE     (RTE_VECTOR | RTE_DELIVERY | RTE_DEST_LOGICAL | RTE_ACTIVE_LOW | RTE_LEVEL | RTE_MASKED | \
+			  RTE_DEST)
 
 /* Whom the I/O APICs talk to. Called with the lock held: must not call back into the I/O APICs. */
 struct vioapic_ops {

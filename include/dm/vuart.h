@@ -67,8 +67,8 @@ void vuart_init(struct vuart *vuart, struct acrn_vm *vm, uint16_t base, uint32_t
 void vuart_reset(struct vuart *vuart);
 
 /**
- * The VM goes: when this returns nobody raises its interrupt any more, and late bytes from the console are dropped. Takes
- * the port's lock.
+ * The VM goes: when this returns nobody raises its interrupt any more, and late bytes from the console are dropped.
+ * Takes the port's lock.
  */
 void vuart_detach(struct vuart *vuart);
 

@@ -31,7 +31,8 @@ struct thread {
 };
 
 /** Makes `thread` a blocked thread of `pcpu`. */
-void thread_init(struct thread *thread, uint16_t pcpu, bool (*run)(struct thread *), void (*switch_out)(struct thread *));
+void thread_init(struct thread *thread, uint16_t pcpu, bool (*run)(struct thread *),
+	void (*switch_out)(struct thread *));
 
 /** Makes it runnable, from any pCPU; a wake-up is never lost. Cheap when it is runnable already. */
 void thread_wake(struct thread *thread);

@@ -60,7 +60,9 @@ void shell_json_string(const char *text);
 /** Asks to be called each time the buffer has been sent, to add more; it returns false after the last piece. */
 void shell_continue(bool (*more)(void));
 
-/** Draws the prompt when the output has been sent (true), or not before the next byte (false: the terminal is a VM's). */
+/**
+ * Draws the prompt when the output has been sent (true), or not before the next byte (false: the terminal is a VM's).
+ */
 void shell_want_prompt(bool want);
 
 /** Lists the commands, or tells about one. @return 0 or -ENOENT */

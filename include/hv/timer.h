@@ -28,8 +28,8 @@ void hv_timer_start(struct hv_timer *timer, uint64_t deadline, uint64_t period);
 void hv_timer_stop(struct hv_timer *timer);
 
 /**
- * As hv_timer_stop(), and waits until its function does not run on another pCPU: what the timer belongs to may be freed.
- * The caller holds no lock that the function takes, and nobody arms the timer meanwhile.
+ * As hv_timer_stop(), and waits until its function does not run on another pCPU: what the timer belongs to may be
+ * freed. The caller holds no lock that the function takes, and nobody arms the timer meanwhile.
  */
 void hv_timer_stop_wait(struct hv_timer *timer);
 

@@ -46,7 +46,10 @@ struct acrn_vm {
 	 */
 	uint8_t *port_map;
 	struct vm_io_handler_desc pio[EMUL_PIO_IDX_MAX];
-	/* Sorted by range_start; constant while the VM runs. mmio_last: index of the last hit, a hint (racy reads are fine). */
+	/*
+	 * Sorted by range_start; constant while the VM runs. mmio_last: index of the last hit, a hint (racy reads are
+	 * fine).
+	 */
 	struct mem_io_node mmio[VM_MMIO_NODES];
 	uint32_t mmio_count;
 	uint32_t mmio_last;
@@ -81,7 +84,9 @@ bool vm_is_service(const struct acrn_vm *vm);
 /** vCPU `vcpu_id`, or NULL when it does not exist. */
 struct acrn_vcpu *vm_vcpu(struct acrn_vm *vm, uint32_t vcpu_id);
 
-/** A VM id as hypercalls use it: the Service VM is 0, the others follow. @return INVALID_VM_ID or the other kind of id */
+/**
+ * A VM id as hypercalls use it: the Service VM is 0, the others follow. @return INVALID_VM_ID or the other kind of id
+ */
 uint16_t vm_id_to_relative(uint16_t vm_id);
 uint16_t vm_id_from_relative(uint16_t rel_id);
 

@@ -53,7 +53,9 @@ bool vm_console_input(uint8_t c);
  */
 bool vm_console_poll(void);
 
-/** `begun` is called whenever a line is begun, on any pCPU, under the consoles' lock: vm_console_poll() is due later. */
+/**
+ * `begun` is called whenever a line is begun, on any pCPU, under the consoles' lock: vm_console_poll() is due later.
+ */
 void vm_console_on_partial_line(void (*begun)(void));
 
 #endif

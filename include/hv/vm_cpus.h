@@ -8,8 +8,8 @@
 struct acrn_vm;
 
 /**
- * The VM takes physical CPUs. Refused, and logged, if one does not exist, belongs to a VM alone (own_pcpu), or is used by
- * another VM while this one wants it alone.
+ * The VM takes physical CPUs. Refused, and logged, if one does not exist, belongs to a VM alone (own_pcpu), or is used
+ * by another VM while this one wants it alone.
  * @param mask bit per pCPU
  * @return 0; -EINVAL no or unknown CPUs; -EBUSY taken
  */

@@ -13,7 +13,8 @@
 #define VM_E820_MAX_BUSY 48U
 
 struct vm_e820 {
-	struct mem_range range[VM_E820_MAX]; /* ascending, disjoint, neighbours differ in type; base is guest-physical */
+	/* ascending, disjoint, neighbours differ in type; base is guest-physical */
+	struct mem_range range[VM_E820_MAX];
 	uint32_t count;
 	struct vm_e820_busy {
 		gpa_t base;

@@ -31,7 +31,7 @@ struct elf_plan {
 int32_t elf_parse(const struct vm_image *image, struct elf_plan *plan, const char **why);
 
 /** The same from a multiboot header with has_address. */
-int32_t elf_plan_from_addresses(const struct vm_image *image, const struct multiboot_header *header, struct elf_plan *plan,
-	const char **why);
+int32_t elf_plan_from_addresses(const struct vm_image *image, const struct multiboot_header *header,
+	struct elf_plan *plan, const char **why);
 
 #endif

@@ -53,7 +53,8 @@ int32_t vm_loader_refuse(const struct vm_loader *ld, const char *fmt, ...) __pri
 bool __must_check vm_image_read(const struct vm_image *image, uint64_t at, void *dst, uint64_t len);
 
 /**
- * Takes [gpa, gpa+size) for `what`. It must be RAM of the VM and taken by nobody; modules that lie there are moved away.
+ * Takes [gpa, gpa+size) for `what`. It must be RAM of the VM and taken by nobody; modules that lie there are moved
+ * away.
  * @return 0; -EINVAL not the VM's RAM, or taken; -ENOSPC no place to move a module to; logged
  */
 int32_t __must_check vm_loader_claim(struct vm_loader *ld, gpa_t gpa, uint64_t size, const char *what);

@@ -87,9 +87,9 @@ struct vhm_request {
 	uint32_t type;               /* REQ_PORTIO.. */
 	uint32_t completion_polling; /* 1: the hypervisor polls, no HC_NOTIFY_REQUEST_FINISH is needed */
 	/*
-	 * Slot 0 only, Aril's own (ACRN: reserved, 0): not 0 while the Service VM looks at all slots of the page anyway;
-	 * then requests raise no upcall. Who stops looking stores 0, and after a full barrier looks once more. Zeroed by
-	 * SET_IOREQ_BUFFER and RESET_VM.
+	 * Slot 0 only, Aril's own (ACRN: reserved, 0): not 0 while the Service VM looks at all slots of the page
+	 * anyway; then requests raise no upcall. Who stops looking stores 0, and after a full barrier looks once more.
+	 * Zeroed by SET_IOREQ_BUFFER and RESET_VM.
 	 */
 	uint32_t upcall_off;
 	uint32_t reserved0[13];

@@ -71,7 +71,8 @@ def pack(scn: Scenario) -> bytes:
     ids = {vm.name: index for index, vm in enumerate(scn.vms) if not vm.dynamic}
     coms = {port: com for com, port in COM_PORTS.items()}
     vuarts = b"".join(
-        VUART.pack(*strings.add(conn.name), *(ids[vm] for vm, _ in conn.ends), *(coms[port] for _, port in conn.ends), 0)
+        VUART.pack(*strings.add(conn.name), *(ids[vm] for vm, _ in conn.ends),
+                   *(coms[port] for _, port in conn.ends), 0)
         for conn in scn.vuarts)
     table = strings.padded()
     body = vms + vuarts + table

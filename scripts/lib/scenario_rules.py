@@ -123,7 +123,8 @@ class Checker:
 
     def memory(self, vm: Vm) -> None:
         if vm.load_order == PRE and vm.mem_mb == 0:
-            self.error(vm.line("memory"), f"pre-launched '{vm.name}' has no memory; add <memory><size>MB</size></memory>")
+            self.error(vm.line("memory"),
+                       f"pre-launched '{vm.name}' has no memory; add <memory><size>MB</size></memory>")
         if vm.mem_mb % 2 or vm.mem_mb > MEM_MAX_MB:
             self.error(vm.line("size", "size_hpa"), f"'{vm.label}' has {vm.mem_mb} MB; use an even number up to "
                        f"{MEM_MAX_MB} (memory is mapped in pieces of 2 MiB)")
@@ -141,8 +142,8 @@ class Checker:
                 break
             if other.mem_hpa is not None and \
                     overlap(mine, (other.mem_hpa, other.mem_hpa + (other.mem_mb << 20) - 1)):
-                self.error(vm.line("hpa_region"), f"hpa_region of '{vm.label}' ({mine[0]:#x}-{mine[1]:#x}) overlaps that "
-                           f"of '{other.label}' at {other.mem_hpa:#x}; move one")
+                self.error(vm.line("hpa_region"), f"hpa_region of '{vm.label}' ({mine[0]:#x}-{mine[1]:#x}) overlaps "
+                           f"that of '{other.label}' at {other.mem_hpa:#x}; move one")
 
     # ---- kernel ----
 
@@ -193,8 +194,8 @@ class Checker:
                 self.error(line, f"port range {rng[0]:#x}-{rng[1]:#x} of '{vm.label}' is reversed; swap first and last")
                 continue
             if place and overlap(rng, vm.ports[order[place - 1]]):
-                self.error(line, f"port range {rng[0]:#x}-{rng[1]:#x} of '{vm.label}' overlaps another of its own; join "
-                           "them")
+                self.error(line, f"port range {rng[0]:#x}-{rng[1]:#x} of '{vm.label}' overlaps another of its own; "
+                           "join them")
             self.port_owner(vm, rng, line)
 
     def port_owner(self, vm: Vm, rng: tuple[int, int], line: int) -> None:

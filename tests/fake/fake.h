@@ -38,7 +38,7 @@ extern uint8_t *fake_hv_ram;   /* one page that belongs to the hypervisor */
 /** Everything back to the start: no VMs, time 0, empty log. */
 void fake_reset(void);
 
-/** fake_reset(), timer_init(), sched_init(), and a scenario: VM0 Service VM, VM1 "UVM1" (4 CPUs), VM2 "ALONE" (own_pcpu,
+/** fake_reset(), timer_init(), sched_init(), and a scenario: VM0 Service VM, VM1 "UVM1" (4 CPUs), VM2 "ALONE" (own CPU,
  * CPU 3), VM3 dynamic slot, VM4 pre-launched "PRE"; the Service VM created and started on CPUs 0, 1. */
 void fake_machine(void);
 

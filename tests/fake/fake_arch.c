@@ -338,7 +338,8 @@ static int32_t cut(struct acrn_vm *vm, gpa_t gpa, uint64_t size)
 			return -ENOMEM;
 		}
 		if (r.gpa < gpa) {
-			arch->region[arch->regions++] = (struct fake_region){r.gpa, r.hpa, gpa - r.gpa, r.access, r.type};
+			arch->region[arch->regions++] = (struct fake_region){r.gpa, r.hpa, gpa - r.gpa, r.access,
+				r.type};
 		}
 		if (r.gpa + r.size > gpa + size) {
 			const uint64_t off = gpa + size - r.gpa;
@@ -383,7 +384,10 @@ hpa_t arch_gpa_to_hpa(struct acrn_vm *vm, gpa_t gpa, uint64_t *contiguous, uint3
 	for (uint32_t i = 0U; i < vm->arch.regions; i++) {
 		const struct fake_region *r = &vm->arch.region[i];
 
-		/* Below 4 GiB is the Service VM's view of devices, which the host process does not have: touching it ends it. */
+		/*
+		 * Below 4 GiB is the Service VM's view of devices, which the host process does not have: touching it
+		 * ends it.
+		 */
 		if ((gpa >= r->gpa) && (gpa - r->gpa < r->size)) {
 			if (contiguous != NULL) {
 				/* As small pages would: exercises the page-crossing paths. */

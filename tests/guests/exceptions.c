@@ -5,6 +5,7 @@
  */
 #include <guests/lib/exec.h>
 #include <guests/lib/guest.h>
+#include <guests/lib/hypercall.h>
 #include <guests/lib/page.h>
 
 const char subject_name[] = "exceptions";
@@ -79,7 +80,7 @@ static void test_simple(void)
 	report(exec_catch((r.rax = (uint64_t)&cw, &r), fpu_div, &t) == VEC_MF && t.err == 0,
 	       "x87 division by zero: #MF");
 	__asm__ volatile("fninit");
-	if (!on_hypervisor())
+	if (!on_service_vm())
 		report(faults(vmcall_insn, 0, VEC_UD, 0), "VMCALL outside of VMX: #UD");
 }
 

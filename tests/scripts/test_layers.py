@@ -44,8 +44,9 @@ class Declarations(unittest.TestCase):
         self.assertFalse(names & {"not_this", "NOR_THIS", "member", "hook", "arrived", "g"})
 
     def test_real_ones(self) -> None:
-        for name, header in (("arch_gpa_map", "hv/arch.h"), ("vcpu_fatal", "hv/upcall.h"), ("boot_info", "hv/boot_info.h"),
-                             ("hva_to_hpa", "asm/page.h"), ("panic", "hv/log.h"), ("acpi_info", "hv/acpi.h")):
+        for name, header in (("arch_gpa_map", "hv/arch.h"), ("vcpu_fatal", "hv/upcall.h"),
+                             ("boot_info", "hv/boot_info.h"), ("hva_to_hpa", "asm/page.h"),
+                             ("panic", "hv/log.h"), ("acpi_info", "hv/acpi.h")):
             self.assertIn(header, DECLARED[name], name)
 
 

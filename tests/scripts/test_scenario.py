@@ -150,8 +150,11 @@ MEANING = [
     ("<size_hpa>16</size_hpa>\n    </hpa_region>", "<size_hpa>16</size_hpa>\n    </hpa_region><size>32</size>",
      "size is 32 MB but size_hpa is 16", "the same",
      "<memory><hpa_region>"),
-    ("<memory><size>128</size></memory>", "<os_config><kern_type>KERNEL_ELF</kern_type><kern_mod>x</kern_mod></os_config>", "device model loads it", "take os_config out"),
-    ("      <kern_load_addr>0x1000</kern_load_addr>\n", "", "needs kern_load_addr", "add both", "<kern_type>KERNEL_RAW"),
+    ("<memory><size>128</size></memory>",
+     "<os_config><kern_type>KERNEL_ELF</kern_type><kern_mod>x</kern_mod></os_config>", "device model loads it",
+     "take os_config out"),
+    ("      <kern_load_addr>0x1000</kern_load_addr>\n", "", "needs kern_load_addr", "add both",
+     "<kern_type>KERNEL_RAW"),
     ("KERNEL_RAWIMAGE", "KERNEL_ELF", "says itself where", "take kern_load_addr", "<kern_load_addr>"),
     ("0x1004", "0xfff", "below kern_load_addr", "inside the image"),
     ("0x1004", "0x1000000", "outside the 16 MB", "more memory"),
@@ -165,7 +168,8 @@ MEANING = [
      "<last>0xff</last></port_range></passthrough_ports>", "debug-exit port 0xf4", "debug_exit to n"),
     ("<debug_exit>y</debug_exit>", "<passthrough_ports><port_range><first>0x31f</first><last>0x31f</last>"
      "</port_range></passthrough_ports>", "given to 'PRE' too", "one owner", "<port_range><first>0x300"),
-    ("<memory><size>128</size></memory>", "<unhandled_port>PASSTHROUGH</unhandled_port>", "SERVICE_VM only", "use IGNORE"),
+    ("<memory><size>128</size></memory>", "<unhandled_port>PASSTHROUGH</unhandled_port>", "SERVICE_VM only",
+     "use IGNORE"),
     ("<debug_exit>y</debug_exit>", "<unhandled_port>FORWARD</unhandled_port>", "POST_LAUNCHED_VM only", "use IGNORE"),
     ("<memory><size>128</size></memory>", "<pci_devs><pci_dev>00:02.0</pci_dev></pci_devs>", "Service VM hands", "out"),
     ("<console_vuart>COM Port 1</console_vuart>", "<pci_devs><pci_dev>00:1F.2</pci_dev></pci_devs>",
@@ -193,8 +197,8 @@ class ScenarioTest(unittest.TestCase):
         compiler = shutil.which("gcc") or shutil.which("clang")
         if compiler:
             cls.judge = cls.dir / "judge"
-            subprocess.run([compiler, "-std=gnu17", "-g", "-DFUZZ_STANDALONE", "-fsanitize=address,undefined", "-Iinclude",
-                            "-Iarch/x86/include", "-Itests/fake/include", "tests/fuzz/fuzz_scenario.c",
+            subprocess.run([compiler, "-std=gnu17", "-g", "-DFUZZ_STANDALONE", "-fsanitize=address,undefined",
+                            "-Iinclude", "-Iarch/x86/include", "-Itests/fake/include", "tests/fuzz/fuzz_scenario.c",
                             "hypervisor/scenario.c", "hypervisor/scenario_machine.c", "-o", cls.judge],
                            check=True, cwd=ROOT)
 
@@ -281,8 +285,8 @@ class ScenarioTest(unittest.TestCase):
         """What the rules refuse and a blob can say, the hypervisor refuses by itself."""
         # Not in the blob: ids, a double size, half a pair of addresses, vcpu_num beside a list, names of nobody.
         # The limits of the two differ or the packer sorts it away.
-        unsayable = ("id 7", "size is 32", "needs kern_load_addr", "vcpu_num and cpu_affinity", "is no VM", "no COM port",
-                     "65 is above", "printable ASCII", "device model loads it")
+        unsayable = ("id 7", "size is 32", "needs kern_load_addr", "vcpu_num and cpu_affinity", "is no VM",
+                     "no COM port", "65 is above", "printable ASCII", "device model loads it")
         for old, new, what, *_ in MEANING:
             if any(word in what for word in unsayable):
                 continue
@@ -303,7 +307,8 @@ class ScenarioTest(unittest.TestCase):
 
     def test_damaged_blob(self) -> None:
         blob = self.compiled(self.sample())
-        for bad, word in [(blob[:-8], "cut"), (blob[:100] + b"\x55" + blob[101:], "damaged"), (blob[:20], "not a scenario")]:
+        for bad, word in [(blob[:-8], "cut"), (blob[:100] + b"\x55" + blob[101:], "damaged"),
+                          (blob[:20], "not a scenario")]:
             (self.dir / "bad.bin").write_bytes(bad)
             done = run("show", self.dir / "bad.bin")
             self.assertEqual(done.returncode, 1)

@@ -22,7 +22,8 @@ static int32_t parse(int32_t (*parser)(const void *, size_t, struct acpi_info *)
 }
 
 static const uint8_t madt[] = {
-	'A', 'P', 'I', 'C', 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	'A', 'P', 'I', 'C', 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0,
 	0x00, 0x00, 0xE0, 0xFE, 1, 0, 0, 0,         /* local APIC address, PC-AT compatible */
 	0, 8, 0, 0, 1, 0, 0, 0,                     /* CPU 0 */
 	0, 8, 1, 4, 1, 0, 0, 0,                     /* APIC id 4 */
@@ -99,7 +100,8 @@ TEST(acpi_s5)
 	EXPECT_EQ(parse(acpi_parse_s5, dsdt, sizeof(dsdt)), 0);
 	EXPECT_EQ(info.s5_a, 0U);
 	EXPECT_EQ(info.s5_b, 1U);
-	memcpy(dsdt + 36U, "\x70\x70_S5_\x12\x06\x04\x00\x01\x00\x00", 13U); /* a reference, not the name's definition */
+	/* a reference, not the name's definition */
+	memcpy(dsdt + 36U, "\x70\x70_S5_\x12\x06\x04\x00\x01\x00\x00", 13U);
 	EXPECT_EQ(parse(acpi_parse_s5, dsdt, sizeof(dsdt)), -ENOENT);
 }
 

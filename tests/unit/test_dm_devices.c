@@ -291,7 +291,8 @@ TEST(dm_cmos_every_day_of_a_century)
 	fresh();
 	cmos_set(0xB, 0x06);
 	for (wall = 0; year < 2101U && !unit_failed(); wall += 86400) {
-		uint32_t days = length[month] + ((month == 1U && (year % 4U == 0U && (year % 100U != 0U || year % 400U == 0U)))
+		uint32_t days = length[month] + ((month == 1U &&
+			(year % 4U == 0U && (year % 100U != 0U || year % 400U == 0U)))
 							 ? 1U : 0U);
 
 		EXPECT_EQ(cmos(0x32) * 100 + cmos(9), year);

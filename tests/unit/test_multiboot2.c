@@ -147,7 +147,8 @@ TEST(multiboot2_refuses)
 {
 	static struct boot_info out;
 	static const uint8_t none[8] __aligned(8) = {8U, 0U, 0U, 0U};
-	static const uint8_t huge[16] __aligned(8) = {16U, 0U, 0U, 0U, 0U, 0U, 0U, 0U, 1U, 0U, 0U, 0U, 200U, 0U, 0U, 0U};
+	static const uint8_t huge[16] __aligned(8) = {16U, 0U, 0U, 0U, 0U, 0U, 0U, 0U, 1U, 0U, 0U, 0U, 200U, 0U, 0U,
+		0U};
 
 	EXPECT_EQ(multiboot2_parse(none, 4U, &out), -EINVAL);
 	EXPECT_EQ(multiboot2_parse(none, 8U, &out), -ENOENT);

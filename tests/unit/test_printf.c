@@ -39,7 +39,7 @@
 		const int n = hv_snprintf(ours, sizeof(ours), __VA_ARGS__);                                            \
 		const int m = snprintf(libc, sizeof(libc), __VA_ARGS__);                                               \
 		if (n != m || strcmp_plain(ours, libc) != 0) {                                                         \
-			unit_fail(__FILE__, __LINE__, "\"%s\" (%d), the C library says \"%s\" (%d)", ours, n, libc, m); \
+			unit_fail(__FILE__, __LINE__, "\"%s\" (%d), libc says \"%s\" (%d)", ours, n, libc, m);      \
 		}                                                                                                      \
 	} while (0)
 

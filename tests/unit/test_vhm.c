@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hypervisor/vhm.c and the end of ioreq.c: the slot protocol against a Service VM that keeps it, and one that doesn't. */
+/*
+ * hypervisor/vhm.c and the end of ioreq.c: the slot protocol against a Service VM that keeps it, and one that doesn't.
+ */
 #include <unit.h>
 
 #include <string.h>
@@ -279,7 +281,8 @@ TEST(vhm_random_enemy)
 		uint32_t *words = (uint32_t *)(void *)vm->ioreq_buf;
 
 		for (uint64_t n = unit_rand64() % 8UL; n > 0UL; n--) {
-			words[unit_rand64() % 1024UL] = (uint32_t)(unit_rand64() & ((unit_rand64() & 1UL) ? 3UL : ~0UL));
+			words[unit_rand64() % 1024UL] =
+				(uint32_t)(unit_rand64() & ((unit_rand64() & 1UL) ? 3UL : ~0UL));
 		}
 		switch (unit_rand64() % 4UL) {
 		case 0:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The image loaders, whole: a Service VM of 64 MiB at fixed low addresses of the test program, GPA = HPA = host address.
- * Every image is a little file made here; hostile ones are made of good ones.
+ * The image loaders, whole: a Service VM of 64 MiB at fixed low addresses of the test program, GPA = HPA = host
+ * address. Every image is a little file made here; hostile ones are made of good ones.
  */
 #include <sys/mman.h>
 
@@ -195,7 +195,10 @@ static uint32_t r32(uint64_t gpa)
 
 #define ELF_SIZE 0x3000UL
 
-/* ELF32 with two segments: 0x1000 bytes of 0x5A at LINK_ADDR; 0x800 bytes of 0xA5 at LINK_ADDR + 0x2000, 0x4000 in memory. */
+/*
+ * ELF32 with two segments: 0x1000 bytes of 0x5A at LINK_ADDR; 0x800 bytes of 0xA5 at LINK_ADDR + 0x2000, 0x4000 in
+ * memory.
+ */
 static void make_elf32(uint8_t *f)
 {
 	static const uint8_t ident[] = {0x7F, 'E', 'L', 'F', 1, 1, 1};
@@ -450,7 +453,9 @@ TEST(vm_load_elf_places_refused)
 	EXPECT_EQ(set_count, 0);
 }
 
-/* Whatever the bytes are: an answer, no access outside (ASan, copy_to_gpa()), no claim of memory that is not the VM's. */
+/*
+ * Whatever the bytes are: an answer, no access outside (ASan, copy_to_gpa()), no claim of memory that is not the VM's.
+ */
 TEST(vm_load_elf_random_damage)
 {
 	uint8_t good[ELF_SIZE];
@@ -480,13 +485,15 @@ TEST(vm_load_elf_random_damage)
 		image.hpa = (hpa_t)exact;
 		image.size = size;
 		if (multiboot_find_header(exact, size, &h, &why) == 0 &&
-			(h.has_address ? elf_plan_from_addresses(&image, &h, &plan, &why) : elf_parse(&image, &plan, &why)) == 0) {
+			(h.has_address ? elf_plan_from_addresses(&image, &h, &plan, &why)
+			: elf_parse(&image, &plan, &why)) == 0) {
 			loaded++;
 			for (uint32_t i = 0U; i < plan.count; i++) {
 				const struct elf_segment *s = &plan.segment[i];
 
 				EXPECT((s->at <= size) && (s->filesz <= size - s->at));
-				EXPECT((s->memsz >= s->filesz) && (s->memsz <= LOADER_4G) && (s->gpa <= LOADER_4G - s->memsz));
+				EXPECT((s->memsz >= s->filesz) && (s->memsz <= LOADER_4G) &&
+					(s->gpa <= LOADER_4G - s->memsz));
 			}
 		} else {
 			EXPECT(why != NULL);
@@ -638,8 +645,8 @@ TEST(vm_load_bzimage_headers_refused)
 TEST(vm_load_bzimage_screen)
 {
 	static uint8_t zp[BZIMAGE_ZERO_PAGE];
-	const struct boot_framebuffer fb = {.base = 0x1E0000000UL, .width = 1024, .height = 768, .pitch = 4096, .bpp = 32,
-		.red_pos = 16, .green_pos = 8, .blue_pos = 0};
+	const struct boot_framebuffer fb = {.base = 0x1E0000000UL, .width = 1024, .height = 768, .pitch = 4096,
+		.bpp = 32, .red_pos = 16, .green_pos = 8, .blue_pos = 0};
 	const struct boot_framebuffer none = {.base = 0UL};
 
 	bzimage_fill_screen(zp, &fb, false);
@@ -787,8 +794,8 @@ TEST(vm_acpi_madt_has_the_vms_cpus_only)
 TEST(vm_acpi_fadt_says_no_msi)
 {
 	static uint8_t area[4096], madt[256], fadt[276] = "FACP";
-	struct vm_acpi_input in = {.table = {0x1000UL}, .table_count = 1U, .madt = madt, .fadt = fadt, .fadt_len = sizeof(fadt),
-		.apic_id = {0U}, .cpu_count = 1U};
+	struct vm_acpi_input in = {.table = {0x1000UL}, .table_count = 1U, .madt = madt, .fadt = fadt,
+		.fadt_len = sizeof(fadt), .apic_id = {0U}, .cpu_count = 1U};
 	uint32_t kept = 0U;
 	uint64_t at;
 

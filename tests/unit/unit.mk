@@ -52,8 +52,8 @@ UNIT_LIBS := $(shell echo '\#include <Zydis/Zydis.h>' | $(UNIT_CC) -E - >/dev/nu
 
 # tests/fake/include comes first: it replaces the headers that need a real CPU.
 UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer \
-	-fsanitize=$(UNIT_SANITIZE) $(if $(filter thread,$(UNIT_SANITIZE)),-Wno-error=tsan,-fno-sanitize-recover=all) -DUNIT_TEST \
-	-Itests/fake/include -Itests/fake -Itests/unit -Iinclude -Iarch/x86/include
+	-fsanitize=$(UNIT_SANITIZE) $(if $(filter thread,$(UNIT_SANITIZE)),-Wno-error=tsan,-fno-sanitize-recover=all) \
+	-DUNIT_TEST -Itests/fake/include -Itests/fake -Itests/unit -Iinclude -Iarch/x86/include
 
 # Tests linked apart, with their product files, and all names then made local: CPU code with its own headers instead
 # of the fake's, or modules that the fake replaces for the others.
@@ -82,7 +82,8 @@ $(O)/unit/apart-$(1).o: $(UNIT_APART_$(1):%.c=$(O)/unit/$(1)/%.o)
 endef
 $(foreach name,$(UNIT_APART),$(eval $(call unit_apart,$(name))))
 
-UNIT_SRCS := $(filter-out $(UNIT_APART:%=tests/unit/test_%.c),$(sort $(wildcard tests/unit/*.c))) $(wildcard tests/fake/*.c) $(UNIT_PRODUCT)
+UNIT_SRCS := $(filter-out $(UNIT_APART:%=tests/unit/test_%.c),$(sort $(wildcard tests/unit/*.c))) \
+	$(wildcard tests/fake/*.c) $(UNIT_PRODUCT)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(O)/unit/%.o) $(UNIT_APART:%=$(O)/unit/apart-%.o)
 
 $(O)/unit/%.o: %.c tests/unit/unit.mk

@@ -73,7 +73,8 @@ static void identify(struct cpu_caps *caps)
 	(void)memcpy(caps->vendor + 4, &leaf0.edx, 4U);
 	(void)memcpy(caps->vendor + 8, &leaf0.ecx, 4U);
 	caps->family = base_family == 0xFU ? base_family + ((leaf1.eax >> 20U) & 0xFFU) : base_family;
-	caps->model = ((leaf1.eax >> 4U) & 0xFU) | (base_family == 6U || base_family == 0xFU ? (leaf1.eax >> 12U) & 0xF0U : 0U);
+	caps->model = ((leaf1.eax >> 4U) & 0xFU) |
+		(base_family == 6U || base_family == 0xFU ? (leaf1.eax >> 12U) & 0xF0U : 0U);
 	caps->stepping = leaf1.eax & 0xFU;
 	if (caps->max_ext_leaf >= 0x80000004U) {
 		for (uint32_t i = 0U; i < 3U; i++) {
@@ -279,7 +280,8 @@ static const char *missing_feature(const struct cpu_caps *caps)
 static void __noreturn refuse(const char *what, const char *detail)
 {
 	pr_err("refused: %s%s", what, detail);
-	pr_err("Aril needs an Intel CPU with VT-x, EPT with 2 MiB pages, unrestricted guest, and NX. The machine is stopped.");
+	pr_err("Aril needs an Intel CPU with VT-x, EPT with 2 MiB pages, unrestricted guest, and NX. The machine is "
+		"stopped.");
 	stop_for_good();
 }
 
@@ -344,7 +346,8 @@ void caps_survey(void)
 		refuse("this is an AMD CPU: its virtualization is SVM, not Intel VT-x", "");
 	}
 	if ((cpuid(1U, 0U).ecx & CPUID1_ECX_VMX) == 0U) {
-		refuse("no VT-x: the CPU lacks it, or the virtual machine around us hides it (CPUID.1:ECX bit 5 is 0)", "");
+		refuse("no VT-x: the CPU lacks it, or the virtual machine around us hides it (CPUID.1:ECX bit 5 is 0)",
+			"");
 	}
 	why = enable_vmx();
 	if (why != NULL) {

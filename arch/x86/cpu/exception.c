@@ -63,7 +63,9 @@ static void nmi(void)
 	if (__atomic_load_n(&stopping, __ATOMIC_ACQUIRE)) {
 		cpu_halt_forever();
 	}
-	/* Not ours to interpret; counted for the status display. No log here: the interrupted code may hold its lock. */
+	/*
+	 * Not ours to interpret; counted for the status display. No log here: the interrupted code may hold its lock.
+	 */
 	(void)__atomic_fetch_add(&nmi_count, 1U, __ATOMIC_RELAXED);
 }
 
@@ -89,7 +91,8 @@ void exception_dispatch(struct exc_frame *frame)
 		irq_dispatch((uint32_t)frame->vector);
 	} else if (frame->vector == EXC_NMI) {
 		nmi();
-	} else if ((frame->vector != EXC_GP && frame->vector != EXC_PF && frame->vector != EXC_UD) || !fixed_up(frame)) {
+	} else if ((frame->vector != EXC_GP && frame->vector != EXC_PF && frame->vector != EXC_UD) ||
+		!fixed_up(frame)) {
 		unexpected(frame);
 	}
 }

@@ -11,7 +11,8 @@
 
 static uint64_t tss_low(uint64_t base)
 {
-	return GDT_TSS | (sizeof(struct tss64) - 1UL) | ((base & 0xFFFFFFUL) << 16U) | (((base >> 24U) & 0xFFUL) << 56U);
+	return GDT_TSS | (sizeof(struct tss64) - 1UL) | ((base & 0xFFFFFFUL) << 16U) |
+		(((base >> 24U) & 0xFFUL) << 56U);
 }
 
 static uint64_t stack_end(const uint8_t *stack, uint64_t size)

@@ -81,7 +81,9 @@ static void write_rte(uint32_t gsi, bool masked)
 	}
 	reg = REG_RTE + 2U * (gsi - ioapic->gsi_base);
 	if (masked) {
-		/* Pin settings stay: changing the trigger mode of a pending level interrupt would lose its remote IRR. */
+		/*
+		 * Pin settings stay: changing the trigger mode of a pending level interrupt would lose its remote IRR.
+		 */
 		reg_write(ioapic, reg, reg_read(ioapic, reg) | RTE_MASKED);
 	} else {
 		reg_write(ioapic, reg, RTE_MASKED);

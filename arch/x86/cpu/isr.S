@@ -5,7 +5,8 @@
 
 	.macro isr_stub vector
 	.balign 16
-	.if \vector == 8 || (\vector >= 10 && \vector <= 14) || \vector == 17 || \vector == 21 || \vector == 29 || \vector == 30
+	.if \vector == 8 || (\vector >= 10 && \vector <= 14) || \vector == 17 || \vector == 21
+	.elseif \vector == 29 || \vector == 30
 	.else
 	pushq $0
 	.endif

@@ -192,7 +192,8 @@ volatile void *paging_map_mmio(hpa_t hpa, uint64_t size)
 	uint64_t hva;
 
 	if (!range_is_valid(hpa, size) || size == 0UL || (hpa + size - 1UL) >> cpu_caps.phys_bits != 0UL) {
-		panic("device memory at %#lx + %#lx is beyond the CPU's %u address bits", hpa, size, cpu_caps.phys_bits);
+		panic("device memory at %#lx + %#lx is beyond the CPU's %u address bits", hpa, size,
+			cpu_caps.phys_bits);
 	}
 	spin_lock(&window_lock);
 	/* A guard page between windows; the same offset in 2 MiB, so that large windows get large pages. */

@@ -94,7 +94,8 @@ static void start_ap(uint32_t apic_id, hpa_t trampoline)
 	if (!wait_for_ap(CONFIG_AP_START_TIMEOUT_MS)) {
 		/* Its stack and area stay taken: it may still come. INIT keeps it from running into the next one's. */
 		lapic_send_ipi(apic_id, ICR_INIT | ICR_LEVEL | ICR_ASSERT);
-		pr_err("the CPU with APIC id %u did not start within %u ms: not used", apic_id, CONFIG_AP_START_TIMEOUT_MS);
+		pr_err("the CPU with APIC id %u did not start within %u ms: not used", apic_id,
+			CONFIG_AP_START_TIMEOUT_MS);
 	} else if (__atomic_load_n(&ap_state, __ATOMIC_ACQUIRE) == AP_REFUSED) {
 		pr_err("the CPU with APIC id %u is not used: %s", apic_id, ap_refusal);
 	}
@@ -111,7 +112,8 @@ void arch_start_aps(void (*entry)(void))
 		if (acpi_info.cpu_apic_id[i] == self) {
 			continue;
 		}
-		if (arch_cpu_count() == CONFIG_MAX_PCPU_NUM || (!lapic_is_x2apic() && acpi_info.cpu_apic_id[i] > 0xFEU)) {
+		if (arch_cpu_count() == CONFIG_MAX_PCPU_NUM ||
+			(!lapic_is_x2apic() && acpi_info.cpu_apic_id[i] > 0xFEU)) {
 			skipped++;
 			continue;
 		}

@@ -13,7 +13,8 @@
 
 bool apicv_is_usable(void)
 {
-	return !vmx_vid_is_broken() && cpu_caps.has_tpr_shadow && cpu_caps.has_virt_x2apic && cpu_caps.has_apic_regvirt && cpu_caps.has_apicv_vid;
+	return !vmx_vid_is_broken() && cpu_caps.has_tpr_shadow && cpu_caps.has_virt_x2apic &&
+		cpu_caps.has_apic_regvirt && cpu_caps.has_apicv_vid;
 }
 
 static uint64_t vector_or_0(int32_t vector)

@@ -64,7 +64,8 @@ static int32_t translate(struct acrn_vcpu *vcpu, gla_t gla, bool write, gpa_t *g
 	const int32_t status = vcpu_gla_to_gpa(vcpu, gla, write ? GUEST_WALK_WRITE : GUEST_WALK_READ, gpa, &error);
 
 	if (status == -EFAULT) {
-		*fault = (struct instr_fault){.vector = EXC_PF, .has_error_code = true, .error_code = error, .cr2 = gla};
+		*fault = (struct instr_fault){.vector = EXC_PF, .has_error_code = true, .error_code = error,
+			.cr2 = gla};
 	}
 	return status;
 }
@@ -178,8 +179,8 @@ static int32_t emulation_failed(struct acrn_vcpu *vcpu, int32_t status)
 	const uint8_t *const b = in->bytes;
 
 	vcpu->arch.emul_active = false;
-	vcpu_fatal(vcpu, "MMIO instruction at rip %#lx cannot be emulated (%d): %02x %02x %02x %02x %02x %02x %02x %02x",
-		exec_vmread(VMX_GUEST_RIP), status, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]);
+	vcpu_fatal(vcpu, "MMIO instruction at rip %#lx cannot be emulated (%d): %02x %02x %02x %02x %02x %02x %02x "
+		"%02x", exec_vmread(VMX_GUEST_RIP), status, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]);
 	return status;
 }
 
@@ -224,8 +225,8 @@ int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
 		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, exec_vmread(VMX_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
 	}
 	if ((arch->exit_qualification & QUAL_FETCH) != 0UL) {
-		vcpu_fatal(vcpu, "executes at gpa %#lx (rip %#lx), where there is no memory", exec_vmread(VMX_GUEST_PHYS_ADDR),
-			exec_vmread(VMX_GUEST_RIP));
+		vcpu_fatal(vcpu, "executes at gpa %#lx (rip %#lx), where there is no memory",
+			exec_vmread(VMX_GUEST_PHYS_ADDR), exec_vmread(VMX_GUEST_RIP));
 		return -EFAULT;
 	}
 	if (arch->reinject_info != 0U) {

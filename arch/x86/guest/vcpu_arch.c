@@ -311,8 +311,8 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 	}
 	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_NMI)) {
 		/*
-		 * Waiting for SIPI, a CPU takes none. It is not kept either: the vCPU would meet it at the first instruction
-		 * of its start-up code, in real mode and, in a VM without firmware, without a vector table.
+		 * Waiting for SIPI, a CPU takes none. It is not kept either: the vCPU would meet it at the first
+		 * instruction of its start-up code, in real mode and, in a VM without firmware, without a vector table.
 		 */
 		arch->nmi_pending = arch->nmi_pending || (vcpu->state != VCPU_INIT);
 		arch->check_events = true;
@@ -373,7 +373,9 @@ static int32_t run_once(struct acrn_vcpu *vcpu)
 	if (arch->check_events) {
 		vcpu_inject_events(vcpu);
 	}
-	/* Who sets a request also sends an IPI (the thread is RUNNING), which waits for the entry and ends it at once. */
+	/*
+	 * Who sets a request also sends an IPI (the thread is RUNNING), which waits for the entry and ends it at once.
+	 */
 	if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) || sched_need_resched()) {
 		return 0;
 	}

@@ -216,7 +216,8 @@ static bool msg_matches(const struct vlapic *vlapic, const struct lapic_msg *msg
 	if (!vlapic_is_enabled(vlapic)) {
 		return false;
 	}
-	return vlapic_is_x2apic(vlapic) ? logical_match_x2apic(vlapic, msg->dest) : logical_match_xapic(vlapic, msg->dest);
+	return vlapic_is_x2apic(vlapic) ? logical_match_x2apic(vlapic, msg->dest)
+		: logical_match_xapic(vlapic, msg->dest);
 }
 
 /* `vlapic` is among the receivers. @return accepted */

@@ -74,8 +74,8 @@ static int32_t read_microcode(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *va
 }
 
 /* IA32_ARCH_CAPABILITIES: the bits that say "not affected", none that offer an MSR we do not have. */
-#define ARCH_CAPS_SHOWN (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) | BIT(15) | \
-			 BIT(17) | BIT(24) | BIT(26) | BIT(27))
+#define ARCH_CAPS_SHOWN (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) | \
+			 BIT(15) | BIT(17) | BIT(24) | BIT(26) | BIT(27))
 
 static int32_t read_arch_caps(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
@@ -102,7 +102,8 @@ static int32_t write_misc_enable(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t 
 {
 	(void)msr;
 	/* Fast strings may be switched; the rest stays as it is. */
-	vcpu->arch.misc_enable = (vcpu->arch.misc_enable & ~MISC_ENABLE_FAST_STRING) | (value & MISC_ENABLE_FAST_STRING);
+	vcpu->arch.misc_enable = (vcpu->arch.misc_enable & ~MISC_ENABLE_FAST_STRING) |
+		(value & MISC_ENABLE_FAST_STRING);
 	return 0;
 }
 

@@ -22,7 +22,8 @@ struct segment {
 
 struct state {
 	struct segment seg[SEGMENTS];
-	uint64_t gdtr_base, idtr_base, gdtr_limit, idtr_limit, sysenter_esp, sysenter_eip, pat, dr7, link, pending_debug;
+	uint64_t gdtr_base, idtr_base, gdtr_limit, idtr_limit, sysenter_esp, sysenter_eip, pat, dr7, link,
+		pending_debug;
 	uint64_t cr0, cr3, cr4, efer, rip, rflags, rsp;
 	uint32_t entry, cs_ar, ss_ar, tr_ar, ldtr_ar, interruptibility, activity, entry_info;
 	bool ia32e;
@@ -150,7 +151,8 @@ static bool ss_type_and_dpl(const struct state *s)
 	const uint32_t type = ss->ar & 0xFU;
 	const bool must_be_0 = ((s->cr0 & CR0_PE) == 0UL) || ((s->seg[CS].ar & 0xFU) == 3U);
 
-	return is_vm86(s) || ((!is_usable(ss) || (type == 3U) || (type == 7U)) && (!must_be_0 || ((ss->ar & 0x60U) == 0U)));
+	return is_vm86(s) || ((!is_usable(ss) || (type == 3U) || (type == 7U)) &&
+		(!must_be_0 || ((ss->ar & 0x60U) == 0U)));
 }
 
 static bool data_types(const struct state *s)
@@ -195,7 +197,8 @@ static bool vm86_segments(const struct state *s)
 	for (uint32_t i = ES; i <= GS; i++) {
 		const struct segment *seg = &s->seg[i];
 
-		if (is_vm86(s) && ((seg->base != (uint64_t)seg->sel << 4U) || (seg->limit != 0xFFFFU) || (seg->ar != 0xF3U))) {
+		if (is_vm86(s) && ((seg->base != (uint64_t)seg->sel << 4U) || (seg->limit != 0xFFFFU) ||
+			(seg->ar != 0xF3U))) {
 			return false;
 		}
 	}

@@ -43,7 +43,9 @@ void vcpu_end_iteration(struct acrn_vcpu *vcpu);
 
 /* ---- Events (inject.c) ---- */
 
-/** Queues exception `vector` for the next entry; error codes as SDM table 6-1 says, 0 for #GP. A second one makes #DF. */
+/**
+ * Queues exception `vector` for the next entry; error codes as SDM table 6-1 says, 0 for #GP. A second one makes #DF.
+ */
 void vcpu_inject_exception(struct acrn_vcpu *vcpu, uint8_t vector, uint32_t error);
 void vcpu_inject_pf(struct acrn_vcpu *vcpu, uint32_t error, uint64_t cr2);
 void vcpu_inject_ud(struct acrn_vcpu *vcpu);

@@ -168,7 +168,10 @@ bool vlapic_eoi_map(struct vlapic *vlapic, uint64_t map[4]);
 
 /* ---- Interrupts in: any pCPU ---- */
 
-/** Posts fixed interrupt `vector` and kicks the vCPU. Dropped when software-disabled; vectors 0..15: ESR. @return accepted */
+/**
+ * Posts fixed interrupt `vector` and kicks the vCPU. Dropped when software-disabled; vectors 0..15: ESR. @return
+ * accepted
+ */
 bool vlapic_post(struct vlapic *vlapic, uint32_t vector, bool level);
 
 /** As arch_vcpu_set_irq(): for interrupts of the hypervisor's own. */
