@@ -4,7 +4,7 @@
  *
  * Words of the command line: polling, spin (never halt), together (all User VMs at once), test=all or a name of
  * the batteries below, timeout=SECONDS, cpus=MASK, mem=MiB. Words of a module's string: name=, cpus=, mem=, polling,
- * expect=poweroff|crash|panic|exit (how it has to end; poweroff if nothing is said).
+ * expect=poweroff|crash|panic|exit|hang (how it has to end; poweroff if nothing is said; hang: not within timeout).
  */
 #include "uvm.h"
 
@@ -30,6 +30,9 @@ static enum dm_end expected_end(const struct uvm *u)
 	}
 	if (strcmp(word, "exit") == 0) {
 		return DM_END_EXIT;
+	}
+	if (strcmp(word, "hang") == 0) {
+		return DM_END_NONE;
 	}
 	report(false, "%s: unknown word expect=%s", u->name, word);
 	return DM_END_POWEROFF;

@@ -165,7 +165,7 @@ static void test_pm_timer(void)
 	uint32_t first, i;
 
 	if (port == 0) {
-		report_skip("no FADT: PM timer");
+		report_skip("no FADT, or none with a PM timer");
 		return;
 	}
 	first = inl(port);

@@ -64,7 +64,7 @@ class Runner:
         # Commands use both CPUs by themselves: first, one after the other.
         number = 0
         for test in self.tests:
-            if isinstance(test, Command):
+            if isinstance(test, Command) and not test.last:
                 number += 1
                 self._print(number, test, self._guarded(test), counts)
         with ThreadPoolExecutor(self.jobs) as pool:
@@ -76,6 +76,10 @@ class Runner:
                 for future in pending:
                     future.cancel()
                 raise
+        for test in self.tests:
+            if isinstance(test, Command) and test.last:
+                number += 1
+                self._print(number, test, self._guarded(test), counts)
         return counts["passed"], counts["failed"], counts["skipped"]
 
     def _collect(self, pending: dict[Future[Result], Test], number: int,
@@ -272,8 +276,8 @@ class Runner:
             problems.append(f"a VM was stopped: {found.group(0)}")
         if test.guest_report:
             speakers = SPEAKERS[test.kind]
-            # A guest that is to crash can't sum up, nor can one that the batteries end at any moment.
-            cut = crash or "test=" in test.words
+            # A guest that is to crash or to hang can't sum up, nor can one that the batteries end at any moment.
+            cut = crash or "expect=hang" in test.guest_words or "test=" in test.words
             self._judge_guest(text, speakers[:1] if cut else speakers, result)
 
     def _judge_guest(self, text: str, speakers: tuple[str, ...], result: Result) -> None:

@@ -26,6 +26,7 @@ class Command:
     argv: tuple[str, ...]		# "make" gets -C, O= and -j; $O is the build directory
     timeout: float = 120
     packages: str = ""			# a group of packages.txt that it needs besides [build]
+    last: bool = False			# after the boots, because it looks at their logs
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,15 @@ def bad_tests() -> list[Test]:
     # VM entry fails, which nothing a guest does should bring about: the hypervisor breaks the VMCS itself.
     entry = replace(base, guest="hello", guest_words="expect=crash")
     stopped = r"^\(aril\) .*'UVM1' has stopped: vCPU0: VM entry failed: "
+    # They share the one CPU with the Service VM, which gets its turns all the same and destroys them.
+    hang = replace(base, words="timeout=3", must=(r"\[UVM1\] .*about to: ", r"PASS: svm: UVM1 destroyed"))
+    # Without a Service VM there is nothing left to do: the machine is switched off.
+    svm = Boot(name="", kind="svm", guest="bad", guest_report=False, guest_words="expect=crash",
+               must=(r"\[SVM\] .*about to: ", r"^\(aril\) .*Service VM has stopped: .", r"^\(aril\) .*power off"))
     return [*(replace(base, name=f"bad/{how}", guest_words=f"bad={how} expect=crash")
               for how in ("triple", "garbage", "unmapped")),
+            *(replace(hang, name=f"bad/{how}", guest_words=f"bad={how} expect=hang") for how in ("cli_spin", "cli_hlt")),
+            *(replace(svm, name=f"bad/svm-{how}", words=f"bad={how}") for how in ("triple", "garbage", "unmapped")),
             replace(entry, name="bad/entry-state", hv_words="break_entry=1",
                     must=(r"^\(aril\) .*VM entry check fails: RFLAGS", stopped)),
             replace(entry, name="bad/entry-controls", hv_words="break_controls=1",
@@ -241,6 +249,7 @@ def command_tests() -> list[Test]:
     for xml in sorted(SCENARIOS.glob("*.xml")):
         tests.append(Command(f"scripts/check-{xml.stem}",
                              (str(TOP / "scripts" / "scenario"), "check", str(xml))))
+    tests.append(Command("compare", (str(TOP / "scripts" / "compare-guests"),), timeout=600, last=True))
     return tests
 
 
