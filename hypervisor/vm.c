@@ -239,7 +239,7 @@ int32_t vm_destroy(struct acrn_vm *vm)
 	vm_cpus_release(vm, vm->pcpu_mask);
 	vm->state = VM_POWERED_OFF;
 	hv_stats_count(&hv_counters.vms_destroyed);
-	pr_info("VM%u '%s' destroyed", vm->vm_id, vm->name);
+	pr_info("VM%u '%s' destroyed: %lu pages free", vm->vm_id, vm->name, memory_pages_free());
 	(void)strlcpy(vm->name, vm->config->name, sizeof(vm->name));
 	return 0;
 }

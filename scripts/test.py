@@ -25,14 +25,15 @@ from tests import Boot, Command, Test, all_tests
 
 def select(tests: list[Test], names: list[str]) -> list[Test]:
     if not names:
-        return tests
+        return [t for t in tests if isinstance(t, Command) or not t.alone]
     chosen = []
     for name in names:
         found = [t for t in tests if t.name == name or t.name.startswith(name + "/")
                  or fnmatch.fnmatch(t.name, name)]
         if not found:
             raise ToolError(f"no test matches '{name}'; scripts/test --list shows all")
-        chosen += [t for t in found if t not in chosen]
+        chosen += [t for t in found if t not in chosen
+                   and (isinstance(t, Command) or not t.alone or t.name == name)]
     return chosen
 
 

@@ -30,6 +30,9 @@ SPEAKERS = {"bare": ("",), "svm": ("[SVM] ",), "enemy": ("[SVM] ",), "uvm": ("[S
 VM_FAULT = re.compile(r"^\(aril\) .*(?:VM entry failed|entry failed: |has stopped: vCPU).*$", re.M)
 
 
+PAGES_FREE = re.compile(r"^\(aril\) .*destroyed: (\d+) pages free", re.M)
+
+
 class Skip(Exception):
     """The test can't run here; the text says why."""
 
@@ -232,7 +235,7 @@ class Runner:
         stock = test.machine == "bochs" and not bochs.find_bochs()[1]
         config = MachineConfig(iso=iso, kind=test.machine, cpu_model=test.cpu_model, cpus=test.cpus,
                                memory_mb=test.memory_mb, firmware=test.firmware,
-                               ignore_bad_msrs=not test.strict_msrs)
+                               ignore_bad_msrs=not test.strict_msrs, quantum=test.quantum)
         folder = build_dir() / "test" / test.name
         timeout = test.timeout * (STOCK_FACTOR if stock else 1.0)
         screen = ""
@@ -265,6 +268,8 @@ class Runner:
         for pattern in test.must:
             if not re.search(pattern, text, re.M):
                 problems.append(f"never said: {pattern}")
+        if test.no_leak:
+            self._judge_pages(text, problems)
         for pattern in test.must_not:
             if found := re.search(pattern, text, re.M):
                 problems.append(f"said: {found.group(0)}")
@@ -279,6 +284,13 @@ class Runner:
             # A guest that is to crash or to hang can't sum up, nor can one that the batteries end at any moment.
             cut = crash or "expect=hang" in test.guest_words or "test=" in test.words
             self._judge_guest(text, speakers[:1] if cut else speakers, result)
+
+    def _judge_pages(self, text: str, problems: list[str]) -> None:
+        free = [int(n) for n in PAGES_FREE.findall(text)]
+        if len(free) < 2:
+            problems.append("no two VMs were destroyed: nothing to compare")
+        elif len(set(free)) > 1:
+            problems.append(f"pages leak: free after each VM's end {sorted(set(free), reverse=True)[:10]}")
 
     def _judge_guest(self, text: str, speakers: tuple[str, ...], result: Result) -> None:
         lines = GUEST_LINE.findall(text)

@@ -58,7 +58,10 @@ class Boot:
     timeout: float = 60			# with the fast simulator; more with the packaged one
     screen: str = ""			# this must be readable on the screen (QEMU)
     strict_msrs: bool = False		# unknown MSRs raise #GP, as on hardware (Bochs)
+    quantum: int = 16			# instructions that count for a halted CPU's turn (Bochs)
+    no_leak: bool = False		# after each VM's end as many of the hypervisor's pages are free
     slow: bool = False			# left out by --quick
+    alone: bool = False			# runs only when it is named
 
 
 Test = Command | Boot
@@ -210,6 +213,8 @@ def linux_tests() -> list[Test]:
     base = Boot(name="", kind="linux", scenario=DEFAULT, guest_report=False, memory_mb=1024, timeout=240,
                 must=(r"Service VM: user space is up", *done), must_not=(failed, complaint))
     two = replace(base, cpus=2)
+    smp = replace(base, words="svm.dm=--cpus,2", timeout=300, must=(*base.must, r"User VM: Linux .* 2 CPU"))
+    pair = (*base.must, r"UVM1 ended by poweroff", r"UVM2 ended by poweroff")
     return [
         replace(base, name="linux/service-vm-only", words="svm.do=none",
                 must=(r"Service VM: user space is up", r"Service VM: all done")),
@@ -217,22 +222,29 @@ def linux_tests() -> list[Test]:
         replace(base, name="linux/1cpu-polling", scenario=POLLING),
         replace(two, name="linux/2cpu"),
         replace(two, name="linux/2cpu-polling", scenario=POLLING),
+        replace(two, name="linux/2cpu-quantum-3", quantum=3),
+        replace(two, name="linux/2cpu-quantum-100", quantum=100, slow=True),
+        replace(two, name="linux/shared-2cpu", words="svm.dm=--affinity,1"),
         replace(base, name="linux/4cpu", cpus=4, timeout=400),
-        replace(base, name="linux/4cpu-polling", cpus=4, scenario=POLLING, timeout=400, slow=True),
-        replace(base, name="linux/uvm-2vcpu", cpus=2, words="svm.dm=--cpus,2", timeout=300,
-                must=(*base.must, r"User VM: Linux .* 2 CPU")),
+        replace(base, name="linux/4cpu-polling", cpus=4, scenario=POLLING, timeout=400),
+        replace(smp, name="linux/uvm-2vcpu", cpus=2),
+        replace(smp, name="linux/uvm-2vcpu-polling", cpus=2, scenario=POLLING),
+        replace(smp, name="linux/uvm-2vcpu-4cpu", cpus=4, timeout=400),
+        replace(two, name="linux/xapic", words="nox2apic svm.kernel=nox2apic"),
         replace(base, name="linux/haswell-1cpu", cpu_model="corei7_haswell_4770", slow=True),
-        replace(base, name="linux/arrandale-2cpu", cpu_model="corei5_arrandale_m520", cpus=2, slow=True),
-        replace(two, name="linux/reboot", words="svm.do=reboot", timeout=400,
+        replace(base, name="linux/arrandale-2cpu", cpu_model="corei5_arrandale_m520", cpus=2),
+        replace(two, name="linux/reboot", words="svm.do=reboot", timeout=400, no_leak=True,
                 must=(*base.must, r"UVM1 came back after its reboot", r"UVM1 ended by reboot")),
-        replace(two, name="linux/panic", words="svm.do=panic", timeout=300,
+        replace(two, name="linux/panic", words="svm.do=panic", timeout=300, no_leak=True,
                 must_not=(failed, rf"^\[SVM\] (?!\[UVM).*({complaint})"),
                 must=(*base.must, r"UVM1 ended by panic")),
-        replace(two, name="linux/pair", words="svm.do=pair", timeout=400,
-                must=(*base.must, r"UVM1 ended by poweroff", r"UVM2 ended by poweroff")),
-        replace(two, name="linux/kill-3", words="svm.do=kill svm.count=3", timeout=400,
+        replace(two, name="linux/pair", words="svm.do=pair", timeout=400, must=pair),
+        replace(base, name="linux/pair-1cpu", words="svm.do=pair", timeout=400, must=pair),
+        replace(two, name="linux/kill-3", words="svm.do=kill svm.count=3", timeout=400, no_leak=True,
                 must=(*base.must, r"device model killed 3 times")),
-        replace(two, name="linux/kill-100", words="svm.do=kill svm.count=100", timeout=1500, slow=True,
+        replace(base, name="linux/kill-3-1cpu", words="svm.do=kill svm.count=3", timeout=400, no_leak=True,
+                must=(*base.must, r"device model killed 3 times")),
+        replace(two, name="linux/kill-100", words="svm.do=kill svm.count=100", timeout=1500, no_leak=True, alone=True,
                 must=(*base.must, r"device model killed 100 times")),
     ]
 
