@@ -18,6 +18,7 @@ struct batch {
 	struct acrn_vm *vm;
 	gpa_t array;
 	uint32_t count;
+	uint64_t left; /* bytes that may still be mapped: the time of one call, with interrupts off, has a bound */
 };
 
 /* @return 0 and *type, or -EINVAL: not exactly one memory type */
@@ -108,11 +109,14 @@ static const char *what_is_wrong(struct acrn_vm *vm, const struct vm_memory_regi
 	return hits_emulated(vm, mr->gpa, mr->size) ? "an emulated device is there" : NULL;
 }
 
-static int32_t check_region(const struct batch *batch, const struct vm_memory_region *mr)
+static int32_t check_region(struct batch *batch, const struct vm_memory_region *mr)
 {
-	const char *wrong = what_is_wrong(batch->vm, mr);
+	const bool counts = (mr->type != MR_DEL);
+	const char *wrong = (counts && (mr->size > batch->left)) ? "more in one call than the machine has RAM" :
+								   what_is_wrong(batch->vm, mr);
 
 	if (wrong == NULL) {
+		batch->left -= counts ? mr->size : 0UL;
 		return 0;
 	}
 	hcall_refuse(batch->caller, "VM%u memory 0x%lx + 0x%lx from 0x%lx (type %u, prot 0x%x): %s", batch->vm->vm_id,
@@ -140,7 +144,7 @@ static int32_t modify_region(struct acrn_vm *vm, const struct vm_memory_region *
 }
 
 /* The region is this call's own copy: what is checked is what is done. */
-static int32_t apply_region(const struct batch *batch, const struct vm_memory_region *mr)
+static int32_t apply_region(struct batch *batch, const struct vm_memory_region *mr)
 {
 	enum gpa_mem_type type = GPA_TYPE_WB;
 	int32_t ret = check_region(batch, mr);
@@ -163,12 +167,12 @@ static int32_t apply_region(const struct batch *batch, const struct vm_memory_re
 }
 
 /* Calls `fn` for a copy of each region. */
-static int32_t for_each_region(const struct batch *batch,
-	int32_t (*fn)(const struct batch *, const struct vm_memory_region *))
+static int32_t for_each_region(struct batch *batch, int32_t (*fn)(struct batch *, const struct vm_memory_region *))
 {
 	struct vm_memory_region chunk[CHUNK];
 	int32_t ret = 0;
 
+	batch->left = vm_ram_total();
 	for (uint32_t i = 0U; (ret == 0) && (i < batch->count); i += CHUNK) {
 		const uint32_t n = MIN(CHUNK, batch->count - i);
 
@@ -181,7 +185,7 @@ static int32_t for_each_region(const struct batch *batch,
 	return ret;
 }
 
-static int32_t set_regions(const struct batch *batch)
+static int32_t set_regions(struct batch *batch)
 {
 	int32_t ret = for_each_region(batch, check_region);
 

@@ -88,6 +88,16 @@ bool vm_is_service_ram(hpa_t hpa, uint64_t size)
 	return size == 0UL;
 }
 
+uint64_t vm_ram_total(void)
+{
+	uint64_t total = 0UL;
+
+	for (uint32_t i = 0U; i < boot_info.range_count; i++) {
+		total += (boot_info.ranges[i].type == MEM_RAM) ? boot_info.ranges[i].size : 0UL;
+	}
+	return total;
+}
+
 /* ---- Pre-launched VMs ---- */
 
 bool vm_memory_is_module(hpa_t hpa, uint64_t size)

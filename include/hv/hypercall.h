@@ -44,7 +44,7 @@
 struct acrn_vcpu;
 struct acrn_vm;
 
-/* Most regions in one HC_VM_SET_MEMORY_REGIONS: 1 GiB in 4 KiB pages. */
+/* Most regions in one HC_VM_SET_MEMORY_REGIONS: 1 GiB in 4 KiB pages. All that it maps is no more than the RAM. */
 #define HCALL_MAX_REGIONS 262144U
 
 /* A User VM called by its relative id. */

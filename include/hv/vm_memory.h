@@ -28,4 +28,7 @@ bool vm_is_service_ram(hpa_t hpa, uint64_t size);
 /** @return true if [hpa, hpa+size) touches a boot module */
 bool vm_memory_is_module(hpa_t hpa, uint64_t size);
 
+/** @return the machine's RAM, whoever has it, bytes */
+uint64_t vm_ram_total(void);
+
 #endif

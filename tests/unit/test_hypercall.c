@@ -540,3 +540,27 @@ TEST(hypercall_random)
 	(void)hc(HC_SET_CALLBACK_VECTOR, ACRN_UPCALL_VECTOR, 0UL);
 	fake_machine_end();
 }
+
+/* One call must end within a bounded time: it runs with interrupts off. The same RAM, again and again. */
+TEST(hypercall_regions_map_no_more_than_the_ram)
+{
+	struct acrn_vm *vm = ready_vm();
+	struct vm_memory_region mr[3];
+
+	for (uint32_t i = 0U; i < 3U; i++) {
+		mr[i] = (struct vm_memory_region){.type = MR_ADD, .prot = MEM_ACCESS_RWX | MEM_TYPE_WB,
+			.gpa = i * FAKE_RAM_SIZE, .service_vm_gpa = ram, .size = FAKE_RAM_SIZE / 2UL};
+	}
+	EXPECT_EQ(regions(1U, mr, 3U), -EINVAL);
+	EXPECT(strstr(fake_log, "more in one call") != NULL);
+	EXPECT_EQ(arch_gpa_to_hpa(vm, 0UL, NULL, NULL), INVALID_HPA); /* nothing was done */
+	EXPECT_EQ(regions(1U, mr, 2U), 0);
+	EXPECT_EQ(regions(1U, &mr[2], 1U), 0); /* another call */
+	/* Taking away has no such bound. */
+	for (uint32_t i = 0U; i < 3U; i++) {
+		mr[i].type = MR_DEL;
+		mr[i].size = FAKE_RAM_SIZE;
+	}
+	EXPECT_EQ(regions(1U, mr, 3U), 0);
+	fake_machine_end();
+}
