@@ -219,7 +219,7 @@ def linux_tests() -> list[Test]:
         replace(base, name="linux/service-vm-only", words="svm.do=none",
                 must=(r"Service VM: user space is up", r"Service VM: all done")),
         replace(base, name="linux/1cpu"),
-        replace(base, name="linux/1cpu-polling", scenario=POLLING),
+        replace(base, name="linux/1cpu-polling", scenario=POLLING, words="svm.huge=0"),
         replace(two, name="linux/2cpu"),
         replace(two, name="linux/2cpu-polling", scenario=POLLING),
         replace(two, name="linux/2cpu-quantum-3", quantum=3),
