@@ -7,7 +7,7 @@
  * No framebuffer tag: with one GRUB would set a graphics mode under BIOS too. Without it BIOS machines keep VGA text
  * and UEFI machines keep the mode they are in, and the framebuffer information says which (`gfxpayload` decides).
  *
- * Early tables (replaced by paging_init(); the APs' trampoline starts on them too):
+ * Early tables (replaced by arch_paging_init(); the APs' trampoline starts on them too):
  *	0                  + 4 GiB  identity, for the switch itself
  *	HV_DIRECT_BASE     + 4 GiB  direct map
  *	HV_IMAGE_BASE      + 1 GiB  the image, from where it was loaded

@@ -127,7 +127,8 @@ static void read_root(hpa_t root, uint32_t entry_size)
 	}
 }
 
-hpa_t acpi_find(const char *signature)
+/* @return address of the first table with that signature whose checksum is right, or INVALID_HPA */
+static hpa_t acpi_find(const char *signature)
 {
 	for (uint32_t i = 0U; i < acpi_info.table_count; i++) {
 		const struct acpi_header *header = arch_map_firmware(acpi_info.table[i], sizeof(*header));

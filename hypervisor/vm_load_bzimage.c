@@ -200,7 +200,8 @@ void bzimage_fill_screen(uint8_t *zero_page, const struct boot_framebuffer *fb, 
 	}
 }
 
-void bzimage_fill_e820(uint8_t *zero_page, const struct vm_e820 *map)
+/* Fills the E820 table of the zero page. */
+static void bzimage_fill_e820(uint8_t *zero_page, const struct vm_e820 *map)
 {
 	_Static_assert(ZP_E820_TABLE + VM_E820_MAX * sizeof(struct e820_entry) <= BZIMAGE_ZERO_PAGE,
 		"the zero page's table");

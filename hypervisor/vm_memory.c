@@ -100,7 +100,8 @@ uint64_t vm_ram_total(void)
 
 /* ---- Pre-launched VMs ---- */
 
-bool vm_memory_is_module(hpa_t hpa, uint64_t size)
+/* @return true if [hpa, hpa+size) touches a boot module */
+static bool vm_memory_is_module(hpa_t hpa, uint64_t size)
 {
 	for (uint32_t i = 0U; i < boot_info.module_count; i++) {
 		const struct boot_module *module = &boot_info.modules[i];

@@ -100,7 +100,7 @@ void console_set_level(uint32_t level)
 	__atomic_store_n(&serial_level, level, __ATOMIC_RELAXED);
 }
 
-uint32_t console_level(void)
+static uint32_t console_level(void)
 {
 	return __atomic_load_n(&serial_level, __ATOMIC_RELAXED);
 }

@@ -29,7 +29,12 @@ static bool is_text(uint64_t addr)
 	return addr >= (uint64_t)text_start && addr < (uint64_t)text_end;
 }
 
-const char *dump_symbol(uint64_t addr, uint64_t *offset)
+/*
+ * @param addr   an address in the hypervisor's text
+ * @param offset out: bytes from the start of the function
+ * @return the function's name, or NULL if unknown
+ */
+static const char *dump_symbol(uint64_t addr, uint64_t *offset)
 {
 	uint32_t low = 0U;
 	uint32_t high = symtab_count;

@@ -15,7 +15,7 @@ static const struct vioapic_ops vm_ops = {
 };
 
 /* Registers are 4 bytes on 16-byte boundaries. A narrower read gives its part, a narrower write is zero-extended. */
-int32_t vioapic_mmio_access(struct io_request *io_req, void *chip)
+static int32_t vioapic_mmio_access(struct io_request *io_req, void *chip)
 {
 	struct vioapic_chip *self = chip;
 	struct mmio_request *mmio = &io_req->reqs.mmio;

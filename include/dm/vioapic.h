@@ -109,13 +109,6 @@ void vioapic_chip_write(struct vioapic_chip *chip, uint32_t offset, uint32_t val
 
 /* ---- Glue (vioapic_glue.c); vioapic_eoi_broadcast(): <hv/upcall.h> ---- */
 
-/**
- * MMIO handler (hv_mem_io_handler_t) of one chip; accesses of 1, 2, 4 and 8 bytes.
- * @param chip a struct vioapic_chip
- * @return 0
- */
-int32_t vioapic_mmio_access(struct io_request *io_req, void *chip);
-
 /** vioapic_init() for vm->vioapic, with messages to vlapic_deliver() and pins to arch_gsi_*(). */
 void vioapic_attach(struct acrn_vm *vm, bool is_physical);
 

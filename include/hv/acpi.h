@@ -79,9 +79,6 @@ extern struct acpi_info acpi_info;
 /** Finds and reads all tables; logs what is odd. Without a MADT: this CPU only, no I/O APIC. Boot CPU. */
 void acpi_init(void);
 
-/** @return address of the first table with that signature whose checksum is right, or INVALID_HPA */
-hpa_t acpi_find(const char *signature);
-
 /** @return true if the bytes add up to 0 */
 bool acpi_checksum_ok(const void *data, size_t len);
 

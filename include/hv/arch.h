@@ -23,10 +23,10 @@ void arch_paging_init(void);
 /** Interrupts and time: local APIC, I/O APICs, legacy PICs off, TSC rate measured. acpi_init() was before. */
 void arch_irq_init(void);
 
-/** Maps device memory uncached for good. @return its address; panics if it cannot */
+/** Maps device memory (any alignment) uncached, read-write, for good. @return its address; panics if it cannot */
 volatile void *arch_map_mmio(hpa_t hpa, uint64_t size);
 
-/** Makes firmware memory readable. @return its address, or NULL (wraps, beyond the physical width) */
+/** Makes memory of the firmware readable, of any kind. @return its address, or NULL (wraps, beyond the CPU's width) */
 const void *arch_map_firmware(hpa_t hpa, uint64_t size);
 
 /** @return TSC at the entry of the image, ticks */

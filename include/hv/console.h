@@ -22,7 +22,6 @@ uint32_t console_line_count(void);
 
 /** Lines up to this enum log_level reach the serial port; at first CONFIG_LOG_LEVEL_SERIAL. */
 void console_set_level(uint32_t level);
-uint32_t console_level(void);
 
 /** @return next character from the serial port, or -1 if there is none. Does not wait. */
 int console_getc(void);

@@ -17,13 +17,6 @@ void __noreturn panic_with_regs(const struct dump_regs *regs, const char *fmt, .
 /** Logs registers, the top of the stack and the backtrace. Takes no lock, allocates nothing. */
 void dump_cpu(const struct dump_regs *regs);
 
-/**
- * @param addr   an address in the hypervisor's text
- * @param offset out: bytes from the start of the function
- * @return the function's name, or NULL if unknown
- */
-const char *dump_symbol(uint64_t addr, uint64_t *offset);
-
 /** Registered by VMX code: logs the interesting part of the current VMCS. Called during a panic, on its CPU. */
 void dump_set_vmcs_hook(void (*hook)(void));
 

@@ -34,7 +34,4 @@ int32_t bzimage_parse(const struct vm_image *image, struct bzimage_plan *plan, c
 /** Fills screen_info of the zero page, so that the kernel's console goes on where the boot loader's screen was. */
 void bzimage_fill_screen(uint8_t *zero_page, const struct boot_framebuffer *fb, bool efi);
 
-/** Fills the E820 table of the zero page. */
-void bzimage_fill_e820(uint8_t *zero_page, const struct vm_e820 *map);
-
 #endif

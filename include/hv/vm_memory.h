@@ -25,9 +25,6 @@ int32_t __must_check vm_map_prelaunched_memory(struct acrn_vm *vm);
 /** @return true if all of [hpa, hpa+size) is RAM that belongs to the Service VM */
 bool vm_is_service_ram(hpa_t hpa, uint64_t size);
 
-/** @return true if [hpa, hpa+size) touches a boot module */
-bool vm_memory_is_module(hpa_t hpa, uint64_t size);
-
 /** @return the machine's RAM, whoever has it, bytes */
 uint64_t vm_ram_total(void);
 

@@ -330,7 +330,12 @@ static void show_table(const struct cpu_caps *c)
 	}
 }
 
-void caps_survey(void)
+/*
+ * Surveys the boot CPU, logs the table; enables VMX in IA32_FEATURE_CONTROL if firmware left it unlocked.
+ * Needs the IDT. Does not return if something required is missing: logs one sentence naming it, halts (the
+ * message stays on the screen).
+ */
+static void caps_survey(void)
 {
 	struct cpu_caps *caps = &cpu_caps;
 	const char *brand;

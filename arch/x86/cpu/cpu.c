@@ -21,7 +21,8 @@ void percpu_register(struct percpu *percpu)
 	__atomic_store_n(&cpu_count, (uint16_t)(percpu->cpu_id + 1U), __ATOMIC_RELEASE);
 }
 
-struct percpu *percpu_of(uint16_t cpu)
+/* @return the data of pCPU `cpu` */
+static struct percpu *percpu_of(uint16_t cpu)
 {
 	ASSERT(cpu < cpu_count);
 	return percpu_table[cpu];

@@ -4,7 +4,6 @@
 #include <asm/ioapic.h>
 #include <asm/irq.h>
 #include <asm/lapic.h>
-#include <asm/paging.h>
 #include <asm/percpu.h>
 #include <config.h>
 #include <hv/acpi.h>
@@ -103,7 +102,7 @@ void ioapic_init(void)
 				acpi_info.ioapic[i].hpa, CONFIG_MAX_IOAPIC_NUM);
 			continue;
 		}
-		ioapic->regs = paging_map_mmio(acpi_info.ioapic[i].hpa, PAGE_SIZE);
+		ioapic->regs = arch_map_mmio(acpi_info.ioapic[i].hpa, PAGE_SIZE);
 		ioapic->gsi_base = acpi_info.ioapic[i].gsi_base;
 		ioapic->pins = ((reg_read(ioapic, REG_VERSION) >> 16U) & 0xFFU) + 1U;
 		for (uint32_t pin = 0U; pin < ioapic->pins; pin++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What physical interrupt vectors stand for. */
 #include <asm/cpu.h>
+#include <asm/exception.h>
 #include <asm/ioapic.h>
 #include <asm/irq.h>
 #include <asm/lapic.h>
@@ -90,13 +91,14 @@ const char *arch_own_interrupt(uint32_t index, uint32_t *vector, uint64_t *count
 		{"posted", VECTOR_POSTED},
 		{"error", VECTOR_ERROR},
 		{"spurious", VECTOR_SPURIOUS},
+		{"nmi", EXC_NMI},
 	};
 
 	if (index >= ARRAY_SIZE(own)) {
 		return NULL;
 	}
 	*vector = own[index].vector;
-	*count = irq_count(own[index].vector);
+	*count = (own[index].vector == EXC_NMI) ? exception_nmi_count() : irq_count(own[index].vector);
 	return own[index].name;
 }
 

@@ -6,8 +6,8 @@
 #include <asm/irq.h>
 #include <asm/lapic.h>
 #include <asm/msr.h>
-#include <asm/paging.h>
 #include <hv/acpi.h>
+#include <hv/arch.h>
 #include <hv/log.h>
 
 #define SVR_ENABLE 0x100U
@@ -84,7 +84,7 @@ void lapic_setup(void)
 
 	x2apic = cpu_caps.has_x2apic;
 	if (!x2apic) {
-		registers = paging_map_mmio(base & APIC_BASE_ADDR, PAGE_SIZE);
+		registers = arch_map_mmio(base & APIC_BASE_ADDR, PAGE_SIZE);
 	}
 	pr_info("local APIC: %s%s", x2apic ? "x2APIC" : "xAPIC",
 		(base & APIC_BASE_X2APIC) != 0UL ? ", already on from firmware" : "");

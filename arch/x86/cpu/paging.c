@@ -150,7 +150,8 @@ static void map_image(void)
 		common | PTE_NX | PTE_W, LEVEL_2M);
 }
 
-hpa_t paging_cr3(void)
+/* @return the physical address of the final top-level table (CR3) */
+static hpa_t paging_cr3(void)
 {
 	return hva_to_hpa(top);
 }
@@ -171,7 +172,7 @@ void paging_load(void)
 	arch_guest_access_end();
 }
 
-void paging_init(void)
+void arch_paging_init(void)
 {
 	top = new_table();
 	map_all_ram();
@@ -180,12 +181,7 @@ void paging_init(void)
 	paging_load();
 }
 
-void arch_paging_init(void)
-{
-	paging_init();
-}
-
-volatile void *paging_map_mmio(hpa_t hpa, uint64_t size)
+volatile void *arch_map_mmio(hpa_t hpa, uint64_t size)
 {
 	const hpa_t base = round_down(hpa, PAGE_SIZE);
 	const uint64_t bytes = round_up(hpa + size, PAGE_SIZE) - base;
@@ -210,12 +206,7 @@ volatile void *paging_map_mmio(hpa_t hpa, uint64_t size)
 	return (volatile void *)(hva + (hpa - base));
 }
 
-volatile void *arch_map_mmio(hpa_t hpa, uint64_t size)
-{
-	return paging_map_mmio(hpa, size);
-}
-
-const void *paging_map_acpi(hpa_t hpa, uint64_t size)
+const void *arch_map_firmware(hpa_t hpa, uint64_t size)
 {
 	if (size == 0UL || !range_is_valid(hpa, size) || (hpa + size - 1UL) >> cpu_caps.phys_bits != 0UL) {
 		return NULL;
@@ -228,11 +219,6 @@ const void *paging_map_acpi(hpa_t hpa, uint64_t size)
 	}
 	spin_unlock(&window_lock);
 	return hpa_to_hva(hpa);
-}
-
-const void *arch_map_firmware(hpa_t hpa, uint64_t size)
-{
-	return paging_map_acpi(hpa, size);
 }
 
 void paging_unmap_guard(void *hva)

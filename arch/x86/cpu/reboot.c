@@ -3,7 +3,6 @@
 #include <asm/cpu.h>
 #include <asm/desc.h>
 #include <asm/io.h>
-#include <asm/paging.h>
 #include <hv/acpi.h>
 #include <hv/arch.h>
 #include <hv/log.h>
@@ -66,7 +65,16 @@ static void reset_by_acpi(void)
 	if (reg->space == 1U && reg->address <= 0xFFFFUL) {
 		outb((uint16_t)reg->address, acpi_info.reset_value);
 	} else if (reg->space == 0U) {
-		*(volatile uint8_t *)paging_map_mmio(reg->address, 1UL) = acpi_info.reset_value;
+		*(volatile uint8_t *)arch_map_mmio(reg->address, 1UL) = acpi_info.reset_value;
+	}
+}
+
+/* INIT is blocked in VMX operation (SDM vol 3, 24.8), and a keyboard controller's reset may be one. */
+static void leave_vmx(void)
+{
+	if ((read_cr4() & CR4_VMXE) != 0UL) {
+		__asm__ volatile("vmxoff" : : : "memory", "cc");
+		write_cr4(read_cr4() & ~CR4_VMXE);
 	}
 }
 
@@ -82,6 +90,7 @@ void __noreturn arch_reboot(void)
 	outb(0xCF9U, 0x02U);
 	outb(0xCF9U, 0x06U);
 	wait_a_moment();
+	leave_vmx();
 	outb(0x64U, 0xFEU);
 	wait_a_moment();
 	__asm__ volatile("lidt %0; int3" : : "m"(no_idt)); /* triple fault */

@@ -11,7 +11,8 @@
 #define PROC2_APICV (PROC2_VIRT_X2APIC | PROC2_APIC_REGVIRT | PROC2_VID)
 #define RVI_MASK    0xFFUL /* guest interrupt status: requesting virtual interrupt; above it: the one in service */
 
-bool apicv_is_usable(void)
+/* @return true if this CPU has all that is used */
+static bool apicv_is_usable(void)
 {
 	return !vmx_vid_is_broken() && cpu_caps.has_tpr_shadow && cpu_caps.has_virt_x2apic &&
 		cpu_caps.has_apic_regvirt && cpu_caps.has_apicv_vid;

@@ -49,7 +49,8 @@ static int32_t cmpxchg_entry(void *arg, gpa_t gpa, uint32_t size, uint64_t old, 
 	return done ? 0 : -EAGAIN;
 }
 
-void guest_walk_state_get(struct acrn_vcpu *vcpu, struct guest_walk_state *st)
+/* Fills `st` from the VMCS for guest_walk(). */
+static void guest_walk_state_get(struct acrn_vcpu *vcpu, struct guest_walk_state *st)
 {
 	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
 

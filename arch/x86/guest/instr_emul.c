@@ -27,7 +27,8 @@
 
 /* ---- faults and registers ---- */
 
-int32_t emul_fault(struct instr_emul *ctx, uint8_t vector)
+/* Fills ctx->fault. @return -EFAULT */
+static int32_t emul_fault(struct instr_emul *ctx, uint8_t vector)
 {
 	ctx->fault = (struct instr_fault){.vector = vector};
 	if ((vector == VECTOR_SS) || (vector == VECTOR_GP) || (vector == VECTOR_AC)) {

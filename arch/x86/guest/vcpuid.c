@@ -242,7 +242,8 @@ static struct cpuid_regs basic_leaf(struct acrn_vcpu *vcpu, uint32_t leaf, uint3
 	return r;
 }
 
-struct cpuid_regs vcpuid_get(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
+/* CPUID as `vcpu` sees it. */
+static struct cpuid_regs vcpuid_get(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
 	switch (leaf) {
 	case ACRN_CPUID_SIGNATURE:

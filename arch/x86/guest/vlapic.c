@@ -35,7 +35,8 @@ void vlapic_set_identity(struct vlapic *vlapic)
 	}
 }
 
-void vlapic_reset_regs(struct vlapic *vlapic)
+/* Registers after reset, but ID, LDR and timer. */
+static void vlapic_reset_regs(struct vlapic *vlapic)
 {
 	uint32_t reg;
 	uint32_t i;

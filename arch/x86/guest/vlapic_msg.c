@@ -110,6 +110,16 @@ void vlapic_fire_lvt(struct vlapic *vlapic, uint32_t reg)
 	}
 }
 
+/* @return true if LINT0 passes the PIC's INTR: ExtINT and unmasked, or the local APIC is off on the boot CPU */
+static bool vlapic_accept_pic_intr(const struct vlapic *vlapic)
+{
+	if (!vlapic_is_enabled(vlapic)) {
+		/* Then LINT0 is the INTR pin (11.4.3); boards wire the PIC to the boot CPU. */
+		return vlapic->vcpu->vcpu_id == 0U;
+	}
+	return (vreg_get(vlapic, LAPIC_LVT_LINT0) & (LAPIC_LVT_MASKED | LVT_DELIVERY)) == (LAPIC_DM_EXTINT << 8U);
+}
+
 /* Level-sensitive fixed mode: one request, then none before its EOI. */
 void vlapic_lint0_update(struct vlapic *vlapic)
 {
@@ -126,15 +136,6 @@ void vlapic_lint0_update(struct vlapic *vlapic)
 	} else if (vlapic_accept_pic_intr(vlapic)) {
 		vcpu_make_request(vlapic->vcpu, VCPU_REQ_EVENT);
 	}
-}
-
-bool vlapic_accept_pic_intr(const struct vlapic *vlapic)
-{
-	if (!vlapic_is_enabled(vlapic)) {
-		/* Then LINT0 is the INTR pin (11.4.3); boards wire the PIC to the boot CPU. */
-		return vlapic->vcpu->vcpu_id == 0U;
-	}
-	return (vreg_get(vlapic, LAPIC_LVT_LINT0) & (LAPIC_LVT_MASKED | LVT_DELIVERY)) == (LAPIC_DM_EXTINT << 8U);
 }
 
 void vlapic_pic_wire(struct acrn_vm *vm, bool asserted)

@@ -60,9 +60,6 @@ uint32_t vlapic_update_ppr(struct vlapic *vlapic);
 /** Asks for a look at pending interrupts before the next entry, if there may be some. Owner. */
 void vlapic_recheck(struct vlapic *vlapic);
 
-/** Registers after reset, but ID, LDR and timer. */
-void vlapic_reset_regs(struct vlapic *vlapic);
-
 /** ID and LDR for the mode. */
 void vlapic_set_identity(struct vlapic *vlapic);
 

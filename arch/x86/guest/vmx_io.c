@@ -72,6 +72,9 @@ int32_t pio_instr_vmexit_handler(struct acrn_vcpu *vcpu)
 	return 0;
 }
 
+/* Goes on with a string I/O instruction: the element at hand is answered. */
+static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value);
+
 void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {
 	const struct pio_request *const req = &io_req->reqs.pio;
@@ -250,7 +253,7 @@ static int32_t string_start(struct acrn_vcpu *vcpu)
 	return 0;
 }
 
-void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
+static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
 {
 	const struct pio_exit *const pio = &vcpu->arch.pio;
 	const bool down = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_DF) != 0UL;

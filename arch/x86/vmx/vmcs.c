@@ -65,11 +65,6 @@ void vmcs_set_proc2(struct acrn_vcpu *vcpu, uint32_t bits, bool on)
 	set_cached(VMX_PROC_CTLS2, &vcpu->arch.proc_ctls2, bits, on);
 }
 
-void vmcs_set_pin(struct acrn_vcpu *vcpu, uint32_t bits, bool on)
-{
-	set_cached(VMX_PIN_CTLS, &vcpu->arch.pin_ctls, bits, on);
-}
-
 void vmcs_set_entry(struct acrn_vcpu *vcpu, uint32_t bits, bool on)
 {
 	set_cached(VMX_ENTRY_CTLS, &vcpu->arch.entry_ctls, bits, on);

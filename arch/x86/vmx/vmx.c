@@ -85,14 +85,6 @@ void vmx_enable_cpu(void)
 	}
 }
 
-void vmx_disable_cpu(void)
-{
-	if ((read_cr4() & CR4_VMXE) != 0UL) {
-		__asm__ volatile("vmxoff" : : : "memory", "cc");
-		write_cr4(read_cr4() & ~CR4_VMXE);
-	}
-}
-
 void vmx_clear(void *page)
 {
 	const hpa_t hpa = hva_to_hpa(page);

@@ -13,9 +13,6 @@
 
 struct acrn_vcpu;
 
-/** @return true if this CPU has all that is used */
-bool apicv_is_usable(void);
-
 /** The VMCS has just been built: off, or on if the local APIC is in x2APIC mode. */
 void apicv_build(struct acrn_vcpu *vcpu);
 

@@ -85,13 +85,6 @@ struct cpu_caps {
 extern struct cpu_caps cpu_caps;
 
 /**
- * Surveys the boot CPU, logs the table; enables VMX in IA32_FEATURE_CONTROL if firmware left it unlocked.
- * Needs the IDT. Does not return if something required is missing: logs one sentence naming it, halts (the
- * message stays on the screen).
- */
-void caps_survey(void);
-
-/**
  * Checks this (non-boot) CPU against the survey, and enables VMX in its IA32_FEATURE_CONTROL.
  * @param why out: what is wrong
  * @return true if it can be used

@@ -53,7 +53,7 @@ _Static_assert(CONFIG_STACK_SIZE % 4096 == 0, "CONFIG_STACK_SIZE must be a multi
 /** Fills and loads GDT, TSS and GS base for this CPU from `area`, whose percpu.cpu_id and apic_id are set. */
 void gdt_load(struct cpu_area *area);
 
-/** Takes the guard pages of `area` out of the page tables. After paging_init(). */
+/** Takes the guard pages of `area` out of the page tables. After arch_paging_init(). */
 void gdt_guard_stacks(struct cpu_area *area);
 
 /** Builds the IDT (once, boot CPU). */

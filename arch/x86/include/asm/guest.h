@@ -66,9 +66,6 @@ int32_t nmi_window_vmexit_handler(struct acrn_vcpu *vcpu);
 
 /* ---- Guest memory (guest_mem.c) ---- */
 
-/** Fills `st` from the VMCS for guest_walk(). */
-void guest_walk_state_get(struct acrn_vcpu *vcpu, struct guest_walk_state *st);
-
 /**
  * Linear to physical for an access within one page.
  * @param access GUEST_WALK_*
@@ -107,9 +104,6 @@ int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu);
 /** Before the first VM: the tables of CPUID and MSRs. */
 void vcpuid_init(void);
 
-/** CPUID as `vcpu` sees it. */
-struct cpuid_regs vcpuid_get(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf);
-
 /** Clears the bits of MSRs that `vm` may touch without an exit. */
 void vmsr_setup_bitmap(struct acrn_vm *vm);
 
@@ -122,8 +116,5 @@ int32_t vmtrr_write(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value);
 
 /** A write to EFER by the guest. @return 0 or -EACCES (#GP) */
 int32_t vcpu_write_efer(struct acrn_vcpu *vcpu, uint64_t value);
-
-/** Continues a string I/O instruction whose element was answered by the Service VM (vmx_io.c). */
-void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value);
 
 #endif

@@ -51,9 +51,6 @@ uint64_t instr_sign_extend(uint64_t val, uint32_t from);
 
 /* ---- instr_emul.c: registers, addresses, memory ---- */
 
-/** Fills ctx->fault. @return -EFAULT */
-int32_t emul_fault(struct instr_emul *ctx, uint8_t vector);
-
 /** Low size bytes of a general register (no high-byte registers). */
 uint64_t emul_reg(const struct instr_emul *ctx, uint32_t reg, uint32_t size);
 

@@ -50,13 +50,13 @@ static inline void outl(uint16_t port, uint32_t value)
 	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
-/** Reads a 32-bit device register. @param addr of paging_map_mmio() */
+/** Reads a 32-bit device register. @param addr of arch_map_mmio() */
 static inline uint32_t mmio_read32(const volatile void *addr)
 {
 	return *(const volatile uint32_t *)addr;
 }
 
-/** Writes a 32-bit device register. @param addr of paging_map_mmio() */
+/** Writes a 32-bit device register. @param addr of arch_map_mmio() */
 static inline void mmio_write32(volatile void *addr, uint32_t value)
 {
 	*(volatile uint32_t *)addr = value;

@@ -38,7 +38,7 @@
 #define ICR_LEVEL     0x00008000U
 #define ICR_PENDING   0x00001000U
 
-/** Finds out the mode and, for xAPIC, maps the registers. Boot CPU, once, after paging_init(). */
+/** Finds out the mode and, for xAPIC, maps the registers. Boot CPU, once, after arch_paging_init(). */
 void lapic_setup(void);
 
 /** @return true once lapic_setup() has run: IPIs can be sent */

@@ -3,7 +3,7 @@
  * The hypervisor's address space (48-bit, 4 levels):
  *
  *   0xFFFF800000000000  direct map of physical memory (no execute; guest memory as user pages under SMAP)
- *   0xFFFFC00000000000  device windows made by paging_map_mmio() (uncached)
+ *   0xFFFFC00000000000  device windows made by arch_map_mmio() (uncached)
  *   0xFFFFFFFF80000000  the image, wherever it was loaded (text R-X, rodata R--, data RW-)
  *
  * There is a twin of this header in tests/fake/.

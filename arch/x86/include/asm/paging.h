@@ -5,7 +5,7 @@
  * All RAM is in the direct map, never executable. Pages that are not the hypervisor's own (guest RAM, modules,
  * everything outside image and pool) are user pages: with SMAP they can be touched only between
  * arch_guest_access_begin() and arch_guest_access_end(). ACPI memory and firmware-reserved ranges below 4 GiB
- * that hold tables are mapped read-only by paging_map_acpi().
+ * that hold tables are mapped read-only by arch_map_firmware().
  */
 #ifndef ASM_PAGING_H
 #define ASM_PAGING_H
@@ -24,30 +24,10 @@
 #define PTE_NX  0x8000000000000000UL
 #define PTE_ADDR 0x000FFFFFFFFFF000UL
 
-/** Builds the final tables and loads them on the boot CPU, with SMEP, SMAP, WP, PGE, NX as far as the CPU has them. */
-void paging_init(void);
-
 /** Loads the final tables and the same CR0, CR4, EFER bits on another CPU. */
 void paging_load(void);
 
-/**
- * Maps device memory, uncached (PAT entry 3), read-write. The window stays for good.
- * @param hpa  first byte, any alignment
- * @param size bytes
- * @return its address; panics if the pool is empty (boot) or the range wraps
- */
-volatile void *paging_map_mmio(hpa_t hpa, uint64_t size);
-
-/**
- * Makes [hpa, hpa+size) readable in the direct map, if it is not yet: ACPI tables in whatever kind of memory.
- * @return its address there, or NULL (wraps, or beyond the CPU's physical width)
- */
-const void *paging_map_acpi(hpa_t hpa, uint64_t size);
-
 /** Takes one page at `hva` (direct map or image) out of the tables: a guard page. Before other CPUs run. */
 void paging_unmap_guard(void *hva);
-
-/** @return the physical address of the final top-level table (CR3) */
-hpa_t paging_cr3(void);
 
 #endif

@@ -37,7 +37,4 @@ static inline uint16_t arch_cpu_id(void)
 	return this_percpu()->cpu_id;
 }
 
-/** @return the data of pCPU `cpu` */
-struct percpu *percpu_of(uint16_t cpu);
-
 #endif

@@ -148,9 +148,6 @@ bool vlapic_extint_pending(struct vlapic *vlapic);
 /** The INTA cycle for it has been done. */
 void vlapic_extint_acked(struct vlapic *vlapic);
 
-/** @return true if LINT0 passes the PIC's INTR: ExtINT and unmasked, or the local APIC is off on the boot CPU */
-bool vlapic_accept_pic_intr(const struct vlapic *vlapic);
-
 /* ---- For APICv ---- */
 
 /**

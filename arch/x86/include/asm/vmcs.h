@@ -19,9 +19,6 @@ void vmcs_set_proc(struct acrn_vcpu *vcpu, uint32_t bits, bool on);
 /** The same for the secondary processor-based controls. */
 void vmcs_set_proc2(struct acrn_vcpu *vcpu, uint32_t bits, bool on);
 
-/** The same for the pin-based controls. */
-void vmcs_set_pin(struct acrn_vcpu *vcpu, uint32_t bits, bool on);
-
 /** The same for the entry controls. */
 void vmcs_set_entry(struct acrn_vcpu *vcpu, uint32_t bits, bool on);
 

@@ -289,9 +289,6 @@ static inline void exec_vmwrite(enum vmcs_field field, uint64_t value)
 /** Enters VMX operation on this pCPU. Once per pCPU, after the capability survey. Panics if VMXON fails. */
 void vmx_enable_cpu(void);
 
-/** Leaves VMX operation on this pCPU (before reset). */
-void vmx_disable_cpu(void);
-
 /** Makes the VMCS at `page` (direct map) inactive, clear, not current. */
 void vmx_clear(void *page);
 
