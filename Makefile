@@ -123,7 +123,7 @@ $(O)/aril.elf: $(HV_OBJS) $(LDS) scripts/symtab.py
 
 # ---- all the rest -------------------------------------------------------------------------------------------------
 
-.PHONY: all unit guests dm defconfig menuconfig check-headers compile_commands.json clean help
+.PHONY: all unit guests dm defconfig menuconfig check check-headers compile_commands.json clean help
 all: $(O)/aril.elf guests dm compile_commands.json
 guests:
 dm:
@@ -134,6 +134,10 @@ defconfig:
 menuconfig:
 	@mkdir -p $(O)
 	$(Q)$(PYTHON) scripts/kconfig.py menu $(O)/.config
+
+# Style, layers, links, both compilers...: all that can be said without running a guest.
+check:
+	$(Q)scripts/check $(O)
 
 # Each header alone, with nothing before it.
 HEADERS := $(sort $(shell find include arch/x86/include -name '*.h'))
@@ -158,6 +162,7 @@ help:
 	@echo 'make guests dm       bare-metal test VMs; the Service VM side'
 	@echo 'make defconfig       $$(O)/.config with all defaults'
 	@echo 'make menuconfig      edit it'
+	@echo 'make check           style, layers, links, both compilers (scripts/check --list)'
 	@echo 'make check-headers   each header compiles alone'
 	@echo 'make clean           remove $$(O); V=1 shows commands'
 

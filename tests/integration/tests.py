@@ -15,6 +15,10 @@ TEST_SVM = SCENARIOS / "test-svm.xml"
 DEFAULT = SCENARIOS / "default.xml"
 POLLING = SCENARIOS / "polling.xml"
 
+# Of scripts/check; what it takes long for (two builds) it takes only once.
+CHECKS = ("style", "links", "build-gcc", "headers-gcc", "build-clang", "headers-clang", "public-gcc", "public-clang",
+          "layers", "unused")
+
 # A hypervisor that prints one of these has failed, whatever else happened.
 HV_BROKEN = (r"^\(aril\) .*(PANIC|panic:|assertion failed)", r"Failed to boot both default")
 
@@ -252,8 +256,7 @@ def linux_tests() -> list[Test]:
 def command_tests() -> list[Test]:
     tests: list[Test] = [
         Command("unit", ("make", "unit"), timeout=180),
-        Command("build/headers", ("make", "check-headers")),
-        Command("build/clang", ("make", "CC=clang", "O=$O/clang"), timeout=180, packages="clang"),
+        *(Command(f"checks/{name}", ("scripts/check", "$O", name), timeout=180, packages="clang") for name in CHECKS),
     ]
     for path in sorted((TOP / "tests" / "scripts").glob("test_*.py")):
         tests.append(Command(f"scripts/{path.stem.removeprefix('test_')}",
