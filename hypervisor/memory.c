@@ -164,11 +164,13 @@ static uint64_t wanted_bytes(void)
 	return round_up(MIN((16UL << 20U) + ram / 64UL, 128UL << 20U), SIZE_2M);
 }
 
-/* The log's fixed place is the end of the pool, found again by the next boot of the same machine. */
-static void place_log(hpa_t end)
+/*
+ * The log's fixed place is the beginning of the pool, found again by the next boot of the same machine. Not its end:
+ * GRUB takes its own memory from the top of RAM down.
+ */
+static void place_log(hpa_t base, uint64_t bytes)
 {
-	const uint64_t bytes = round_up(CONFIG_LOG_BUF_SIZE, PAGE_SIZE);
-	struct log_ring *place = hpa_to_hva(end - bytes);
+	struct log_ring *place = hpa_to_hva(base);
 	const bool survived = log_ring_is_valid(place, bytes);
 
 	if (survived) {
@@ -177,17 +179,18 @@ static void place_log(hpa_t end)
 	log_move(place, bytes);
 }
 
-static void pool_setup(hpa_t base, uint64_t bytes)
+/* @param log_bytes taken at the beginning, page aligned */
+static void pool_setup(hpa_t base, uint64_t bytes, uint64_t log_bytes)
 {
 	uint64_t meta;
 
 	pool.base = base;
 	pool.pages = bytes / PAGE_SIZE;
-	pool.owner = hpa_to_hva(base);
+	pool.owner = hpa_to_hva(base + log_bytes);
 	for (uint64_t i = 0UL; i < pool.pages; i++) {
 		pool.owner[i] = OWNER_FRESH;
 	}
-	meta = round_up(pool.pages * sizeof(pool.owner[0]), PAGE_SIZE) / PAGE_SIZE;
+	meta = (log_bytes + round_up(pool.pages * sizeof(pool.owner[0]), PAGE_SIZE)) / PAGE_SIZE;
 	for (uint64_t i = 0UL; i < meta; i++) {
 		pool.owner[i] = PAGE_OWNER_HV;
 	}
@@ -211,12 +214,8 @@ void memory_init(void)
 		panic("not enough memory: no free %lu MiB below 4 GiB for the hypervisor", bytes >> 20U);
 	}
 	memory_reserve(base, bytes, "hypervisor pool");
-	place_log(base + bytes);
-	pool_setup(base, bytes);
-	for (uint64_t i = pool.pages - log_bytes / PAGE_SIZE; i < pool.pages; i++) {
-		pool.owner[i] = PAGE_OWNER_HV;
-		pool.free--;
-	}
+	place_log(base, log_bytes);
+	pool_setup(base, bytes, log_bytes);
 }
 
 /* @return true if `count` pages from `index` are all free */

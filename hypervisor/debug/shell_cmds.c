@@ -478,6 +478,7 @@ const struct shell_command shell_commands[] = {
 	{"caps", "", "what the CPU has, and what replaces the missing", 0U, 0U, cmd_caps},
 	{"summary", "", "boot stages, VMs, exits: what is logged at the end", 0U, 0U, cmd_summary},
 	{"version", "", "this hypervisor", 0U, 0U, cmd_version},
+	{"panic", "", "stop as after a fault of the hypervisor: registers, VMCS, backtrace", 0U, 0U, shell_cmd_panic},
 	{"reboot", "", "reset the machine", 0U, 0U, shell_cmd_reboot},
 	{"poweroff", "", "turn the machine off", 0U, 0U, shell_cmd_poweroff},
 };

@@ -199,6 +199,13 @@ int32_t shell_cmd_vm_reset(uint32_t argc, char **argv)
 	return 0;
 }
 
+int32_t shell_cmd_panic(uint32_t argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	panic("asked for on the console");
+}
+
 int32_t shell_cmd_reboot(uint32_t argc, char **argv)
 {
 	(void)argc;

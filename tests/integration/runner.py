@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +46,17 @@ class Result:
     skipped: str = ""
     seconds: float = 0.0
     logs: Path | None = None
+
+
+def _typist(machine: Machine, test: Boot) -> Callable[[str], None]:
+    """Types what the test wants typed, each when its line has come."""
+    todo = list(test.typed)
+
+    def on_line(line: str) -> None:
+        if todo and re.search(todo[0][0], line):
+            machine.send(todo.pop(0)[1])
+
+    return on_line
 
 
 class Runner:
@@ -240,8 +252,9 @@ class Runner:
         timeout = test.timeout * (STOCK_FACTOR if stock else 1.0)
         screen = ""
         with Machine(config, folder) as machine:
-            outcome = watch(machine, timeout=timeout, until=test.until, fail="|".join(HV_BROKEN),
-                            stall=max(30.0, timeout / 2))
+            outcome = watch(machine, timeout=timeout, until=test.until,
+                            fail="" if test.allow_panic else "|".join(HV_BROKEN),
+                            stall=max(30.0, timeout / 2), on_line=_typist(machine, test))
             if outcome.how in ("failed", "matched"):
                 # What follows belongs to it: a panic's dump, the rest of a sentence.
                 end = time.monotonic() + 1.5

@@ -61,10 +61,12 @@ class Boot:
     memory_mb: int = 512
     timeout: float = 60			# with the fast simulator; more with the packaged one
     screen: str = ""			# this must be readable on the screen (QEMU)
+    typed: tuple[tuple[str, str], ...] = ()	# in order: when a line matches the first, the second is typed
     strict_msrs: bool = False		# unknown MSRs raise #GP, as on hardware (Bochs)
     quantum: int = 16			# instructions that count for a halted CPU's turn (Bochs)
     no_leak: bool = False		# after each VM's end as many of the hypervisor's pages are free
     slow: bool = False			# left out by --quick
+    allow_panic: bool = False		# the hypervisor's panic is what is tested
     alone: bool = False			# runs only when it is named
 
 
@@ -184,6 +186,7 @@ def boot_tests() -> list[Test]:
                       until=r"^\(aril\) .*boot is finished", end=()))
     tests.append(Boot(name="boot/no-modules", kind="hv", guest_report=False,
                       until=r"^\(aril\) .*boot is finished", end=()))
+    tests += console_tests()
     refuse = Boot(name="", kind="hv", guest_report=False, until=r"^\(aril\) .*refused: \w+", end=(),
                   must=(r"^\(aril\) .*refused: \w+",), timeout=45)
     for model in bochs.REFUSED_MODELS:
@@ -193,6 +196,26 @@ def boot_tests() -> list[Test]:
     tests.append(replace(refuse, name="refuse/qemu-uefi", machine="qemu", cpu_model="qemu64",
                          firmware="uefi", memory_mb=1024, screen="refused"))
     return tests
+
+
+def console_tests() -> list[Test]:
+    """What is typed on the hypervisor's console, while a guest halts for good."""
+    idle = Boot(name="", kind="svm", guest="bad", words="bad=cli_hlt expect=hang", guest_report=False, timeout=60)
+    ready = r"about to: cli_hlt"
+    return [
+        replace(idle, name="console/shell", end=("off",),
+                typed=((ready, "\rvm_list\r"), (r"SVM +service +running", "vmexit\r"), (r"HLT", "mem\r"),
+                       (r"hypervisor image", "poweroff\r")),
+                must=(r"^ +0 SVM", r"hypervisor pool", r"power off from the console")),
+        # The words of a panic, with names, and the VM that was on the CPU when there was one.
+        replace(idle, name="console/panic", end=(), allow_panic=True,
+                typed=((ready, "\rpanic\r"),), until=r"PANIC: the machine is stopped: asked for on the console",
+                must=(r"^\(aril\) .*rip [0-9a-f]{16} rsp", r"^\(aril\) .*#\d+ +[0-9a-f]+ shell_cmd_panic\+0x")),
+        # The log in RAM is found again by the boot after a warm reset.
+        replace(idle, name="console/warm-reset", end=(), timeout=90,
+                typed=((ready, "\rreboot\r"),), until=r"^\(aril\) .*\| .*reset from the console",
+                must=(r"the log of the boot before survived in memory",)),
+    ]
 
 
 def model_tests() -> list[Test]:
