@@ -63,7 +63,7 @@ class Boot:
     screen: str = ""			# this must be readable on the screen (QEMU)
     typed: tuple[tuple[str, str], ...] = ()	# in order: when a line matches the first, the second is typed
     strict_msrs: bool = False		# unknown MSRs raise #GP, as on hardware (Bochs)
-    quantum: int = 16			# instructions that count for a halted CPU's turn (Bochs)
+    quantum: int = 16			# 1 to 32: of a halted CPU's turn (Bochs)
     no_leak: bool = False		# after each VM's end as many of the hypervisor's pages are free
     slow: bool = False			# left out by --quick
     allow_panic: bool = False		# the hypervisor's panic is what is tested
@@ -236,7 +236,8 @@ def linux_tests() -> list[Test]:
     done = (r"\[SVM\] \[UVM1\] .*User VM: hello from user space", r"Service VM: all done")
     failed = r"Service VM: .*FAILED"
     # A kernel that complains has met something that a machine doesn't do.
-    complaint = r"WARNING: CPU|\bBUG: |\bOops: |Kernel panic"
+    # Not ours: the packaged Bochs 2.7 tells a wrong XSAVE size, and bare Linux warns too.
+    complaint = r"WARNING: CPU(?!.* at fpu__init_system_xstate)|\bBUG: |\bOops: |Kernel panic"
     base = Boot(name="", kind="linux", scenario=DEFAULT, guest_report=False, memory_mb=1024, timeout=240,
                 must=(r"Service VM: user space is up", *done), must_not=(failed, complaint))
     two = replace(base, cpus=2)
@@ -250,7 +251,7 @@ def linux_tests() -> list[Test]:
         replace(two, name="linux/2cpu"),
         replace(two, name="linux/2cpu-polling", scenario=POLLING),
         replace(two, name="linux/2cpu-quantum-3", quantum=3),
-        replace(two, name="linux/2cpu-quantum-100", quantum=100, slow=True),
+        replace(two, name="linux/2cpu-quantum-32", quantum=32, slow=True),
         replace(two, name="linux/shared-2cpu", words="svm.dm=--affinity,1"),
         replace(base, name="linux/4cpu", cpus=4, timeout=400),
         replace(base, name="linux/4cpu-polling", cpus=4, scenario=POLLING, timeout=400),
