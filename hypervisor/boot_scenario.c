@@ -59,8 +59,33 @@ static uint32_t log_level_of(uint8_t scenario_level)
 	return (scenario_level <= 2U) ? LOG_ERR : (uint32_t)(scenario_level - 2U);
 }
 
+/* What the format can say and this version does not do yet: said aloud, never ignored in silence. */
+static void warn_unsupported(const struct scenario *scn)
+{
+	if (scn->scheduler != SCN_SCHED_IORR) {
+		pr_warn("scenario: its scheduler is not there yet; round robin is used");
+	}
+	if (scn->vuart_count != 0U) {
+		pr_warn("scenario: connections between VMs' serial ports are not there yet; those ports are connected to nothing");
+	}
+	if (scn->console_vm != SCN_CONSOLE_VM_NONE) {
+		pr_warn("scenario: CONSOLE_VM is not there yet; type vm_console N");
+	}
+	for (uint32_t i = 0U; i < scn->vm_count; i++) {
+		const struct scenario_vm *const vm = &scn->vm[i];
+
+		if (vm->pci_count != 0U) {
+			pr_warn("VM%u '%s': passing PCI functions through is not there yet; it has none", i, vm->name);
+		}
+		if ((vm->load_order == SCN_POST_LAUNCHED_VM) && (vm->mem_bytes != 0UL)) {
+			pr_warn("VM%u '%s': its memory/size is not enforced yet; its device model decides", i, vm->name);
+		}
+	}
+}
+
 void boot_scenario_apply(const struct scenario *scn)
 {
+	warn_unsupported(scn);
 	console_set_level(log_level_of(scn->console_loglevel));
 	log_set_memory_level(log_level_of(scn->mem_loglevel));
 }
