@@ -15,6 +15,14 @@ static inline uint64_t mask_bytes(uint64_t bytes)
 	return ~0UL >> (64UL - 8UL * bytes);
 }
 
+/** @return true if all bits above the low `bits` (1..64) equal the highest of these: a canonical address */
+static inline bool is_sign_extended(uint64_t value, uint32_t bits)
+{
+	const uint32_t shift = 64U - bits;
+
+	return (uint64_t)((int64_t)(value << shift) >> shift) == value;
+}
+
 /** @return index of the highest set bit; value must not be 0. */
 static inline uint32_t fls64(uint64_t value)
 {

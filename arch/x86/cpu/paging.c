@@ -25,16 +25,6 @@ static uint64_t *top;
 static uint64_t mmio_next = HV_MMIO_BASE;
 static struct spinlock window_lock;
 
-static uint64_t level_size(uint32_t level)
-{
-	return PAGE_SIZE << (9U * (level - 1U));
-}
-
-static uint32_t level_index(uint64_t hva, uint32_t level)
-{
-	return (uint32_t)(hva >> (PAGE_SHIFT + 9U * (level - 1U))) & 511U;
-}
-
 static uint64_t *new_table(void)
 {
 	uint64_t *table = page_alloc(PAGE_OWNER_HV);

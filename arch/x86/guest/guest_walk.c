@@ -309,14 +309,6 @@ static int32_t walk_once(struct walk *w, struct guest_walk_result *res)
 	}
 }
 
-/** Whether all bits above the highest translated one equal it. */
-static bool is_canonical(gla_t gla, bool la57)
-{
-	const uint32_t shift = la57 ? 7U : 16U;
-
-	return (uint64_t)((int64_t)(gla << shift) >> shift) == gla;
-}
-
 int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_ops *ops, gla_t gla,
 	uint32_t access, struct guest_walk_result *res)
 {
@@ -328,7 +320,7 @@ int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_op
 	w.user = ((access & GUEST_WALK_IMPLICIT) == 0U) &&
 		 ((st->cpl == 3U) || ((access & GUEST_WALK_USER) != 0U));
 	if (w.mode == PAGING_IA32E) {
-		if (!is_canonical(gla, (st->cr4 & CR4_LA57) != 0UL)) {
+		if (!is_sign_extended(gla, ((st->cr4 & CR4_LA57) != 0UL) ? 57U : 48U)) {
 			return -EINVAL;
 		}
 	} else {

@@ -89,9 +89,7 @@ static void stage_operand_reg(struct instr_emul *ctx, uint64_t val)
 
 static bool is_canonical(const struct instr_emul *ctx, uint64_t addr)
 {
-	const uint32_t shift = ((ctx->cpu.cr4 & CR4_LA57) != 0UL) ? 7U : 16U;
-
-	return (uint64_t)((int64_t)(addr << shift) >> shift) == addr;
+	return is_sign_extended(addr, ((ctx->cpu.cr4 & CR4_LA57) != 0UL) ? 57U : 48U);
 }
 
 /** Limit and type of a segment outside of 64-bit mode (SDM vol. 3, 5.3 to 5.5). */

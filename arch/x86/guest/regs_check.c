@@ -44,9 +44,7 @@ static bool is_code64(const struct acrn_regs *r)
 /* Bits of a linear address above its width are copies of the highest one (SDM vol 1, 3.3.7.1). */
 static bool is_canonical(const struct acrn_regs *r, uint64_t addr)
 {
-	const uint32_t shift = ((r->cr4 & CR4_LA57) != 0UL) ? 7U : 16U;
-
-	return (uint64_t)((int64_t)(addr << shift) >> shift) == addr;
+	return is_sign_extended(addr, ((r->cr4 & CR4_LA57) != 0UL) ? 57U : 48U);
 }
 
 /* ---- Control registers, 27.3.1.1 ---- */

@@ -11,6 +11,7 @@
 #include <asm/caps.h>
 #include <asm/cpu.h>
 #include <asm/page.h>
+#include <asm/paging.h>
 #include <asm/percpu.h>
 #include <hv/arch.h>
 #include <hv/log.h>
@@ -25,17 +26,6 @@
 #define GPA_WIDTH      48U
 #define EPTP_WB        6UL
 #define EPTP_WALK4     (3UL << 3U)
-
-/* Bytes that one entry of `level` covers; level 1 is the page table, 4 the root. */
-static uint64_t level_size(uint32_t level)
-{
-	return PAGE_SIZE << (9U * (level - 1U));
-}
-
-static uint32_t level_index(gpa_t gpa, uint32_t level)
-{
-	return (uint32_t)(gpa >> (PAGE_SHIFT + 9U * (level - 1U))) & (ENTRIES - 1U);
-}
 
 static bool is_leaf(uint64_t entry, uint32_t level)
 {

@@ -11,6 +11,7 @@
 #include <asm/vmx.h>
 #include <hv/vm.h>
 #include <lib/bits.h>
+#include <lib/string.h>
 
 /* CR0 bits that a guest may change without an exit. The others: PG (EFER.LMA follows), CD, NW, NE, ET, reserved. */
 #define CR0_GUEST_BITS (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_WP | CR0_AM)
@@ -227,9 +228,8 @@ static void build_guest(struct acrn_vcpu *vcpu)
 	const struct acrn_regs *const r = &vcpu->arch.init_regs;
 	const bool long_mode = (r->ia32_efer & EFER_LMA) != 0UL;
 
-	for (uint32_t i = 0U; i < 16U; i++) {
-		vcpu->arch.gprs.reg[i] = (&r->gprs.rax)[i];
-	}
+	_Static_assert(sizeof(r->gprs) == 16U * sizeof(vcpu->arch.gprs.reg[0]), "in the order of their numbers");
+	memcpy(vcpu->arch.gprs.reg, &r->gprs, sizeof(r->gprs));
 	vcpu->arch.gprs.cr2 = 0UL;
 	vcpu->arch.gprs.host_rsp = 0UL;
 

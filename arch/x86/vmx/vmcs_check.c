@@ -117,9 +117,7 @@ static bool is_vm86(const struct state *s)
 
 static bool is_canonical(uint64_t addr)
 {
-	const uint32_t shift = 64U - cpu_caps.virt_bits;
-
-	return (uint64_t)((int64_t)(addr << shift) >> shift) == addr;
+	return is_sign_extended(addr, cpu_caps.virt_bits);
 }
 
 static bool cs_type_and_dpl(const struct state *s)

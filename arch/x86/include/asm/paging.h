@@ -10,6 +10,7 @@
 #ifndef ASM_PAGING_H
 #define ASM_PAGING_H
 
+#include <asm/page.h>
 #include <lib/util.h>
 
 #define PTE_P   0x001UL
@@ -23,6 +24,18 @@
 #define PTE_G   0x100UL
 #define PTE_NX  0x8000000000000000UL
 #define PTE_ADDR 0x000FFFFFFFFFF000UL
+
+/** @return bytes that one entry of `level` covers, in our tables and in EPT alike; level 1 is the page table */
+static inline uint64_t level_size(uint32_t level)
+{
+	return PAGE_SIZE << (9U * (level - 1U));
+}
+
+/** @return the entry of a table of `level` that an address (linear or guest-physical) goes through */
+static inline uint32_t level_index(uint64_t addr, uint32_t level)
+{
+	return (uint32_t)(addr >> (PAGE_SHIFT + 9U * (level - 1U))) & 511U;
+}
 
 /** Loads the final tables and the same CR0, CR4, EFER bits on another CPU. */
 void paging_load(void);
