@@ -132,7 +132,8 @@ def bad_tests() -> list[Test]:
                must=(r"\[SVM\] .*about to: ", r"^\(aril\) .*Service VM has stopped: .", r"^\(aril\) .*power off"))
     return [*(replace(base, name=f"bad/{how}", guest_words=f"bad={how} expect=crash")
               for how in ("triple", "garbage", "unmapped")),
-            *(replace(hang, name=f"bad/{how}", guest_words=f"bad={how} expect=hang") for how in ("cli_spin", "cli_hlt")),
+            *(replace(hang, name=f"bad/{how}", guest_words=f"bad={how} expect=hang")
+              for how in ("cli_spin", "cli_hlt")),
             *(replace(svm, name=f"bad/svm-{how}", words=f"bad={how}") for how in ("triple", "garbage", "unmapped")),
             replace(entry, name="bad/entry-state", hv_words="break_entry=1",
                     must=(r"^\(aril\) .*VM entry check fails: RFLAGS", stopped)),
