@@ -4,7 +4,6 @@
 #include <hv/arch.h>
 #include <hv/boot_info.h>
 #include <hv/log.h>
-#include <lib/errno.h>
 #include <lib/string.h>
 
 #define RSDP_V1_SIZE  20U

@@ -3,7 +3,6 @@
 #include <hv/arch.h>
 #include <hv/hypercall.h>
 #include <hv/log.h>
-#include <hv/memory.h>
 #include <hv/vm.h>
 #include <hv/vm_memory.h>
 #include <lib/bits.h>

@@ -6,7 +6,6 @@
  * entered before it is complete, and no stack waits for it. In notification mode the thread sleeps after a short
  * spin and HC_NOTIFY_REQUEST_FINISH wakes it; in polling mode nobody would, so it never sleeps.
  */
-#include <asm/percpu.h>
 #include <hv/arch.h>
 #include <hv/sched.h>
 #include <hv/upcall.h>

@@ -15,7 +15,6 @@
 #include <hv/ioreq.h>
 #include <hv/log.h>
 #include <hv/stats.h>
-#include <hv/upcall.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
 #include <lib/bits.h>

@@ -20,7 +20,6 @@
 #include <hv/vm_stop.h>
 #include <hv/arch.h>
 #include <lib/bits.h>
-#include <lib/errno.h>
 
 #define PCI_CFGADDR_PORT   0xCF8U
 #define PCI_CFGADDR_PORTS  4U

@@ -2,7 +2,6 @@
 /* A VM's memory map: overlaying ranges, looking for free places. */
 #include <hv/vm_e820.h>
 #include <lib/errno.h>
-#include <lib/string.h>
 
 /* ---- The map ---- */
 

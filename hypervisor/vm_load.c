@@ -15,7 +15,6 @@
 #include <hv/vm_acpi.h>
 #include <hv/vm_load.h>
 #include <hv/vm_loader.h>
-#include <hv/vm_memory.h>
 #include <lib/errno.h>
 #include <lib/printf.h>
 #include <lib/string.h>

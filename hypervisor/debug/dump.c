@@ -4,7 +4,6 @@
 #include <hv/arch.h>
 #include <hv/dump.h>
 #include <hv/log.h>
-#include <lib/string.h>
 
 #define MAX_FRAMES  24U
 #define STACK_WORDS 16U

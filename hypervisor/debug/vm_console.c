@@ -9,7 +9,6 @@
 #include <lib/errno.h>
 #include <lib/printf.h>
 #include <lib/spinlock.h>
-#include <lib/string.h>
 
 /* Where the filter is in an escape sequence (ECMA-48). */
 enum esc_state {

@@ -12,7 +12,6 @@
 #include <hv/log.h>
 #include <hv/memory.h>
 #include <lib/spinlock.h>
-#include <lib/string.h>
 
 #define LEVEL_4K    1U
 #define LEVEL_2M    2U

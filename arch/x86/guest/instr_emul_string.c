@@ -3,7 +3,6 @@
  * themselves). */
 #include <asm/instr_priv.h>
 #include <lib/bits.h>
-#include <lib/errno.h>
 
 /** Which operands a string instruction has. */
 static bool uses_source(uint8_t op)

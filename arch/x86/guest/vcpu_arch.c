@@ -4,8 +4,6 @@
 
 #include <asm/apicv.h>
 #include <asm/caps.h>
-#include <asm/ept.h>
-#include <asm/irq.h>
 #include <asm/msr.h>
 #include <asm/page.h>
 #include <asm/percpu.h>

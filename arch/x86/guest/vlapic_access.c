@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The guest's accesses to its local APIC: page, MSRs, and what the CPU wrote for it (SDM vol 3, 11.4, 11.12). */
 #include <hv/log.h>
-#include <hv/upcall.h>
 #include <hv/vm.h>
 #include <lib/errno.h>
 

@@ -2,7 +2,6 @@
 /* VMCALL: who may call, and where the result goes. */
 #include <asm/guest.h>
 
-#include <hv/arch.h>
 #include <hv/upcall.h>
 
 int32_t vmcall_vmexit_handler(struct acrn_vcpu *vcpu)

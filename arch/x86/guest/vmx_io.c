@@ -15,7 +15,6 @@
 #include <hv/upcall.h>
 #include <lib/bits.h>
 #include <lib/errno.h>
-#include <lib/string.h>
 
 /* Exit qualification for I/O instructions: SDM table 28-5. */
 #define QUAL_SIZE(q)   ((uint8_t)(((q) & 7UL) + 1UL))

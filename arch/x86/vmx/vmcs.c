@@ -4,7 +4,6 @@
 
 #include <asm/caps.h>
 #include <asm/cpu.h>
-#include <asm/ept.h>
 #include <asm/msr.h>
 #include <asm/page.h>
 #include <asm/percpu.h>
