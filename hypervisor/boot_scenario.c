@@ -66,7 +66,8 @@ static void warn_unsupported(const struct scenario *scn)
 		pr_warn("scenario: its scheduler is not there yet; round robin is used");
 	}
 	if (scn->vuart_count != 0U) {
-		pr_warn("scenario: connections between VMs' serial ports are not there yet; those ports are connected to nothing");
+		pr_warn("scenario: connections between VMs' serial ports are not there yet; those ports are connected "
+			"to nothing");
 	}
 	if (scn->console_vm != SCN_CONSOLE_VM_NONE) {
 		pr_warn("scenario: CONSOLE_VM is not there yet; type vm_console N");
@@ -78,7 +79,8 @@ static void warn_unsupported(const struct scenario *scn)
 			pr_warn("VM%u '%s': passing PCI functions through is not there yet; it has none", i, vm->name);
 		}
 		if ((vm->load_order == SCN_POST_LAUNCHED_VM) && (vm->mem_bytes != 0UL)) {
-			pr_warn("VM%u '%s': its memory/size is not enforced yet; its device model decides", i, vm->name);
+			pr_warn("VM%u '%s': its memory/size is not enforced yet; its device model decides", i,
+				vm->name);
 		}
 	}
 }
