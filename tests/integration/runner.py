@@ -18,7 +18,7 @@ from lib.common import TOP, ToolError, Waiting, build_dir
 from lib.iso import BootModule, ImageConfig, make_iso
 from lib.machine import Machine, MachineConfig, Outcome, watch
 from lib.screen import screen_text
-from tests import HV_BROKEN, TEST_SVM, Boot, Command, Test
+from tests import HV_BROKEN, TEST_PRE, TEST_SVM, Boot, Command, Test
 
 # The packaged simulator is about ten times as slow in code that runs, not in waiting.
 STOCK_FACTOR = 6.0
@@ -26,7 +26,8 @@ GUEST_LINE = re.compile(r"^((?:\[\w+\] )*)(PASS|FAIL|SKIP|XFAIL): (.*)$", re.M)
 GUEST_SUMMARY = re.compile(r"^((?:\[\w+\] )*)SUMMARY: (\d+) passed, (\d+) failed", re.M)
 # Whose SUMMARY there must be, one each: a Service VM that reports well says nothing about a guest below it
 # that never ran. The prefix is the VM's place, as printed.
-SPEAKERS = {"bare": ("",), "svm": ("[SVM] ",), "enemy": ("[SVM] ",), "uvm": ("[SVM] ", "[SVM] [UVM1] ")}
+SPEAKERS = {"bare": ("",), "svm": ("[SVM] ",), "enemy": ("[SVM] ",), "uvm": ("[SVM] ", "[SVM] [UVM1] "),
+            "pre": ("[PRE1] ", "[PRE2] ")}
 # The hypervisor stopped a VM for a fault. Only tests that expect a crash may hold it.
 VM_FAULT = re.compile(r"^\(aril\) .*(?:VM entry failed|entry failed: |has stopped: vCPU).*$", re.M)
 
@@ -198,6 +199,9 @@ class Runner:
         modules: list[BootModule] = []
         if test.kind == "svm":
             modules = [BootModule("svm-elf", self._guest_elf(test.guest))]
+        elif test.kind == "pre":
+            scenario = TEST_PRE
+            modules = [BootModule("pre-elf", self._guest_elf(test.guest))]
         elif test.kind == "uvm":
             modules = [BootModule("svm-elf", self._guest_elf("svm")),
                        BootModule("uvm-elf", self._guest_elf(test.guest))]

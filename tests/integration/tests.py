@@ -12,6 +12,7 @@ from lib.common import TOP
 
 SCENARIOS = TOP / "boot" / "scenarios"
 TEST_SVM = SCENARIOS / "test-svm.xml"
+TEST_PRE = SCENARIOS / "test-pre.xml"
 DEFAULT = SCENARIOS / "default.xml"
 POLLING = SCENARIOS / "polling.xml"
 
@@ -37,7 +38,8 @@ class Command:
 class Boot:
     """One machine, one boot, and what must be said on its serial line.
 
-    kind   bare: the guest image alone, by GRUB multiboot1; svm: the guest is the Service VM; uvm: the
+    kind   bare: the guest image alone, by GRUB multiboot1; pre: it runs in two pre-launched VMs that share a CPU,
+           without a Service VM; svm: the guest is the Service VM; uvm: the
            guest is a User VM of the bare-metal Service VM; enemy: the enemy Service VM; linux: Linux in
            both; hv: the hypervisor with whatever `scenario` and `files` say
     """
@@ -117,6 +119,15 @@ def _guest_test(kind: str, name: str, prefix: str = "", model: str = "") -> Boot
 def guest_tests() -> list[Test]:
     return [_guest_test(kind, name) for kind in ("bare", "svm", "uvm") for name in guest_names()
             if kind in _guest_settings(name).kinds]
+
+
+# Subjects that need nothing but a CPU, a local APIC and COM1: pre-launched VMs have no ACPI tables, PIT or RTC yet.
+PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic")
+
+
+def pre_tests() -> list[Test]:
+    """Pre-launched VMs: two of them, on one CPU."""
+    return [_guest_test("pre", name) for name in PRE_GUESTS]
 
 
 def bad_tests() -> list[Test]:
@@ -295,5 +306,5 @@ def command_tests() -> list[Test]:
 
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
-    return [*command_tests(), *guest_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(),
+    return [*command_tests(), *guest_tests(), *pre_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(),
             *model_tests()]
