@@ -48,7 +48,8 @@ UNIT_PRODUCT := $(wildcard \
 	$(addprefix devicemodel-stub/linux/,hsm.c host.c term.c vm_run.c))
 
 # libzydis-dev is an independent instruction decoder; without it that one test is skipped.
-UNIT_LIBS := $(shell echo '\#include <Zydis/Zydis.h>' | $(UNIT_CC) -E - >/dev/null 2>&1 && echo -lZydis)
+UNIT_LIBS := $(shell echo 'int main(void) { return 0; }' | \
+	$(UNIT_CC) -include Zydis/Zydis.h -x c - -lZydis -o /dev/null >/dev/null 2>&1 && echo -lZydis)
 
 # tests/fake/include comes first: it replaces the headers that need a real CPU.
 UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer \
