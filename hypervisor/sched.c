@@ -27,11 +27,11 @@ struct run_queue {
 	struct list_head head;   /* RUNNABLE threads, next one first */
 	struct thread *current;  /* the RUNNING one, or NULL; written under lock, by the pCPU itself */
 	uint32_t waiting;        /* threads in `head`; written under lock, read without */
-	bool need_resched;       /* atomic */
 	struct hv_timer slice;   /* armed while somebody waits for the running thread; the pCPU's own */
 } __aligned(64);
 
 static struct run_queue queues[CONFIG_MAX_PCPU_NUM];
+struct sched_give_way sched_give_way[CONFIG_MAX_PCPU_NUM];
 static uint64_t slice_ticks;
 
 static struct run_queue *this_queue(void)
@@ -55,9 +55,14 @@ static void set_waiting(struct run_queue *rq, uint32_t waiting)
 	__atomic_store_n(&rq->waiting, waiting, __ATOMIC_RELAXED);
 }
 
+static bool *need_resched_of(const struct run_queue *rq)
+{
+	return &sched_give_way[rq - queues].now;
+}
+
 static void set_need_resched(struct run_queue *rq, bool need)
 {
-	__atomic_store_n(&rq->need_resched, need, __ATOMIC_RELEASE);
+	__atomic_store_n(need_resched_of(rq), need, __ATOMIC_RELEASE);
 }
 
 static void enqueue(struct run_queue *rq, struct thread *thread)
@@ -86,7 +91,7 @@ void sched_init(uint32_t slice_us)
 		list_init(&queues[i].head);
 		queues[i].current = NULL;
 		queues[i].waiting = 0U;
-		queues[i].need_resched = false;
+		sched_give_way[i].now = false;
 		hv_timer_init(&queues[i].slice, slice_expired);
 	}
 }
@@ -204,11 +209,6 @@ void thread_wait_off_cpu(struct thread *thread)
 	}
 }
 
-bool sched_need_resched(void)
-{
-	return __atomic_load_n(&this_queue()->need_resched, __ATOMIC_ACQUIRE);
-}
-
 void sched_set_need_resched(void)
 {
 	set_need_resched(this_queue(), true);
@@ -280,7 +280,7 @@ static void put_back(struct run_queue *rq, struct thread *thread, bool stay)
  */
 static bool keep_cpu(struct run_queue *rq)
 {
-	(void)__atomic_exchange_n(&rq->need_resched, false, __ATOMIC_SEQ_CST);
+	(void)__atomic_exchange_n(need_resched_of(rq), false, __ATOMIC_SEQ_CST);
 	return !sched_others_runnable();
 }
 

@@ -21,7 +21,7 @@ enum turn {
 	TURN_BLOCK, /* nothing to do before thread_wake() */
 };
 
-static bool must_stand_still(const struct acrn_vcpu *vcpu)
+static inline bool must_stand_still(const struct acrn_vcpu *vcpu)
 {
 	/* Also before its start: INIT, for one, can be injected into a VM that is just being set up. */
 	return __atomic_load_n(&vcpu->pause_requested, __ATOMIC_ACQUIRE) ||

@@ -3,6 +3,9 @@
 #ifndef HV_UPCALL_H
 #define HV_UPCALL_H
 
+#include <config.h>
+
+#include <asm/percpu.h>
 #include <lib/util.h>
 
 struct acrn_vm;
@@ -48,8 +51,17 @@ void vcpu_make_request(struct acrn_vcpu *vcpu, uint32_t req);
 /** The vCPU spins (PAUSE): let another thread of this pCPU run. */
 void vcpu_yield(struct acrn_vcpu *vcpu);
 
-/** @return true if the thread on this pCPU should give it away now */
-bool sched_need_resched(void);
+/* Whether the running thread of each pCPU is to give way: written by sched.c, from any pCPU; atomic. */
+struct sched_give_way {
+	bool now;
+} __aligned(64);
+extern struct sched_give_way sched_give_way[CONFIG_MAX_PCPU_NUM];
+
+/** @return true if the thread on this pCPU should give it away now. Asked at each VM entry, hence inline. */
+static inline bool sched_need_resched(void)
+{
+	return __atomic_load_n(&sched_give_way[arch_cpu_id()].now, __ATOMIC_ACQUIRE);
+}
 
 /** EOI of a level-triggered `vector` in a vCPU's local APIC. */
 void vioapic_eoi_broadcast(struct acrn_vm *vm, uint32_t vector);

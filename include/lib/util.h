@@ -10,6 +10,7 @@
 #define __aligned(n)  __attribute__((aligned(n)))
 #define __noreturn    __attribute__((noreturn))
 #define __cold        __attribute__((cold))
+#define __noinline    __attribute__((noinline))
 #define __unused      __attribute__((unused))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
 

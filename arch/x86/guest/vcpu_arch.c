@@ -304,16 +304,14 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
 
-	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_EVENT)) {
-		arch->check_events = true;
-	}
+	(void)bit_test_and_clear(&vcpu->requests, VCPU_REQ_EVENT);
+	arch->check_events = true; /* after any request: run_once() looks again then */
 	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_NMI)) {
 		/*
 		 * Waiting for SIPI, a CPU takes none. It is not kept either: the vCPU would meet it at the first
 		 * instruction of its start-up code, in real mode and, in a VM without firmware, without a vector table.
 		 */
 		arch->nmi_pending = arch->nmi_pending || (vcpu->state != VCPU_INIT);
-		arch->check_events = true;
 	}
 	(void)bit_test_and_clear(&vcpu->requests, VCPU_REQ_TLB_FLUSH); /* ept_generation tells */
 	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_INIT)) {
@@ -368,14 +366,16 @@ static int32_t run_once(struct acrn_vcpu *vcpu)
 		entry_break(vcpu);
 #endif
 	}
+	/*
+	 * Injection may have raised a request or woken another thread of this pCPU. Else nothing can have come up since
+	 * the turn began: who sets a request, or wants the pCPU, from another one also sends an IPI, which waits for
+	 * the entry and ends it at once.
+	 */
 	if (arch->check_events) {
 		vcpu_inject_events(vcpu);
-	}
-	/*
-	 * Who sets a request also sends an IPI (the thread is RUNNING), which waits for the entry and ends it at once.
-	 */
-	if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) || sched_need_resched()) {
-		return 0;
+		if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) || sched_need_resched()) {
+			return 0;
+		}
 	}
 	flush_if_stale(vcpu);
 	if (unlikely(vmx_vmrun(&arch->gprs, arch->launched) != 0UL)) {
@@ -450,24 +450,37 @@ uint32_t vcpu_get_cpl(void)
 	return (exec_vmread32(VMX_GUEST_SS_AR) >> 5U) & 3U;
 }
 
-void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
+/* What an instruction's end brings about besides the new RIP: seldom. */
+static void __noinline end_flags(struct acrn_vcpu *vcpu, uint64_t rflags, uint32_t shadow)
 {
-	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
-	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
-
-	exec_vmwrite(VMX_GUEST_RIP, next_rip);
-	if (unlikely((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
+	if ((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U) {
 		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, shadow & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
 	}
-	if (unlikely((rflags & RFLAGS_RF) != 0UL)) {
+	if ((rflags & RFLAGS_RF) != 0UL) {
 		exec_vmwrite(VMX_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
 	}
-	if (unlikely((rflags & RFLAGS_TF) != 0UL)) {
+	if ((rflags & RFLAGS_TF) != 0UL) {
 		/* SDM 18.3.1.4: the trap comes after the instruction; BTF would restrict it to branches. */
 		if ((exec_vmread(VMX_GUEST_DEBUGCTL) & 2UL) == 0UL) {
 			vcpu_inject_db(vcpu, BIT(14));
 		}
 	}
+}
+
+static inline void retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
+{
+	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
+	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
+
+	exec_vmwrite(VMX_GUEST_RIP, next_rip);
+	if (unlikely(((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) | (rflags & (RFLAGS_RF | RFLAGS_TF))) != 0UL)) {
+		end_flags(vcpu, rflags, shadow);
+	}
+}
+
+void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
+{
+	retire_to(vcpu, next_rip);
 }
 
 void vcpu_end_iteration(struct acrn_vcpu *vcpu)
@@ -493,7 +506,7 @@ void vcpu_skip_instruction(struct acrn_vcpu *vcpu)
 	if (unlikely((next >> 32U) == 1UL) && ((vcpu->arch.efer & EFER_LMA) == 0UL)) {
 		next &= 0xFFFFFFFFUL;
 	}
-	vcpu_retire_to(vcpu, next);
+	retire_to(vcpu, next);
 }
 
 void arch_vcpu_set_irq(struct acrn_vcpu *vcpu, uint32_t vector, bool level)

@@ -245,6 +245,9 @@ static struct cpuid_regs basic_leaf(struct acrn_vcpu *vcpu, uint32_t leaf, uint3
 /* CPUID as `vcpu` sees it. */
 static struct cpuid_regs vcpuid_get(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
+	if (leaf <= basic_max) {
+		return basic_leaf(vcpu, leaf, subleaf);
+	}
 	switch (leaf) {
 	case ACRN_CPUID_SIGNATURE:
 		return (struct cpuid_regs){
@@ -258,9 +261,6 @@ static struct cpuid_regs vcpuid_get(struct acrn_vcpu *vcpu, uint32_t leaf, uint3
 	}
 	if ((leaf >= ACRN_CPUID_SIGNATURE) && (leaf < ACRN_CPUID_SIGNATURE + 0x100U)) {
 		return (struct cpuid_regs){0U, 0U, 0U, 0U};
-	}
-	if (leaf <= basic_max) {
-		return basic_leaf(vcpu, leaf, subleaf);
 	}
 	if ((leaf >= EXT_BASE) && (leaf - EXT_BASE <= ext_max)) {
 		struct cpuid_regs r = ext[leaf - EXT_BASE];

@@ -69,23 +69,6 @@ void arch_vm_destroy(struct acrn_vm *vm)
 	}
 }
 
-bool vcpu_map_begin(struct acrn_vcpu *vcpu)
-{
-	const uint64_t epoch = vcpu->arch.map_epoch; /* written by this thread only */
-
-	if ((epoch & 1UL) != 0UL) {
-		return false;
-	}
-	/* A full barrier: either arch_gpa_flush() sees this, or the map that is read from now on is the new one. */
-	(void)__atomic_exchange_n(&vcpu->arch.map_epoch, epoch + 1UL, __ATOMIC_SEQ_CST);
-	return true;
-}
-
-void vcpu_map_end(struct acrn_vcpu *vcpu)
-{
-	__atomic_store_n(&vcpu->arch.map_epoch, vcpu->arch.map_epoch + 1UL, __ATOMIC_RELEASE);
-}
-
 /* ---- I/O bitmap ---- */
 
 void setup_io_bitmap(struct acrn_vm *vm)

@@ -121,7 +121,7 @@ const char *arch_exit_name(uint32_t reason)
 	return vmx_exit_name(reason);
 }
 
-static int32_t unknown_exit(struct acrn_vcpu *vcpu)
+static int32_t __noinline unknown_exit(struct acrn_vcpu *vcpu)
 {
 	const uint32_t reason = vcpu->arch.exit_reason;
 

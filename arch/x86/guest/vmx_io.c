@@ -31,7 +31,7 @@
 #define SEG_CS 1U
 #define SEG_SS 2U
 
-static int32_t string_start(struct acrn_vcpu *vcpu);
+static int32_t __noinline string_start(struct acrn_vcpu *vcpu);
 
 /* An access over the edge of a device is answered by nobody, as on a bus: ones, or lost. emulate_io() has logged it. */
 static void no_device(struct io_request *io_req)
@@ -72,7 +72,7 @@ int32_t pio_instr_vmexit_handler(struct acrn_vcpu *vcpu)
 }
 
 /* Goes on with a string I/O instruction: the element at hand is answered. */
-static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value);
+static void __noinline pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value);
 
 void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {

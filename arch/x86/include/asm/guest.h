@@ -82,8 +82,22 @@ uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, uint8_t *bytes, uint32_t max);
  * is in between waits for no vm->lock.
  * @return false: begun already; then the matching vcpu_map_end() is not due
  */
-bool vcpu_map_begin(struct acrn_vcpu *vcpu);
-void vcpu_map_end(struct acrn_vcpu *vcpu);
+static inline bool vcpu_map_begin(struct acrn_vcpu *vcpu)
+{
+	const uint64_t epoch = vcpu->arch.map_epoch; /* written by this thread only */
+
+	if ((epoch & 1UL) != 0UL) {
+		return false;
+	}
+	/* A full barrier: either arch_gpa_flush() sees this, or the map that is read from now on is the new one. */
+	(void)__atomic_exchange_n(&vcpu->arch.map_epoch, epoch + 1UL, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+static inline void vcpu_map_end(struct acrn_vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->arch.map_epoch, vcpu->arch.map_epoch + 1UL, __ATOMIC_RELEASE);
+}
 
 /** Breaks the vCPU's new VMCS if the command line wants that (entry_break.c); in CONFIG_DEBUG builds only. */
 void entry_break(struct acrn_vcpu *vcpu);
