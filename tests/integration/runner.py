@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib import bochs, build
+from lib import bench, bochs, build
 from lib.build import Change, HvImage
 from lib.common import TOP, ToolError, Waiting, build_dir
 from lib.iso import BootModule, ImageConfig, make_iso
@@ -290,6 +290,8 @@ class Runner:
         for pattern in test.must_not:
             if found := re.search(pattern, text, re.M):
                 problems.append(f"said: {found.group(0)}")
+        if test.budgets:
+            problems += bench.problems(test.name, text)
         if test.screen and test.screen not in screen:
             problems.append(f"not readable on the screen: {test.screen}")
             problems += [f"screen | {line}" for line in screen.splitlines() if line.strip()][-6:]

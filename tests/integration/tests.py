@@ -68,6 +68,7 @@ class Boot:
     quantum: int = 16			# 1 to 32: of a halted CPU's turn (Bochs)
     no_leak: bool = False		# after each VM's end as many of the hypervisor's pages are free
     slow: bool = False			# left out by --quick
+    budgets: bool = False		# the costs that the guest prints must keep to tests/bench/budgets.toml
     allow_panic: bool = False		# the hypervisor's panic is what is tested
     alone: bool = False			# runs only when it is named
 
@@ -128,6 +129,17 @@ PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", 
 def pre_tests() -> list[Test]:
     """Pre-launched VMs: two of them, on one CPU."""
     return [_guest_test("pre", name) for name in PRE_GUESTS]
+
+
+def bench_tests() -> list[Boot]:
+    """What exits cost, with one CPU, where a TSC tick is an instruction."""
+    base = Boot(name="", kind="svm", guest="exits", budgets=True)
+    return [
+        replace(base, name="bench/svm"),
+        replace(base, name="bench/pre", kind="pre"),
+        replace(base, name="bench/uvm-notification", kind="uvm"),
+        replace(base, name="bench/uvm-polling", kind="uvm", guest_words="polling"),
+    ]
 
 
 def bad_tests() -> list[Test]:
@@ -306,5 +318,5 @@ def command_tests() -> list[Test]:
 
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
-    return [*command_tests(), *guest_tests(), *pre_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(),
-            *model_tests()]
+    return [*command_tests(), *guest_tests(), *pre_tests(), *bench_tests(), *bad_tests(), *boot_tests(), *io_tests(),
+            *linux_tests(), *model_tests()]
