@@ -242,6 +242,8 @@ class Runner:
         if test.machine == "bochs" and test.cpu_model in bochs.FAST_ONLY_MODELS \
                 and not bochs.find_bochs()[1]:
             raise Skip(f"the packaged Bochs has no CPU model {test.cpu_model}")
+        if test.not_packaged and test.machine == "bochs" and not bochs.find_bochs()[1]:
+            raise Skip(test.not_packaged)
         if test.kind == "linux" and self._kernel_builder is not None:
             self._kernel_builder.wait()
 

@@ -69,6 +69,7 @@ class Boot:
     no_leak: bool = False		# after each VM's end as many of the hypervisor's pages are free
     slow: bool = False			# left out by --quick
     budgets: bool = False		# the costs that the guest prints must keep to tests/bench/budgets.toml
+    not_packaged: str = ""		# why it can't be run in Debian's Bochs
     allow_panic: bool = False		# the hypervisor's panic is what is tested
     alone: bool = False			# runs only when it is named
 
@@ -128,7 +129,9 @@ PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", 
 
 def pre_tests() -> list[Test]:
     """Pre-launched VMs: two of them, on one CPU."""
-    return [_guest_test("pre", name) for name in PRE_GUESTS]
+    return [replace(_guest_test("pre", name),
+                    not_packaged="Bochs 2.7 keeps one VM's NMI blocking for the next" if "apic" in name else "")
+            for name in PRE_GUESTS]
 
 
 def bench_tests() -> list[Boot]:
@@ -306,6 +309,7 @@ def command_tests() -> list[Test]:
         Command("unit", ("make", "unit"), timeout=180),
         *(Command(f"checks/{name}", ("scripts/check", "$O", name), timeout=180, packages="clang") for name in CHECKS),
     ]
+    tests.append(Command("proof/slot", (str(TOP / "tests" / "proof" / "run.py"),), timeout=300, packages="proof"))
     for path in sorted((TOP / "tests" / "scripts").glob("test_*.py")):
         tests.append(Command(f"scripts/{path.stem.removeprefix('test_')}",
                              ("/usr/bin/python3", str(path))))
