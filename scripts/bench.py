@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Measures what exits cost, in instructions from guest to guest, and prints a table for each kind of VM.
 
-It runs the tests bench/* of scripts/test, which fail when a budget of tests/bench/budgets.toml is exceeded; then it ends
-with 1. Minimum and median are of 1001 rounds in the simulator with one CPU. KVM's and ACRN's figures are from the same
+It runs the tests bench/* of scripts/test, which fail when a budget of tests/bench/budgets.toml is exceeded; then
+it ends with 1. Minimum and median are of 1001 rounds in the simulator with one CPU. KVM's and ACRN's figures are from the same
 simulator.
 """
 
