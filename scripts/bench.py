@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Measures what exits cost, in instructions from guest to guest, and prints a table for each kind of VM.
 
-It runs the tests bench/* of scripts/test, which fail when a budget of tests/bench/budgets.toml is exceeded; then
-it ends with 1. Minimum and median are of 1001 rounds in the simulator with one CPU. KVM's and ACRN's figures are from the same
-simulator.
+It runs the tests bench/* of scripts/test, which fail when a budget of tests/bench/budgets.toml is exceeded.
+Minimum and median are of 1001 rounds in the simulator with one CPU; KVM's and ACRN's figures are from there too.
+It ends with 1 when a test has failed.
 """
 
 from __future__ import annotations
