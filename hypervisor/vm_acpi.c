@@ -20,6 +20,7 @@
 #include <hv/boot_info.h>
 #include <hv/log.h>
 #include <hv/vm.h>
+#include <hv/vm_acpi_pre.h>
 #include <hv/vm_acpi_tables.h>
 #include <hv/vm_loader.h>
 #include <lib/errno.h>
@@ -134,6 +135,34 @@ static int32_t replace_firmware_rsdps(struct vm_loader *ld)
 	return (ret == 0) ? replace_rsdps(ld, BIOS_AREA, BIOS_END) : ret;
 }
 
+/* A pre-launched VM has RAM below 1 MiB, and its memory map calls the BIOS area reserved. */
+static int32_t build_prelaunched(struct vm_loader *ld)
+{
+	struct vm_acpi_pre_input in;
+	int32_t ret;
+
+	_Static_assert(sizeof(area) >= VM_ACPI_PRE_SIZE, "room for the tables");
+	if (ld->config->mem_bytes < LOADER_1M) {
+		pr_warn("VM%u '%s': less than 1 MiB of memory; it gets no ACPI tables", ld->vm->vm_id, ld->vm->name);
+		return 0;
+	}
+	(void)memset(&in, 0, sizeof(in));
+	for (uint32_t i = 0U; (i < ld->vm->vcpu_count) && (i < ARRAY_SIZE(in.apic_id)); i++) {
+		in.apic_id[i] = arch_cpu_apic_id(ld->vm->vcpus[i].pcpu_id);
+		in.cpu_count++;
+	}
+	in.has_com1 = ld->vm->vuart[0].active;
+	in.has_com2 = ld->vm->vuart[1].active;
+	ret = vm_acpi_pre_make(&in, area);
+	if (ret != 0) {
+		return vm_loader_refuse(ld, "no ACPI tables for %u vCPUs", in.cpu_count);
+	}
+	ret = vm_loader_write(ld, VM_ACPI_PRE_GPA, area, VM_ACPI_PRE_SIZE);
+	ld->rsdp = VM_ACPI_PRE_GPA;
+	(void)memcpy(ld->rsdp_copy, area, sizeof(ld->rsdp_copy));
+	return ret;
+}
+
 int32_t vm_acpi_build(struct vm_loader *ld)
 {
 	struct vm_acpi_input in;
@@ -142,8 +171,7 @@ int32_t vm_acpi_build(struct vm_loader *ld)
 	int32_t ret;
 
 	if (!ld->identity) {
-		pr_dbg("VM%u '%s': no ACPI tables are made for pre-launched VMs", ld->vm->vm_id, ld->vm->name);
-		return 0;
+		return build_prelaunched(ld);
 	}
 	(void)memset(&in, 0, sizeof(in));
 	find_tables(&in);

@@ -5,11 +5,13 @@
  *   Service VM      the machine's I/O APICs (virtual, driving the physical ones), PIC, console port, PM1 control and
  *                   reset port watched; all other ports and devices are the machine's
  *   User VM         I/O APIC (48 pins) and PIC; all other ports go to its device model
- *   pre-launched VM the same, a console port, a reset port; nobody has the other ports
+ *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT; nobody has the other ports
  */
 #include <asm/io.h>
 #include <dm/vioapic.h>
 #include <dm/vpic.h>
+#include <dm/vpit.h>
+#include <dm/vpm.h>
 #include <dm/vuart.h>
 #include <hv/acpi.h>
 #include <hv/ioreq.h>
@@ -175,6 +177,8 @@ static void init_ports(struct acrn_vm *vm)
 		watch_pm1(vm);
 	} else if (vm->config->load_order == SCN_PRE_LAUNCHED_VM) {
 		register_io_emulation_handler(vm, RESET_PIO_IDX, &reset, NULL, reset_port_write);
+		vpm_attach(vm);
+		vpit_attach(vm);
 	}
 	if (vm->config->debug_exit) {
 		register_io_emulation_handler(vm, DEBUG_EXIT_PIO_IDX, &debug_exit, NULL, debug_exit_write);
@@ -226,6 +230,7 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 
 	vm->vuart[0].active = false;
 	vm->vuart[1].active = false;
+	vm->vpit.active = false;
 	vpic_attach(vm);
 	if (vm->config->load_order == SCN_SERVICE_VM) {
 		ret = attach_machine_ioapics(vm);
@@ -243,6 +248,8 @@ void vm_devices_reset(struct acrn_vm *vm)
 {
 	vpic_reset(&vm->vpic);
 	vioapic_reset(&vm->vioapic);
+	vpm_reset(&vm->vpm);
+	vpit_reset(&vm->vpit);
 	for (uint32_t i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
 		if (vm->vuart[i].active) {
 			vuart_reset(&vm->vuart[i]);
@@ -255,6 +262,7 @@ void vm_devices_destroy(struct acrn_vm *vm)
 	if (vm->config->console_vuart != SCN_CONSOLE_NONE) {
 		vm_console_unregister(vm->vm_id);
 	}
+	vpit_detach(&vm->vpit);
 	for (uint32_t i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
 		if (vm->vuart[i].active) {
 			vuart_detach(&vm->vuart[i]);

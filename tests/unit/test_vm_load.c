@@ -10,6 +10,7 @@
 #include <hv/boot_info.h>
 #include <hv/memory.h>
 #include <hv/vm.h>
+#include <hv/vm_acpi_pre.h>
 #include <hv/vm_acpi_tables.h>
 #include <hv/vm_bzimage.h>
 #include <hv/vm_elf.h>
@@ -710,6 +711,7 @@ TEST(vm_load_prelaunched_gets_copies)
 	EXPECT(memcmp(guest_ram + r32(r32(info + 24)), "disk", 5) == 0);
 	EXPECT_EQ(r32(info + 4), 640);
 	EXPECT_EQ(r32(info + 8), (guest_size - 0x100000UL) >> 10U);
+	EXPECT(memcmp(guest_ram + VM_ACPI_PRE_GPA, "RSD PTR ", 8) == 0); /* found by those who scan */
 	config.mem_bytes = 0x300000UL; /* too small for where it is linked */
 	EXPECT_EQ(vm_load_image(&vm), -EINVAL);
 	free(guest_ram);

@@ -33,6 +33,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/vcpu_thread.c \
 	hypervisor/vhm.c \
 	hypervisor/vm.c \
+	hypervisor/vm_acpi_pre.c \
 	hypervisor/vm_cpus.c \
 	hypervisor/vm_devices.c \
 	hypervisor/vm_e820.c \
@@ -42,6 +43,9 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/dm/vpic_glue.c \
 	hypervisor/dm/vuart_glue.c \
 	hypervisor/dm/vpic.c \
+	hypervisor/dm/vpit.c \
+	hypervisor/dm/vpit_glue.c \
+	hypervisor/dm/vpm.c \
 	hypervisor/dm/vuart.c \
 	hypervisor/dm/vioapic.c \
 	devicemodel-stub/*.c \
