@@ -124,7 +124,8 @@ def guest_tests() -> list[Test]:
 
 
 # Subjects that need nothing but a CPU, a local APIC and COM1: pre-launched VMs have no ACPI tables, PIT or RTC yet.
-PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic")
+PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
+              "timer", "ioapic", "pic", "hlt")
 
 
 def pre_tests() -> list[Test]:
