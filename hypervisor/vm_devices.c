@@ -5,13 +5,14 @@
  *   Service VM      the machine's I/O APICs (virtual, driving the physical ones), PIC, console port, PM1 control and
  *                   reset port watched; all other ports and devices are the machine's
  *   User VM         I/O APIC (48 pins) and PIC; all other ports go to its device model
- *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT; nobody has the other ports
+ *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT, RTC; nobody has the other ports
  */
 #include <asm/io.h>
 #include <dm/vioapic.h>
 #include <dm/vpic.h>
 #include <dm/vpit.h>
 #include <dm/vpm.h>
+#include <dm/vrtc.h>
 #include <dm/vuart.h>
 #include <hv/acpi.h>
 #include <hv/ioreq.h>
@@ -120,11 +121,10 @@ static void watch_pm1(struct acrn_vm *vm)
 
 /* ---- Other ports ---- */
 
+/* Among the ports of a configuration address that nobody has: wider accesses go there, and find nothing. */
 static void reset_port_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)
 {
-	(void)port;
-	(void)size;
-	if ((val & RESET_CPU) != 0U) {
+	if ((port == RESET_PORT) && (size == 1U) && ((val & RESET_CPU) != 0U)) {
 		vm_reset_requested(vm);
 	}
 }
@@ -162,7 +162,6 @@ static void attach_console(struct acrn_vm *vm)
 static void init_ports(struct acrn_vm *vm)
 {
 	static const struct vm_io_range cfgaddr = {PCI_CFGADDR_PORT, PCI_CFGADDR_PORTS, IO_ATTR_RW};
-	static const struct vm_io_range reset = {RESET_PORT, 1U, IO_ATTR_RW};
 	static const struct vm_io_range debug_exit = {SCN_DEBUG_EXIT_PORT, DEBUG_EXIT_PORTS, IO_ATTR_RW};
 	const uint16_t console_port = (vm_scenario() != NULL) ? vm_scenario()->console_port : 0U;
 
@@ -176,9 +175,10 @@ static void init_ports(struct acrn_vm *vm)
 			service_cfgaddr_write);
 		watch_pm1(vm);
 	} else if (vm->config->load_order == SCN_PRE_LAUNCHED_VM) {
-		register_io_emulation_handler(vm, RESET_PIO_IDX, &reset, NULL, reset_port_write);
+		register_io_emulation_handler(vm, RESET_PIO_IDX, &cfgaddr, NULL, reset_port_write);
 		vpm_attach(vm);
 		vpit_attach(vm);
+		vrtc_attach(vm);
 	}
 	if (vm->config->debug_exit) {
 		register_io_emulation_handler(vm, DEBUG_EXIT_PIO_IDX, &debug_exit, NULL, debug_exit_write);
@@ -231,6 +231,7 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 	vm->vuart[0].active = false;
 	vm->vuart[1].active = false;
 	vm->vpit.active = false;
+	vm->vrtc.active = false;
 	vpic_attach(vm);
 	if (vm->config->load_order == SCN_SERVICE_VM) {
 		ret = attach_machine_ioapics(vm);
@@ -250,6 +251,7 @@ void vm_devices_reset(struct acrn_vm *vm)
 	vioapic_reset(&vm->vioapic);
 	vpm_reset(&vm->vpm);
 	vpit_reset(&vm->vpit);
+	vrtc_reset(&vm->vrtc);
 	for (uint32_t i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
 		if (vm->vuart[i].active) {
 			vuart_reset(&vm->vuart[i]);
@@ -263,6 +265,7 @@ void vm_devices_destroy(struct acrn_vm *vm)
 		vm_console_unregister(vm->vm_id);
 	}
 	vpit_detach(&vm->vpit);
+	vrtc_detach(&vm->vrtc);
 	for (uint32_t i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
 		if (vm->vuart[i].active) {
 			vuart_detach(&vm->vuart[i]);

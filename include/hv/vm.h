@@ -10,6 +10,7 @@
 #include <dm/vpic.h>
 #include <dm/vpit.h>
 #include <dm/vpm.h>
+#include <dm/vrtc.h>
 #include <dm/vuart.h>
 #include <hv/ioreq.h>
 #include <hv/scenario.h>
@@ -65,8 +66,9 @@ struct acrn_vm {
 	struct vpic vpic;
 	struct vioapic vioapic;
 	struct vuart vuart[2]; /* COM1, COM2 */
-	struct vpm vpm;        /* of a pre-launched VM, as is the next */
+	struct vpm vpm;        /* of a pre-launched VM, as are the next */
 	struct vpit vpit;
+	struct vrtc vrtc;
 
 	bool stop_claimed;   /* atomic: somebody is writing stop_reason */
 	bool stop_requested; /* atomic: stopped by itself; waits for the Service VM, or for the end */

@@ -46,6 +46,8 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/dm/vpit.c \
 	hypervisor/dm/vpit_glue.c \
 	hypervisor/dm/vpm.c \
+	hypervisor/dm/vrtc.c \
+	hypervisor/dm/vrtc_glue.c \
 	hypervisor/dm/vuart.c \
 	hypervisor/dm/vioapic.c \
 	devicemodel-stub/*.c \
