@@ -311,6 +311,9 @@ def command_tests() -> list[Test]:
         *(Command(f"checks/{name}", ("scripts/check", "$O", name), timeout=180, packages="clang") for name in CHECKS),
     ]
     tests.append(Command("proof/slot", (str(TOP / "tests" / "proof" / "run.py"),), timeout=300, packages="proof"))
+    for target in sorted((TOP / "tests" / "fuzz").glob("fuzz_*.c")):
+        name = target.stem.removeprefix("fuzz_")
+        tests.append(Command(f"fuzz/{name}", (str(TOP / "scripts" / "fuzz"), name, "5"), packages="fuzz"))
     for path in sorted((TOP / "tests" / "scripts").glob("test_*.py")):
         tests.append(Command(f"scripts/{path.stem.removeprefix('test_')}",
                              ("/usr/bin/python3", str(path))))
