@@ -61,7 +61,7 @@ def entry() -> int:
             print(test.name)
         return 0
     boots = [t for t in tests if isinstance(t, Boot)]
-    linux = any(t.kind == "linux" for t in boots)
+    linux = any(t.kind in ("linux", "pre-linux") for t in boots)
 
     groups = ["build"]
     if boots:

@@ -18,7 +18,7 @@ from lib.common import TOP, ToolError, Waiting, build_dir
 from lib.iso import BootModule, ImageConfig, make_iso
 from lib.machine import Machine, MachineConfig, Outcome, watch
 from lib.screen import screen_text
-from tests import HV_BROKEN, TEST_PRE, TEST_SVM, Boot, Command, Test
+from tests import HV_BROKEN, PRE_LINUX, TEST_PRE, TEST_SVM, Boot, Command, Test
 
 # The packaged simulator is about ten times as slow in code that runs, not in waiting.
 STOCK_FACTOR = 6.0
@@ -214,6 +214,10 @@ class Runner:
         elif test.kind == "linux":
             files = build.linux_files(build_dir() / "aril-dm")
             modules = [BootModule("svm-kernel", files.kernel), BootModule("svm-initrd", files.service)]
+        elif test.kind == "pre-linux":
+            scenario = PRE_LINUX
+            files = build.linux_files(build_dir() / "aril-dm")
+            modules = [BootModule("pre-kernel", files.kernel), BootModule("pre-initrd", files.user)]
         elif test.kind == "hv":
             return self._hv_iso(test, name, output)
         if test.words:
@@ -244,7 +248,7 @@ class Runner:
             raise Skip(f"the packaged Bochs has no CPU model {test.cpu_model}")
         if test.not_packaged and test.machine == "bochs" and not bochs.find_bochs()[1]:
             raise Skip(test.not_packaged)
-        if test.kind == "linux" and self._kernel_builder is not None:
+        if test.kind in ("linux", "pre-linux") and self._kernel_builder is not None:
             self._kernel_builder.wait()
 
     def _boot(self, test: Boot) -> Result:

@@ -13,6 +13,7 @@ from lib.common import TOP
 SCENARIOS = TOP / "boot" / "scenarios"
 TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
+PRE_LINUX = SCENARIOS / "test-pre-linux.xml"
 DEFAULT = SCENARIOS / "default.xml"
 POLLING = SCENARIOS / "polling.xml"
 
@@ -41,7 +42,7 @@ class Boot:
     kind   bare: the guest image alone, by GRUB multiboot1; pre: it runs in two pre-launched VMs that share a CPU,
            without a Service VM; svm: the guest is the Service VM; uvm: the
            guest is a User VM of the bare-metal Service VM; enemy: the enemy Service VM; linux: Linux in
-           both; hv: the hypervisor with whatever `scenario` and `files` say
+           both; pre-linux: Linux in a pre-launched VM; hv: the hypervisor with whatever `scenario` and `files` say
     """
     name: str
     kind: str
@@ -271,7 +272,10 @@ def linux_tests() -> list[Test]:
     two = replace(base, cpus=2)
     smp = replace(base, words="svm.dm=--cpus,2", timeout=300, must=(*base.must, r"User VM: Linux .* 2 CPU"))
     pair = (*base.must, r"UVM1 ended by poweroff", r"UVM2 ended by poweroff")
+    pre = replace(base, kind="pre-linux", scenario=None, must_not=(complaint, r"ACPI (BIOS )?(Error|Warning)"),
+                  must=(r"\[PRE1\] User VM: hello from user space", r"^\(aril\) .*'PRE1' has stopped: power off"))
     return [
+        replace(pre, name="linux/pre-launched"),
         replace(base, name="linux/service-vm-only", words="svm.do=none",
                 must=(r"Service VM: user space is up", r"Service VM: all done")),
         replace(base, name="linux/1cpu"),
