@@ -200,7 +200,7 @@ class Runner:
         if test.kind == "svm":
             modules = [BootModule("svm-elf", self._guest_elf(test.guest))]
         elif test.kind == "pre":
-            scenario = TEST_PRE
+            scenario = test.scenario or TEST_PRE
             modules = [BootModule("pre-elf", self._guest_elf(test.guest))]
         elif test.kind == "uvm":
             modules = [BootModule("svm-elf", self._guest_elf("svm")),

@@ -13,6 +13,7 @@ from lib.common import TOP
 SCENARIOS = TOP / "boot" / "scenarios"
 TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
+PRE_SMP = SCENARIOS / "test-pre-smp.xml"
 PRE_LINUX = SCENARIOS / "test-pre-linux.xml"
 DEFAULT = SCENARIOS / "default.xml"
 POLLING = SCENARIOS / "polling.xml"
@@ -124,14 +125,14 @@ def guest_tests() -> list[Test]:
             if kind in _guest_settings(name).kinds]
 
 
-# Subjects that need nothing but a CPU, a local APIC and COM1: pre-launched VMs have no ACPI tables, PIT or RTC yet.
+# Subjects that pre-launched VMs have all the devices for; those with several CPUs have as many vCPUs.
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
-              "timer", "ioapic", "pic", "hlt")
+              "timer", "ioapic", "pic", "hlt", "sipi")
 
 
 def pre_tests() -> list[Test]:
-    """Pre-launched VMs: two of them, on one CPU."""
-    return [replace(_guest_test("pre", name),
+    """Pre-launched VMs: two of them, on one CPU or, with two vCPUs each, on two."""
+    return [replace(_guest_test("pre", name), scenario=PRE_SMP if _guest_settings(name).cpus > 1 else None,
                     not_packaged="Bochs 2.7 keeps one VM's NMI blocking for the next" if "apic" in name else "")
             for name in PRE_GUESTS]
 
