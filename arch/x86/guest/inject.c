@@ -223,13 +223,7 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 	arch->check_events = arch->exc_pending || (arch->reinject_info != 0U);
 }
 
-int32_t interrupt_window_vmexit_handler(struct acrn_vcpu *vcpu)
-{
-	vcpu->arch.check_events = true;
-	return 0;
-}
-
-int32_t nmi_window_vmexit_handler(struct acrn_vcpu *vcpu)
+int32_t window_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	vcpu->arch.check_events = true;
 	return 0;

@@ -139,7 +139,6 @@ void arch_vcpu_reset(struct acrn_vcpu *vcpu)
 	memset(arch->dr, 0, sizeof(arch->dr));
 	arch->dr6 = 0xFFFF0FF0UL;
 	arch->xcr0 = 1UL;
-	arch->xss = 0UL;
 	memset(arch->xsave_area, 0, PAGE_SIZE << xsave_order());
 	/* FPU control word and MXCSR after RESET (SDM table 10-1). */
 	*(uint16_t *)arch->xsave_area = 0x40U;

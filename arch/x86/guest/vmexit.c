@@ -70,12 +70,6 @@ static int32_t gp_vmexit_handler(struct acrn_vcpu *vcpu)
 	return 0;
 }
 
-static int32_t tpr_vmexit_handler(struct acrn_vcpu *vcpu)
-{
-	vcpu->arch.check_events = true;
-	return 0;
-}
-
 static int32_t preemption_timer_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	(void)vcpu;
@@ -87,8 +81,8 @@ static const vmexit_handler_t handlers[EXIT_REASON_MAX] = {
 	[EXIT_EXCEPTION_NMI] = exception_vmexit_handler,
 	[EXIT_EXTERNAL_INTERRUPT] = external_interrupt_vmexit_handler,
 	[EXIT_TRIPLE_FAULT] = triple_fault_vmexit_handler,
-	[EXIT_INT_WINDOW] = interrupt_window_vmexit_handler,
-	[EXIT_NMI_WINDOW] = nmi_window_vmexit_handler,
+	[EXIT_INT_WINDOW] = window_vmexit_handler,
+	[EXIT_NMI_WINDOW] = window_vmexit_handler,
 	[EXIT_CPUID] = cpuid_vmexit_handler,
 	[EXIT_GETSEC] = undefined_vmexit_handler,
 	[EXIT_HLT] = hlt_vmexit_handler,
@@ -103,7 +97,7 @@ static const vmexit_handler_t handlers[EXIT_REASON_MAX] = {
 	[EXIT_MWAIT] = undefined_vmexit_handler,
 	[EXIT_MONITOR] = undefined_vmexit_handler,
 	[EXIT_PAUSE] = pause_vmexit_handler,
-	[EXIT_TPR_BELOW_THRESHOLD] = tpr_vmexit_handler,
+	[EXIT_TPR_BELOW_THRESHOLD] = window_vmexit_handler,
 	[EXIT_VIRTUALIZED_EOI] = virtualized_eoi_vmexit_handler,
 	[EXIT_EPT_VIOLATION] = ept_violation_vmexit_handler,
 	[EXIT_INVEPT] = undefined_vmexit_handler,

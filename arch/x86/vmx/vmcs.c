@@ -81,7 +81,7 @@ static void build_controls(struct acrn_vcpu *vcpu)
 	const struct cpu_caps *const c = &cpu_caps;
 	uint32_t proc2 = PROC2_EPT | PROC2_UNRESTRICTED | (c->proc2.may_be_one & PROC2_WBINVD);
 
-	arch->pin_ctls = vmx_ctls(&c->pin,
+	const uint32_t pin = vmx_ctls(&c->pin,
 		PIN_EXT_INT | PIN_NMI | if_has(c->has_virtual_nmi, PIN_VIRTUAL_NMI) |
 			if_has(vmx_interrupts_need_help(), PIN_PREEMPTION_TIMER),
 		"pin");
@@ -95,7 +95,7 @@ static void build_controls(struct acrn_vcpu *vcpu)
 		 if_has(c->has_enable_invpcid, PROC2_INVPCID) | if_has(c->has_enable_xsaves, PROC2_XSAVES);
 	arch->entry_ctls = vmx_ctls(&c->entry, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, "entry");
 
-	exec_vmwrite(VMX_PIN_CTLS, arch->pin_ctls);
+	exec_vmwrite(VMX_PIN_CTLS, pin);
 	exec_vmwrite(VMX_PROC_CTLS, arch->proc_ctls);
 	arch->proc_ctls2 = vmx_ctls(&c->proc2, proc2, "secondary processor");
 	exec_vmwrite(VMX_PROC_CTLS2, arch->proc_ctls2);

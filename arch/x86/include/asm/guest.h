@@ -61,8 +61,8 @@ void vcpu_save_vectoring(struct acrn_vcpu *vcpu);
 void vcpu_inject_events(struct acrn_vcpu *vcpu);
 
 int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu);
-int32_t interrupt_window_vmexit_handler(struct acrn_vcpu *vcpu);
-int32_t nmi_window_vmexit_handler(struct acrn_vcpu *vcpu);
+/** Interrupt window, NMI window, TPR below threshold: what had to wait may go in now. */
+int32_t window_vmexit_handler(struct acrn_vcpu *vcpu);
 
 /* ---- Guest memory (guest_mem.c) ---- */
 

@@ -75,18 +75,15 @@ struct vcpu_arch {
 	uint32_t proc_ctls;
 	uint32_t proc_ctls2;
 	uint32_t entry_ctls;
-	uint32_t pin_ctls;
 	uint64_t cr0_mask, cr4_mask;
 	uint32_t tpr_threshold;
 	bool apicv_on; /* APIC virtualization: apicv.c */
-	uint64_t eoi_exit[4];
 
 	/* What is due to be injected, one of each. */
 	bool exc_pending;
 	uint8_t exc_vector;
 	bool exc_has_error;
 	uint32_t exc_error;
-	uint64_t exc_cr2;
 	bool nmi_pending;
 	uint32_t entry_info;    /* what the VMCS's entry field holds and has not been delivered yet, or 0 */
 	uint32_t reinject_info; /* an event whose delivery an exit interrupted: entry interruption info, or 0 */
@@ -98,7 +95,6 @@ struct vcpu_arch {
 	uint64_t dr[4];
 	uint64_t dr6;
 	uint64_t xcr0;
-	uint64_t xss;
 	void *xsave_area; /* 2^xsave_order pages */
 
 	uint64_t efer;     /* guest's, as it reads it */
