@@ -102,6 +102,7 @@ GUESTS: dict[str, Guest] = {
     "msr": Guest(strict_msrs=True),
     "debug": Guest(strict_msrs=True),
     "ioreq": Guest(kinds=("uvm",)),
+    "realmode": Guest(kinds=("bare", "svm"), strict_msrs=True, models=False),
 }
 
 
@@ -127,7 +128,8 @@ def guest_tests() -> list[Test]:
 
 # Subjects that pre-launched VMs have all the devices for; those with several CPUs have as many vCPUs.
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
-              "timer", "ioapic", "pic", "hlt", "sipi")
+              "timer", "ioapic", "pic", "hlt", "sipi",
+              "realmode")
 
 
 def pre_tests() -> list[Test]:
