@@ -179,6 +179,9 @@ static void uart_write_data(struct dm_vm *vm, uint8_t value)
 	if ((u->mcr & MCR_LOOP) != 0U) {
 		if (!rx_push(u, value)) {
 			u->overrun = true;
+			if ((u->fcr & FCR_ENABLE) == 0U) {
+				u->rx[u->rx_head] = value; /* RBR is overwritten; a full FIFO keeps what it has */
+			}
 		}
 	} else {
 		vm->ops->console_out(vm->ctx, value);

@@ -65,10 +65,6 @@ static void warn_unsupported(const struct scenario *scn)
 	if (scn->scheduler != SCN_SCHED_IORR) {
 		pr_warn("scenario: its scheduler is not there yet; round robin is used");
 	}
-	if (scn->vuart_count != 0U) {
-		pr_warn("scenario: connections between VMs' serial ports are not there yet; those ports are connected "
-			"to nothing");
-	}
 	if (scn->console_vm != SCN_CONSOLE_VM_NONE) {
 		pr_warn("scenario: CONSOLE_VM is not there yet; type vm_console N");
 	}

@@ -150,12 +150,24 @@ static void pass_ports(struct acrn_vm *vm)
 	}
 }
 
-static void attach_console(struct acrn_vm *vm)
+static void attach_cables(struct acrn_vm *vm, const struct scenario *scn)
 {
-	if (vm->config->console_vuart == SCN_CONSOLE_COM1) {
-		vuart_attach(vm, 0U, true);
-	} else if (vm->config->console_vuart == SCN_CONSOLE_COM2) {
-		vuart_attach(vm, 1U, true);
+	for (uint32_t i = 0U; i < scn->vuart_count; i++) {
+		for (uint32_t side = 0U; side < 2U; side++) {
+			if (scn->vuart[i].vm[side] == vm->vm_id) {
+				vuart_attach_cable(vm, scn->vuart[i].com[side] - 1U, i, side);
+			}
+		}
+	}
+}
+
+static void attach_uarts(struct acrn_vm *vm)
+{
+	if (vm->config->console_vuart != SCN_CONSOLE_NONE) {
+		vuart_attach_console(vm, (vm->config->console_vuart == SCN_CONSOLE_COM1) ? 0U : 1U);
+	}
+	if (vm_scenario() != NULL) {
+		attach_cables(vm, vm_scenario());
 	}
 }
 
@@ -183,7 +195,7 @@ static void init_ports(struct acrn_vm *vm)
 	if (vm->config->debug_exit) {
 		register_io_emulation_handler(vm, DEBUG_EXIT_PIO_IDX, &debug_exit, NULL, debug_exit_write);
 	}
-	attach_console(vm);
+	attach_uarts(vm);
 	pass_ports(vm);
 }
 
@@ -247,14 +259,22 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 
 void vm_devices_reset(struct acrn_vm *vm)
 {
+	/* First: the other end of a cable runs on, and raises no interrupt any more after this. */
+	for (uint32_t i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
+		vuart_reset(&vm->vuart[i]);
+	}
 	vpic_reset(&vm->vpic);
 	vioapic_reset(&vm->vioapic);
 	vpm_reset(&vm->vpm);
 	vpit_reset(&vm->vpit);
 	vrtc_reset(&vm->vrtc);
+}
+
+void vm_devices_stop(struct acrn_vm *vm)
+{
 	for (uint32_t i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
 		if (vm->vuart[i].active) {
-			vuart_reset(&vm->vuart[i]);
+			vuart_unplug(&vm->vuart[i]);
 		}
 	}
 }

@@ -15,6 +15,7 @@
 #include <hv/upcall.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
+#include <hv/vm_devices.h>
 #include <hv/vm_stop.h>
 #include <lib/printf.h>
 #include <lib/string.h>
@@ -75,6 +76,7 @@ static bool stop(struct acrn_vm *vm, const char *fmt, va_list args)
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 		vcpu_kick(&vm->vcpus[i]);
 	}
+	vm_devices_stop(vm);
 	return true;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A 16550A: registers, FIFO, interrupts. The comments name the sections of the PC16550D data sheet. */
 #include <dm/vuart.h>
+#include <lib/string.h>
 
 #define REG_DATA 0U /* RBR, THR; DLL with DLAB */
 #define REG_IER  1U /* DLM with DLAB */
@@ -29,7 +30,10 @@
 #define FCR_RX_RESET 0x02U
 #define FCR_KEPT     0xC9U /* enable, DMA mode, trigger */
 
-#define LCR_DLAB 0x80U
+#define FCR_TX_RESET 0x04U
+
+#define LCR_BREAK 0x40U
+#define LCR_DLAB  0x80U
 
 #define MCR_DTR  0x01U
 #define MCR_RTS  0x02U
@@ -55,10 +59,24 @@
 #define MSR_DCD 0x80U
 #define MSR_STATUS 0xF0U
 
-/* What the other end of the cable always asserts. */
+/* What a console asserts, always. */
 #define MSR_PLUGGED (MSR_CTS | MSR_DSR | MSR_DCD)
 
-static uint32_t rx_limit(const struct vuart *vuart)
+#define RX_BREAK 0x100U /* in the ring, beside the zero byte that a break is */
+
+/* Both ends of a cable share its lock: a byte, a line or an interrupt of one end is the other's doing. */
+static struct spinlock *lock_of(struct vuart *vuart)
+{
+	return (vuart->cable != NULL) ? &vuart->cable->lock : &vuart->lock;
+}
+
+static struct vuart *peer_of(const struct vuart *vuart)
+{
+	return (vuart->cable != NULL) ? vuart->cable->end[vuart->side ^ 1U] : NULL;
+}
+
+/* Both the receiver's and the transmitter's. */
+static uint32_t fifo_limit(const struct vuart *vuart)
 {
 	return ((vuart->fcr & FCR_ENABLE) != 0U) ? VUART_FIFO_SIZE : 1U;
 }
@@ -66,7 +84,7 @@ static uint32_t rx_limit(const struct vuart *vuart)
 /* Bytes that have left the line for the FIFO (or for RBR). */
 static uint32_t rx_visible(const struct vuart *vuart)
 {
-	return MIN(vuart->count, rx_limit(vuart));
+	return MIN(vuart->count, fifo_limit(vuart));
 }
 
 static uint32_t rx_trigger(const struct vuart *vuart)
@@ -107,7 +125,17 @@ static void update_irq(struct vuart *vuart)
 	}
 }
 
-static bool rx_push(struct vuart *vuart, uint8_t byte)
+/* A break's bit shows when its byte is the next to be read (8.4, LSR bit 4). */
+static void reveal_break(struct vuart *vuart)
+{
+	if ((vuart->count != 0U) && ((vuart->ring[vuart->head] & RX_BREAK) != 0U)) {
+		vuart->ring[vuart->head] = 0U;
+		vuart->breaks--;
+		vuart->line_err |= LSR_BI;
+	}
+}
+
+static bool rx_push(struct vuart *vuart, uint16_t byte)
 {
 	if (vuart->count == VUART_RING_SIZE) {
 		vuart->rx_lost++;
@@ -117,13 +145,15 @@ static bool rx_push(struct vuart *vuart, uint8_t byte)
 	vuart->ring[(vuart->head + vuart->count) % VUART_RING_SIZE] = byte;
 	vuart->count++;
 	vuart->rx_count++;
+	vuart->breaks += (byte == RX_BREAK) ? 1U : 0U;
+	reveal_break(vuart);
 	return true;
 }
 
-/* From the own transmitter: the ring is not at its disposal, only what the chip has (8.4, overrun). */
-static void rx_loop(struct vuart *vuart, uint8_t byte)
+/* The ring is not at its disposal, only what the chip has (8.4, overrun). */
+static void rx_chip(struct vuart *vuart, uint8_t byte)
 {
-	if (vuart->count < rx_limit(vuart)) {
+	if (vuart->count < fifo_limit(vuart)) {
 		(void)rx_push(vuart, byte);
 		return;
 	}
@@ -141,38 +171,123 @@ static uint8_t rx_pop(struct vuart *vuart)
 	if (vuart->count == 0U) {
 		return 0U;
 	}
-	byte = vuart->ring[vuart->head];
+	byte = (uint8_t)vuart->ring[vuart->head];
 	vuart->head = (vuart->head + 1U) % VUART_RING_SIZE;
 	vuart->count--;
+	reveal_break(vuart);
 	return byte;
 }
 
 /* Only what is in the FIFO is lost, not what is still on the line. */
-static void rx_clear(struct vuart *vuart, uint32_t visible)
+static void rx_clear(struct vuart *vuart)
 {
-	vuart->head = (vuart->head + visible) % VUART_RING_SIZE;
-	vuart->count -= visible;
+	for (uint32_t n = rx_visible(vuart); n != 0U; n--) {
+		(void)rx_pop(vuart);
+	}
+	vuart->line_err &= (uint8_t)~LSR_BI;
+	reveal_break(vuart);
 }
 
-/* The modem lines as they are now, and what changed since MSR was read (8.5 and the loopback of 8.6). */
-static void update_modem(struct vuart *vuart)
-{
-	const uint8_t old = vuart->modem;
-	uint8_t now = MSR_PLUGGED;
-	uint8_t delta;
+/* ---- The cable ---- */
 
-	if ((vuart->mcr & MCR_LOOP) != 0U) {
-		now = 0U;
+/* Output pins rest in loopback mode (8.6). */
+static uint8_t modem_outputs(const struct vuart *vuart)
+{
+	return ((vuart->mcr & MCR_LOOP) == 0U) ? vuart->mcr : 0U;
+}
+
+/* DTR on: somebody has opened the port and reads; bytes wait for him. Else the chip takes what it can. */
+static bool is_listening(const struct vuart *vuart)
+{
+	return (modem_outputs(vuart) & MCR_DTR) != 0U;
+}
+
+/* A byte from the cable. @return false if it has to wait */
+static bool rx_from_cable(struct vuart *vuart, uint8_t byte)
+{
+	if (is_listening(vuart)) {
+		return (vuart->count != VUART_RING_SIZE) && rx_push(vuart, byte);
+	}
+	if ((vuart->mcr & MCR_LOOP) == 0U) {
+		rx_chip(vuart, byte);
+	}
+	return true;
+}
+
+/* Sends what waits, as far as the other end takes it; with nobody there it is gone. */
+static void tx_drain(struct vuart *vuart)
+{
+	struct vuart *const peer = peer_of(vuart);
+	uint32_t sent = 0U;
+
+	while ((sent != vuart->tx_len) && ((peer == NULL) || rx_from_cable(peer, vuart->tx_fifo[sent]))) {
+		sent++;
+	}
+	if (sent == 0U) {
+		return;
+	}
+	vuart->tx_len -= sent;
+	(void)memmove(vuart->tx_fifo, &vuart->tx_fifo[sent], vuart->tx_len);
+	vuart->thre_pending = vuart->thre_pending || (vuart->tx_len == 0U);
+	if (peer != NULL) {
+		update_irq(peer);
+	}
+}
+
+/* There may be room again for what waits at the other end. */
+static void pull_from_peer(struct vuart *vuart)
+{
+	struct vuart *const peer = peer_of(vuart);
+
+	if ((peer != NULL) && (peer->tx_len != 0U)) {
+		tx_drain(peer);
+		update_irq(peer);
+	}
+}
+
+/* The lines that arrive. A full null-modem cable: RTS to CTS; DTR to DSR and DCD; RI is open. */
+static uint8_t modem_inputs(const struct vuart *vuart)
+{
+	const struct vuart *const peer = peer_of(vuart);
+	uint8_t outputs, now = 0U;
+
+	if ((vuart->mcr & MCR_LOOP) != 0U) { /* 8.6 */
 		now |= ((vuart->mcr & MCR_RTS) != 0U) ? MSR_CTS : 0U;
 		now |= ((vuart->mcr & MCR_DTR) != 0U) ? MSR_DSR : 0U;
 		now |= ((vuart->mcr & MCR_OUT1) != 0U) ? MSR_RI : 0U;
 		now |= ((vuart->mcr & MCR_OUT2) != 0U) ? MSR_DCD : 0U;
+		return now;
 	}
-	delta = (uint8_t)(((old ^ now) & MSR_STATUS) >> 4U);
+	if (vuart->cable == NULL) {
+		return MSR_PLUGGED;
+	}
+	outputs = (peer != NULL) ? modem_outputs(peer) : 0U;
+	now |= ((outputs & MCR_RTS) != 0U) ? MSR_CTS : 0U;
+	now |= ((outputs & MCR_DTR) != 0U) ? (MSR_DSR | MSR_DCD) : 0U;
+	return now;
+}
+
+/* The modem lines as they are now, and what changed since MSR was read (8.5). */
+static void update_modem(struct vuart *vuart)
+{
+	const uint8_t old = vuart->modem;
+	const uint8_t now = modem_inputs(vuart);
+	uint8_t delta = (uint8_t)(((old ^ now) & MSR_STATUS) >> 4U);
+
 	if ((now & MSR_RI) != 0U) {
 		delta &= (uint8_t)~MSR_DELTA_RI; /* TERI: the trailing edge counts */
 	}
 	vuart->modem = (uint8_t)(now | (old & ~MSR_STATUS) | delta);
+}
+
+/* The end `peer`'s other end has changed its outputs, or has come or gone. */
+static void follow(struct vuart *peer)
+{
+	if (peer != NULL) {
+		update_modem(peer);
+		tx_drain(peer);
+		update_irq(peer);
+	}
 }
 
 static void master_reset(struct vuart *vuart)
@@ -182,10 +297,12 @@ static void master_reset(struct vuart *vuart)
 	vuart->lcr = 0U;
 	vuart->mcr = 0U;
 	vuart->line_err = 0U;
-	vuart->modem = MSR_PLUGGED;
+	vuart->modem = modem_inputs(vuart); /* no deltas */
 	vuart->thre_pending = false;
 	vuart->head = 0U;
 	vuart->count = 0U;
+	vuart->breaks = 0U;
+	vuart->tx_len = 0U;
 }
 
 void vuart_init(struct vuart *vuart, struct acrn_vm *vm, uint16_t base, uint32_t gsi,
@@ -199,33 +316,58 @@ void vuart_init(struct vuart *vuart, struct acrn_vm *vm, uint16_t base, uint32_t
 	vuart->active = true;
 }
 
+void vuart_plug(struct vuart *vuart, struct vuart_cable *cable, uint32_t side)
+{
+	vuart->cable = cable;
+	vuart->side = side;
+	vuart_reset(vuart);
+}
+
+void vuart_unplug(struct vuart *vuart)
+{
+	if (vuart->cable == NULL) {
+		return;
+	}
+	spin_lock(lock_of(vuart));
+	vuart->cable->end[vuart->side] = NULL;
+	follow(peer_of(vuart));
+	spin_unlock(lock_of(vuart));
+}
+
 void vuart_reset(struct vuart *vuart)
 {
 	if (!vuart->active) {
 		return;
 	}
-	spin_lock(&vuart->lock);
+	spin_lock(lock_of(vuart));
+	if (vuart->cable != NULL) {
+		vuart->cable->end[vuart->side] = vuart;
+	}
 	master_reset(vuart);
 	update_irq(vuart);
-	spin_unlock(&vuart->lock);
+	follow(peer_of(vuart));
+	spin_unlock(lock_of(vuart));
 }
 
 void vuart_detach(struct vuart *vuart)
 {
-	spin_lock(&vuart->lock);
+	vuart_unplug(vuart);
+	spin_lock(lock_of(vuart));
 	vuart->active = false;
-	spin_unlock(&vuart->lock);
+	spin_unlock(lock_of(vuart));
 }
 
 static uint8_t read_lsr(struct vuart *vuart)
 {
-	uint8_t lsr = LSR_THRE | LSR_TEMT; /* a byte written is gone at once */
+	uint8_t lsr = vuart->line_err;
 
-	lsr |= vuart->line_err;
+	if (vuart->tx_len == 0U) { /* to a console a byte is gone at once */
+		lsr |= LSR_THRE | LSR_TEMT;
+	}
 	if (vuart->count != 0U) {
 		lsr |= LSR_DR;
 	}
-	if (((vuart->fcr & FCR_ENABLE) != 0U) && ((vuart->line_err & LSR_BI) != 0U)) {
+	if (((vuart->fcr & FCR_ENABLE) != 0U) && (((vuart->line_err & LSR_BI) != 0U) || (vuart->breaks != 0U))) {
 		lsr |= LSR_FIFO_ERR;
 	}
 	vuart->line_err = 0U;
@@ -247,10 +389,15 @@ uint8_t vuart_read(struct vuart *vuart, uint16_t offset)
 {
 	uint8_t val = 0xFFU;
 
-	spin_lock(&vuart->lock);
+	spin_lock(lock_of(vuart));
 	switch (offset) {
 	case REG_DATA:
-		val = ((vuart->lcr & LCR_DLAB) != 0U) ? vuart->dll : rx_pop(vuart);
+		if ((vuart->lcr & LCR_DLAB) != 0U) {
+			val = vuart->dll;
+		} else {
+			val = rx_pop(vuart);
+			pull_from_peer(vuart);
+		}
 		break;
 	case REG_IER:
 		val = ((vuart->lcr & LCR_DLAB) != 0U) ? vuart->dlm : vuart->ier;
@@ -278,51 +425,91 @@ uint8_t vuart_read(struct vuart *vuart, uint16_t offset)
 		break;
 	}
 	update_irq(vuart);
-	spin_unlock(&vuart->lock);
+	spin_unlock(lock_of(vuart));
 	return val;
+}
+
+/* THR, and what the cable leaves waiting in it: a byte too many is the guest's fault and lost. */
+static void tx_to_cable(struct vuart *vuart, uint8_t val)
+{
+	if (vuart->tx_len != fifo_limit(vuart)) {
+		vuart->tx_fifo[vuart->tx_len] = val;
+		vuart->tx_len++;
+		tx_drain(vuart);
+	}
 }
 
 static void write_data(struct vuart *vuart, uint8_t val)
 {
+	/* The interrupt falls with the write; a driver that did not read IIR needs the edge. */
+	vuart->thre_pending = false;
+	update_irq(vuart);
 	if ((vuart->mcr & MCR_LOOP) != 0U) {
-		rx_loop(vuart, val);
+		rx_chip(vuart, val);
+	} else if (vuart->cable != NULL) {
+		vuart->tx_count++;
+		tx_to_cable(vuart, val);
 	} else {
 		vuart->tx_count++;
 		if (vuart->tx != NULL) {
 			vuart->tx(vuart, val);
 		}
 	}
-	/* THR was full for no time at all and is empty again: a new event. */
-	vuart->thre_pending = true;
+	/* It was full for no time at all, or it is still full and its emptying will be the event. */
+	vuart->thre_pending = (vuart->tx_len == 0U);
 }
 
 static void write_ier(struct vuart *vuart, uint8_t val)
 {
-	/* Enabling it while THR is empty (always, here) raises it; writing it again does not. */
-	if (((val & ~vuart->ier) & IER_THRE) != 0U) {
+	/* Enabling it while THR is empty raises it; writing it again does not. */
+	if ((((val & ~vuart->ier) & IER_THRE) != 0U) && (vuart->tx_len == 0U)) {
 		vuart->thre_pending = true;
 	}
 	vuart->ier = val & IER_ALL;
 }
 
+/* Switching between FIFO and 16450 mode clears the FIFOs (8.4). Other bits count only with bit 0 set. */
 static void write_fcr(struct vuart *vuart, uint8_t val)
 {
-	const uint32_t visible = rx_visible(vuart);
+	const bool toggled = ((val ^ vuart->fcr) & FCR_ENABLE) != 0U;
+	const bool enabled = (val & FCR_ENABLE) != 0U;
 
-	/* Switching between FIFO and 16450 mode clears the FIFOs (8.4). Other bits count only with bit 0 set. */
-	if (((val ^ vuart->fcr) & FCR_ENABLE) != 0U) {
-		rx_clear(vuart, visible);
-	} else if ((val & (FCR_ENABLE | FCR_RX_RESET)) == (FCR_ENABLE | FCR_RX_RESET)) {
-		rx_clear(vuart, visible);
+	if (toggled || (enabled && ((val & FCR_RX_RESET) != 0U))) {
+		rx_clear(vuart);
+		pull_from_peer(vuart);
 	}
-	vuart->fcr = ((val & FCR_ENABLE) != 0U) ? (val & FCR_KEPT) : 0U;
+	if ((toggled || (enabled && ((val & FCR_TX_RESET) != 0U))) && (vuart->tx_len != 0U)) {
+		vuart->tx_len = 0U;
+		vuart->thre_pending = true;
+	}
+	vuart->fcr = enabled ? (val & FCR_KEPT) : 0U;
+}
+
+static void write_lcr(struct vuart *vuart, uint8_t val)
+{
+	struct vuart *const peer = peer_of(vuart);
+	const bool begins = ((val & ~vuart->lcr) & LCR_BREAK) != 0U;
+
+	vuart->lcr = val;
+	/* In loopback mode the output rests. */
+	if (begins && (peer != NULL) && ((vuart->mcr & MCR_LOOP) == 0U) && ((peer->mcr & MCR_LOOP) == 0U)) {
+		(void)rx_push(peer, RX_BREAK);
+		update_irq(peer);
+	}
+}
+
+static void write_mcr(struct vuart *vuart, uint8_t val)
+{
+	vuart->mcr = val & MCR_ALL;
+	update_modem(vuart);
+	follow(peer_of(vuart));
 }
 
 void vuart_write(struct vuart *vuart, uint16_t offset, uint8_t val)
 {
 	bool dlab;
 
-	spin_lock(&vuart->lock);
+	spin_lock(lock_of(vuart));
 	dlab = (vuart->lcr & LCR_DLAB) != 0U;
 	switch (offset) {
 	case REG_DATA:
@@ -343,11 +530,10 @@ void vuart_write(struct vuart *vuart, uint16_t offset, uint8_t val)
 		write_fcr(vuart, val);
 		break;
 	case REG_LCR:
-		vuart->lcr = val;
+		write_lcr(vuart, val);
 		break;
 	case REG_MCR:
-		vuart->mcr = val & MCR_ALL;
-		update_modem(vuart);
+		write_mcr(vuart, val);
 		break;
 	case REG_SCR:
 		vuart->scr = val;
@@ -357,47 +543,45 @@ void vuart_write(struct vuart *vuart, uint16_t offset, uint8_t val)
 		break;
 	}
 	update_irq(vuart);
-	spin_unlock(&vuart->lock);
+	spin_unlock(lock_of(vuart));
 }
 
 bool vuart_rx(struct vuart *vuart, uint8_t byte)
 {
 	bool taken;
 
-	spin_lock(&vuart->lock);
+	spin_lock(lock_of(vuart));
 	if (!vuart->active) {
-		spin_unlock(&vuart->lock);
+		spin_unlock(lock_of(vuart));
 		return false;
 	}
 	/* In loopback mode the receiver is cut off from the line: the byte passes unseen. */
 	taken = ((vuart->mcr & MCR_LOOP) != 0U) ? false : rx_push(vuart, byte);
 	update_irq(vuart);
-	spin_unlock(&vuart->lock);
+	spin_unlock(lock_of(vuart));
 	return taken;
 }
 
 void vuart_rx_break(struct vuart *vuart)
 {
-	spin_lock(&vuart->lock);
+	spin_lock(lock_of(vuart));
 	if (!vuart->active) {
-		spin_unlock(&vuart->lock);
+		spin_unlock(lock_of(vuart));
 		return;
 	}
 	if ((vuart->mcr & MCR_LOOP) == 0U) {
-		if (rx_push(vuart, 0U)) {
-			vuart->line_err |= LSR_BI;
-		}
+		(void)rx_push(vuart, RX_BREAK);
 	}
 	update_irq(vuart);
-	spin_unlock(&vuart->lock);
+	spin_unlock(lock_of(vuart));
 }
 
 uint32_t vuart_rx_room(struct vuart *vuart)
 {
 	uint32_t room;
 
-	spin_lock(&vuart->lock);
+	spin_lock(lock_of(vuart));
 	room = VUART_RING_SIZE - vuart->count;
-	spin_unlock(&vuart->lock);
+	spin_unlock(lock_of(vuart));
 	return room;
 }

@@ -54,16 +54,27 @@ static void vuart_to_console(struct vuart *vuart, uint8_t byte)
 	console_vm_putc(vuart->vm->vm_id, byte);
 }
 
-void vuart_attach(struct acrn_vm *vm, uint32_t index, bool is_console)
+static struct vuart *attach(struct acrn_vm *vm, uint32_t index, void (*tx)(struct vuart *vuart, uint8_t byte))
 {
 	const uint16_t base = (index == 0U) ? VUART_COM1_BASE : VUART_COM2_BASE;
 	const uint32_t gsi = (index == 0U) ? VUART_COM1_GSI : VUART_COM2_GSI;
 	const struct vm_io_range range = {base, VUART_PORT_COUNT, IO_ATTR_RW};
 
-	vuart_init(&vm->vuart[index], vm, base, gsi, vuart_line, is_console ? vuart_to_console : NULL);
+	vuart_init(&vm->vuart[index], vm, base, gsi, vuart_line, tx);
 	register_io_emulation_handler(vm, (index == 0U) ? UART_PIO_IDX : UART2_PIO_IDX, &range, vuart_io_read,
 		vuart_io_write);
-	if (is_console) {
-		vm_console_register(vm->vm_id, vm->name, &vm->vuart[index]);
-	}
+	return &vm->vuart[index];
+}
+
+void vuart_attach_console(struct acrn_vm *vm, uint32_t index)
+{
+	vm_console_register(vm->vm_id, vm->name, attach(vm, index, vuart_to_console));
+}
+
+void vuart_attach_cable(struct acrn_vm *vm, uint32_t index, uint32_t cable, uint32_t side)
+{
+	/* Zeroed is plugged in nowhere and unlocked. */
+	static struct vuart_cable cables[SCN_MAX_VUARTS];
+
+	vuart_plug(attach(vm, index, NULL), &cables[cable], side);
 }

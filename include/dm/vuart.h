@@ -4,6 +4,11 @@
  *
  * The line has no speed: a byte written is sent at once, and received bytes wait in a ring behind the 16-byte FIFO
  * as if still on the wire. The receive time-out (4 character times) is therefore over at once, too.
+ *
+ * At a port's other end is the hypervisor's console, nobody, or another port by a null-modem cable. The cable loses
+ * nothing that somebody waits for: while the receiver has DTR on (its driver has the port open) and the ring is full,
+ * bytes stay in the sender's FIFO, and LSR.THRE stays clear. With DTR off they are received as the chip does it: what
+ * doesn't fit in its FIFO is an overrun. With nobody there (VM off, stopped, not yet created) they are gone.
  */
 #ifndef DM_VUART_H
 #define DM_VUART_H
@@ -22,8 +27,18 @@ struct acrn_vm;
 #define VUART_COM1_GSI  4U
 #define VUART_COM2_GSI  3U
 
-struct vuart {
+struct vuart;
+
+/* Never goes away; its lock is the lock of both ports. */
+struct vuart_cable {
 	struct spinlock lock;
+	struct vuart *end[2]; /* NULL: not plugged in */
+};
+
+struct vuart {
+	struct spinlock lock; /* of a port without cable */
+	struct vuart_cable *cable; /* NULL: console or nobody; constant while the VM exists */
+	uint32_t side;    /* its end of the cable */
 	struct acrn_vm *vm;
 	uint16_t base;    /* first port */
 	uint32_t gsi;     /* its interrupt line */
@@ -42,10 +57,13 @@ struct vuart {
 	uint8_t dlm;
 	bool thre_pending; /* THRE interrupt not yet seen */
 
-	/* Received, not yet read: ring[head..head+count). Break flags one byte like its error bits in the FIFO. */
-	uint8_t ring[VUART_RING_SIZE];
+	/* Received, not yet read: ring[head..head+count). */
+	uint16_t ring[VUART_RING_SIZE];
 	uint32_t head;
 	uint32_t count;
+	uint32_t breaks; /* in the ring, behind its first byte */
+	uint8_t tx_fifo[VUART_FIFO_SIZE]; /* waits for the other end of the cable */
+	uint32_t tx_len;
 	uint64_t tx_count;
 	uint64_t rx_count;
 	uint64_t rx_lost;
@@ -63,7 +81,13 @@ struct vuart {
 void vuart_init(struct vuart *vuart, struct acrn_vm *vm, uint16_t base, uint32_t gsi,
 	void (*set_irq)(struct vuart *vuart, bool level), void (*tx)(struct vuart *vuart, uint8_t byte));
 
-/** Master reset; the ring is emptied, the interrupt line falls. */
+/** Plugs end `side` (0 or 1) of the cable in, for the life of the port. Right after vuart_init(). */
+void vuart_plug(struct vuart *vuart, struct vuart_cable *cable, uint32_t side);
+
+/** Pulls the cable, if it has one, until the next reset: the VM has stopped. The other end sees its lines fall. */
+void vuart_unplug(struct vuart *vuart);
+
+/** Master reset; the ring is emptied, the interrupt line falls; the cable is plugged in (again). */
 void vuart_reset(struct vuart *vuart);
 
 /**
@@ -85,15 +109,12 @@ void vuart_rx_break(struct vuart *vuart);
 /** @return how many bytes vuart_rx() takes before it loses some */
 uint32_t vuart_rx_room(struct vuart *vuart);
 
-/* ---- Glue (vuart_glue.c) ---- */
+/* ---- Glue (vuart_glue.c): vm->vuart[index], 0 is COM1, 1 is COM2. Before the VM is started. ---- */
 
-/**
- * Initialises vm->vuart[index] and registers its ports; its interrupt goes to vm_set_irqline(). Before the VM is
- * started.
- * @param index      0 (COM1) or 1 (COM2)
- * @param is_console true: bytes sent go to console_vm_putc(), and the keyboard may be attached to it;
- *                   false: bytes sent are dropped
- */
-void vuart_attach(struct acrn_vm *vm, uint32_t index, bool is_console);
+/** Initialises the port and registers it; bytes go to console_vm_putc(), and the keyboard may be attached to it. */
+void vuart_attach_console(struct acrn_vm *vm, uint32_t index);
+
+/** Initialises the port, registers it, and plugs in end `side` of the scenario's connection number `cable`. */
+void vuart_attach_cable(struct acrn_vm *vm, uint32_t index, uint32_t cable, uint32_t side);
 
 #endif

@@ -13,6 +13,9 @@ int32_t __must_check vm_devices_init(struct acrn_vm *vm);
 /** Back to power-on. No vCPU of the VM is on a CPU. */
 void vm_devices_reset(struct acrn_vm *vm);
 
+/** The VM has stopped for good, or until its reset: whoever it is wired to sees its lines fall. From any pCPU. */
+void vm_devices_stop(struct acrn_vm *vm);
+
 /** The VM goes away. */
 void vm_devices_destroy(struct acrn_vm *vm);
 

@@ -12,6 +12,7 @@ from lib.common import TOP
 
 SCENARIOS = TOP / "boot" / "scenarios"
 TEST_SVM = SCENARIOS / "test-svm.xml"
+TEST_CABLE = SCENARIOS / "test-cable.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
 PRE_SMP = SCENARIOS / "test-pre-smp.xml"
 PRE_LINUX = SCENARIOS / "test-pre-linux.xml"
@@ -103,6 +104,7 @@ GUESTS: dict[str, Guest] = {
     "debug": Guest(strict_msrs=True),
     "ioreq": Guest(kinds=("uvm",)),
     "realmode": Guest(kinds=("bare", "svm"), strict_msrs=True, models=False),
+    "cable": Guest(kinds=()),
 }
 
 
@@ -128,7 +130,7 @@ def guest_tests() -> list[Test]:
 
 # Subjects that pre-launched VMs have all the devices for; those with several CPUs have as many vCPUs.
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
-              "timer", "ioapic", "pic", "hlt", "sipi",
+              "timer", "ioapic", "pic", "hlt", "sipi", "uart",
               "realmode")
 
 
@@ -137,6 +139,13 @@ def pre_tests() -> list[Test]:
     return [replace(_guest_test("pre", name), scenario=PRE_SMP if _guest_settings(name).cpus > 1 else None,
                     not_packaged="Bochs 2.7 keeps one VM's NMI blocking for the next" if "apic" in name else "")
             for name in PRE_GUESTS]
+
+
+def cable_tests() -> list[Test]:
+    """Two pre-launched VMs whose COM2 ports are wired together: on two CPUs, and on one."""
+    base = Boot(name="pre/cable", kind="pre", guest="cable", scenario=TEST_CABLE, cpus=2)
+    return [base, replace(base, name="pre/cable-1cpu", cpus=1,
+                          changes=(Change("PRE2", "cpu_affinity/pcpu/pcpu_id", "0"),))]
 
 
 def bench_tests() -> list[Boot]:
@@ -333,5 +342,5 @@ def command_tests() -> list[Test]:
 
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
-    return [*command_tests(), *guest_tests(), *pre_tests(), *bench_tests(), *bad_tests(), *boot_tests(), *io_tests(),
-            *linux_tests(), *model_tests()]
+    return [*command_tests(), *guest_tests(), *pre_tests(), *cable_tests(), *bench_tests(), *bad_tests(),
+            *boot_tests(), *io_tests(), *linux_tests(), *model_tests()]

@@ -108,8 +108,10 @@ TEST(vuart_thre_interrupt)
 	EXPECT(!irq);
 	vuart_write(&uart, THR, 'a');
 	EXPECT(irq);
+	irq_edges = 0;
 	vuart_write(&uart, THR, 'b'); /* writing THR clears it, and being empty raises it */
 	EXPECT(irq);
+	EXPECT_EQ(irq_edges, 2);
 	vuart_write(&uart, IER, 0x00U);
 	EXPECT(!irq);
 	vuart_write(&uart, IER, 0x02U);
@@ -315,4 +317,249 @@ TEST(vuart_detached_takes_nothing)
 	EXPECT(!vuart_rx(&uart, 'b'));
 	vuart_rx_break(&uart);
 	EXPECT(!irq);
+}
+
+/* ---- Two ports and a cable ---- */
+
+static struct vuart_cable cable;
+static struct vuart end[2];
+static bool end_irq[2];
+
+static void end_set_irq(struct vuart *v, bool level)
+{
+	EXPECT(level != end_irq[v - end]);
+	end_irq[v - end] = level;
+}
+
+static void plug(uint32_t side)
+{
+	end_irq[side] = false;
+	vuart_init(&end[side], NULL, 0x2F8U, 3U, end_set_irq, NULL);
+	vuart_plug(&end[side], &cable, side);
+}
+
+/* FIFO on, DTR, RTS and OUT2 set. */
+static void open_end(uint32_t side)
+{
+	vuart_write(&end[side], FCR, 0x01U);
+	vuart_write(&end[side], MCR, 0x0BU);
+	(void)vuart_read(&end[side], MSR);
+}
+
+static void connect(void)
+{
+	cable = (struct vuart_cable){0};
+	plug(0U);
+	plug(1U);
+	open_end(0U);
+	open_end(1U);
+	(void)vuart_read(&end[0], MSR);
+}
+
+TEST(vuart_cable_modem_lines)
+{
+	cable = (struct vuart_cable){0};
+	plug(0U);
+	EXPECT_EQ(vuart_read(&end[0], MSR), 0x00); /* nobody at the other end */
+	plug(1U);
+	EXPECT_EQ(vuart_read(&end[0], MSR), 0x00);
+	vuart_write(&end[0], MCR, 0x08U);
+	vuart_write(&end[0], IER, 0x08U);
+	vuart_write(&end[1], MCR, 0x02U); /* RTS arrives as CTS */
+	EXPECT(end_irq[0]);
+	EXPECT_EQ(vuart_read(&end[0], IIR), 0x00);
+	EXPECT_EQ(vuart_read(&end[0], MSR), 0x11);
+	EXPECT(!end_irq[0]);
+	vuart_write(&end[1], MCR, 0x01U); /* DTR as DSR and DCD */
+	EXPECT_EQ(vuart_read(&end[0], MSR), 0xAB);
+	vuart_write(&end[1], MCR, 0x13U); /* loopback: the pins rest */
+	EXPECT_EQ(vuart_read(&end[0], MSR), 0x0A);
+	vuart_write(&end[1], MCR, 0x0FU);
+	EXPECT_EQ(vuart_read(&end[0], MSR), 0xBB); /* OUT1 and OUT2 lead nowhere */
+	vuart_reset(&end[1]);
+	EXPECT(end_irq[0]);
+	EXPECT_EQ(vuart_read(&end[0], MSR), 0x0B);
+}
+
+TEST(vuart_cable_carries_bytes)
+{
+	connect();
+	vuart_write(&end[1], IER, 0x01U);
+	vuart_write(&end[0], THR, 'h');
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	EXPECT(end_irq[1]);
+	EXPECT_EQ(vuart_read(&end[1], IIR), 0xC4);
+	EXPECT_EQ(vuart_read(&end[1], RBR), 'h');
+	EXPECT(!end_irq[1]);
+	vuart_write(&end[1], THR, 'i');
+	EXPECT_EQ(vuart_read(&end[0], RBR), 'i');
+}
+
+TEST(vuart_cable_waits_for_the_reader)
+{
+	uint32_t put = 0U;
+	uint32_t got;
+
+	connect();
+	vuart_write(&end[0], IER, 0x02U);
+	EXPECT_EQ(vuart_read(&end[0], IIR), 0xC2);
+	while ((vuart_read(&end[0], LSR) & 0x20U) != 0U) {
+		for (uint32_t i = 0U; i < 16U; i++) {
+			vuart_write(&end[0], THR, (uint8_t)put++);
+		}
+	}
+	EXPECT_EQ(put, VUART_RING_SIZE + 16U);
+	vuart_write(&end[0], THR, 0xEEU); /* nobody looked at THRE: this one is lost */
+	(void)vuart_read(&end[0], IIR);
+	EXPECT(!end_irq[0]);
+	for (got = 0U; got < 15U; got++) {
+		EXPECT_EQ(vuart_read(&end[1], RBR), got & 0xFFU);
+	}
+	EXPECT(!end_irq[0]); /* one byte still waits */
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x00);
+	EXPECT_EQ(vuart_read(&end[1], RBR), got++ & 0xFFU);
+	EXPECT(end_irq[0]); /* empty: that is the event */
+	EXPECT_EQ(vuart_read(&end[0], IIR), 0xC2);
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	for (; got < put; got++) {
+		EXPECT_EQ(vuart_read(&end[1], LSR), 0x61);
+		EXPECT_EQ(vuart_read(&end[1], RBR), got & 0xFFU);
+	}
+	EXPECT_EQ(vuart_read(&end[1], LSR), 0x60);
+}
+
+TEST(vuart_cable_without_fifo)
+{
+	connect();
+	vuart_write(&end[0], FCR, 0x00U);
+	for (uint32_t i = 0U; i < VUART_RING_SIZE; i++) {
+		vuart_write(&end[0], THR, (uint8_t)i);
+	}
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	vuart_write(&end[0], THR, 0xAAU);
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x00);
+	(void)vuart_read(&end[1], RBR);
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+}
+
+TEST(vuart_cable_nobody_listens)
+{
+	connect();
+	vuart_write(&end[1], MCR, 0x00U); /* the port is closed there: the chip has 16 bytes, then overruns */
+	for (uint32_t i = 0U; i < 100U; i++) {
+		EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+		vuart_write(&end[0], THR, (uint8_t)i);
+	}
+	EXPECT_EQ(vuart_read(&end[1], LSR), 0x63);
+	for (uint32_t i = 0U; i < 16U; i++) {
+		EXPECT_EQ(vuart_read(&end[1], RBR), i);
+	}
+	EXPECT_EQ(vuart_read(&end[1], LSR), 0x60);
+	vuart_write(&end[1], MCR, 0x11U); /* loopback: cut off */
+	vuart_write(&end[0], THR, 'x');
+	EXPECT_EQ(vuart_read(&end[1], LSR), 0x60);
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+}
+
+static void fill_up(void)
+{
+	for (uint32_t i = 0U; i < VUART_RING_SIZE + 16U; i++) {
+		vuart_write(&end[0], THR, (uint8_t)i);
+	}
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x00);
+}
+
+/* Whatever ends the other side, a sender that waits goes on. */
+TEST(vuart_cable_reader_goes)
+{
+	connect();
+	vuart_write(&end[0], IER, 0x02U);
+	fill_up();
+	(void)vuart_read(&end[0], IIR);
+	vuart_unplug(&end[1]);
+	EXPECT(end_irq[0]);
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	EXPECT_EQ(vuart_read(&end[0], MSR), 0x0B);
+	vuart_write(&end[0], THR, 'x');
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	vuart_reset(&end[1]); /* it starts anew */
+	open_end(1U);
+	EXPECT_EQ(vuart_read(&end[0], MSR), 0xBB);
+	EXPECT_EQ(vuart_read(&end[1], LSR), 0x60);
+	fill_up();
+	vuart_reset(&end[1]);
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	open_end(1U);
+	fill_up();
+	vuart_detach(&end[1]);
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	plug(1U);
+	open_end(1U);
+	fill_up();
+	vuart_write(&end[1], MCR, 0x0AU); /* it closes the port: what does not fit is lost */
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	vuart_reset(&end[0]);
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	EXPECT_EQ(vuart_read(&end[1], MSR) & 0xF0U, 0x00);
+}
+
+TEST(vuart_cable_fifo_resets)
+{
+	connect();
+	fill_up();
+	vuart_write(&end[0], FCR, 0x05U); /* the sender gives up what waits */
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	fill_up();
+	vuart_write(&end[1], FCR, 0x03U); /* the receiver drops 16: that is room */
+	EXPECT_EQ(vuart_read(&end[0], LSR), 0x60);
+	EXPECT_EQ(vuart_read(&end[1], RBR), 16);
+}
+
+TEST(vuart_cable_break)
+{
+	connect();
+	vuart_write(&end[0], THR, 'a');
+	vuart_write(&end[0], LCR, 0x43U);
+	vuart_write(&end[0], LCR, 0x43U); /* still the same one */
+	vuart_write(&end[0], LCR, 0x03U);
+	EXPECT_EQ(vuart_read(&end[1], LSR), 0xE1); /* an error is in the FIFO, not at its top */
+	EXPECT_EQ(vuart_read(&end[1], RBR), 'a');
+	EXPECT_EQ(vuart_read(&end[1], LSR), 0xF1);
+	EXPECT_EQ(vuart_read(&end[1], RBR), 0x00);
+	EXPECT_EQ(vuart_read(&end[1], LSR), 0x60);
+}
+
+/* Both drivers do anything; the state stays sound, and a sender waits only for a listener with a full ring. */
+TEST(vuart_cable_random)
+{
+	connect();
+	for (uint32_t i = 0U; (i < 400000U) && !unit_failed(); i++) {
+		const uint64_t r = unit_rand64();
+		struct vuart *const v = &end[r & 1U];
+
+		switch ((r >> 1U) & 0x3FU) {
+		case 0U:
+			vuart_reset(v);
+			break;
+		case 1U:
+			vuart_unplug(v);
+			break;
+		default:
+			if ((r & 0x80U) != 0U) {
+				vuart_write(v, (uint16_t)((r >> 8U) & 7U), (uint8_t)(r >> 32U));
+			} else {
+				(void)vuart_read(v, (uint16_t)((r >> 8U) & 7U));
+			}
+			break;
+		}
+		for (uint32_t k = 0U; k < 2U; k++) {
+			const struct vuart *const peer = cable.end[k ^ 1U];
+
+			EXPECT(end[k].count <= VUART_RING_SIZE);
+			EXPECT(end[k].breaks <= end[k].count);
+			EXPECT_EQ(end_irq[k], end[k].irq_level);
+			EXPECT((end[k].tx_len == 0U) || ((peer != NULL) && ((peer->mcr & 0x11U) == 0x01U) &&
+				(peer->count == VUART_RING_SIZE)));
+		}
+	}
 }
