@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What exits cost: the figures that the guest `exits` prints, and the budgets that they must keep."""
+"""What exits cost: the figures that the guests `exits` and `exits_smp` print, and the budgets that they must keep."""
 
 from __future__ import annotations
 
@@ -11,73 +11,128 @@ from pathlib import Path
 from lib.common import TOP, ToolError
 
 BUDGETS = TOP / "tests" / "bench" / "budgets.toml"
-COST = re.compile(r"^(?:\[\w+\] )*INFO: exits: cost (.+): min (\d+) median (\d+)\s*$", re.M)
+COST = re.compile(r"^(?:\[\w+\] )*INFO: \w+: cost (.+): min (\d+) median (\d+)"
+                  r"(?: reads (\d+) writes (\d+) exits (\d+))?\s*$", re.M)
 STAGE = re.compile(r"^\(aril\) summary: stage (\w+) (\d+)\s*$", re.M)
+MEMORY = re.compile(r"^\(aril\) summary: memory (\S+) (\d+) KiB\s*$", re.M)
+BOOT = "boot: entry to the first guest instruction"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table. `budget` is for the median; None: there is none yet."""
+class Figures:
+    """One row as measured, medians of a round. Accesses to the VMCS and exits: None when nobody counted."""
     name: str
     minimum: int
     median: int
-    budget: int | None = None
-    kvm: str = "-"
-    acrn: str = "-"
+    reads: int | None = None
+    writes: int | None = None
+    exits: int | None = None
+
+    def counts(self) -> list[int]:
+        """What a budget is for: instructions and, when counted, VMREADs and VMWRITEs."""
+        return [n for n in (self.median, self.reads, self.writes) if n is not None]
 
 
-def load_budgets(path: Path = BUDGETS) -> dict[str, dict[str, dict[str, int | str]]]:
-    """Section (a test's name) -> row -> budget, kvm, acrn."""
+@dataclass(frozen=True)
+class Budgets:
+    """tests/bench/budgets.toml. sections: test's name -> row -> [instructions, VMREADs, VMWRITEs]; peers: row -> text."""
+    sections: dict[str, dict[str, list[int]]]
+    peers: dict[str, dict[str, str]]
+
+
+def load_budgets(path: Path = BUDGETS) -> Budgets:
+    """Reads the file."""
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
+            tables = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError) as e:
         raise ToolError(f"{path.name}: {e}") from e
+    return Budgets({name: rows for name, rows in tables.items() if name != "peers"}, tables.get("peers", {}))
 
 
-def figures(text: str) -> dict[str, tuple[int, int]]:
-    """Row -> (minimum, median), of a serial log. Of two VMs that print the same row, the first one's."""
-    found: dict[str, tuple[int, int]] = {}
-    for name, minimum, median in COST.findall(text):
-        found.setdefault(name, (int(minimum), int(median)))
+def _number(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def figures(text: str, one_cpu: bool = True) -> list[Figures]:
+    """The rows of a serial log, in their order. Of two VMs that print the same row, the first one's.
+
+    The boot's cost is a difference of TSCs, which are instructions with one CPU only.
+    """
+    found: dict[str, Figures] = {}
+    for name, minimum, median, *counted in COST.findall(text):
+        found.setdefault(name, Figures(name, int(minimum), int(median), *(_number(n) for n in counted)))
     stages = {name: int(kticks) * 1000 for name, kticks in STAGE.findall(text)}
-    if "boot" in stages and "run" in stages:
+    if one_cpu and "boot" in stages and "run" in stages:
         took = stages["run"] - stages["boot"]
-        found["boot: entry to the first guest instruction"] = (took, took)
-    return found
+        found[BOOT] = Figures(BOOT, took, took)
+    for owner, kib in MEMORY.findall(text):
+        name = f"memory: KiB that the hypervisor needs for {owner}"
+        found[name] = Figures(name, int(kib), int(kib))
+    return list(found.values())
 
 
-def rows(section: str, text: str) -> list[Row]:
-    """The measured rows in the order in which they were printed, with what the budgets say about them."""
-    known = load_budgets().get(section, {})
-    result = []
-    for name, (minimum, median) in figures(text).items():
-        entry = known.get(name, {})
-        budget = entry.get("budget")
-        result.append(Row(name, minimum, median, budget if isinstance(budget, int) else None,
-                          str(entry.get("kvm", "-")), str(entry.get("acrn", "-"))))
-    return result
-
-
-def problems(section: str, text: str) -> list[str]:
-    """Budgets that are exceeded, and budgets of rows that nobody measured."""
-    measured = rows(section, text)
-    said = [f"{row.name}: {row.median} instructions, budget {row.budget}" for row in measured
-            if row.budget is not None and row.median > row.budget]
+def problems(section: str, measured: list[Figures]) -> list[str]:
+    """Budgets that are exceeded, rows without one, and budgets of rows that nobody measured."""
+    known = load_budgets().sections.get(section, {})
+    said = []
+    for row in measured:
+        if row.name not in known:
+            said.append(f"{row.name}: has no budget in {BUDGETS.name} [\"{section}\"]")
+            continue
+        for what, have, allowed in zip(("instructions", "VMREADs", "VMWRITEs"), row.counts(), known[row.name]):
+            if have > allowed:
+                said.append(f"{row.name}: {have} {what}, budget {allowed}")
     names = {row.name for row in measured}
-    said += [f"{row.name}: has no budget in {BUDGETS.name} [\"{section}\"]" for row in measured if row.budget is None]
-    return said + [f"{name}: has a budget, but was not measured" for name in load_budgets().get(section, {})
-                   if name not in names]
+    return said + [f"{name}: has a budget, but was not measured" for name in known if name not in names]
 
 
-def table(section: str, text: str) -> str:
-    """The rows as text."""
-    head = ("", "min", "median", "budget", "KVM", "ACRN")
-    lines = [(row.name, str(row.minimum), str(row.median), "-" if row.budget is None else str(row.budget),
-              row.kvm, row.acrn) for row in rows(section, text)]
-    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
+def _accesses(reads: int | None, writes: int | None) -> str:
+    return "" if reads is None else f"{reads}/{writes}"
 
-    def show(line: tuple[str, ...]) -> str:
-        return "  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in range(1, len(head)))])
 
-    return "\n".join([section, show(head), *(show(line) for line in lines)])
+def table(section: str, measured: list[Figures]) -> list[list[str]]:
+    """Head and rows, the budget and the peers beside what was measured."""
+    budgets = load_budgets()
+    lines = [[section, "min", "median", "budget", "r/w", "exits", "KVM", "ACRN", "r/w"]]
+    for row in measured:
+        allowed = budgets.sections.get(section, {}).get(row.name, [])
+        peers = budgets.peers.get(row.name, {})
+        lines.append([row.name, str(row.minimum), str(row.median), str(allowed[0]) if allowed else "-",
+                      _accesses(row.reads, row.writes), "" if row.exits is None else str(row.exits),
+                      peers.get("kvm", "-"), peers.get("acrn", "-"), peers.get("acrn_rw", "")])
+    return lines
+
+
+def as_text(lines: list[list[str]]) -> str:
+    """A table for a terminal."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join([line[0].ljust(widths[0]), *(line[i].rjust(widths[i]) for i in range(1, len(line)))])
+                     for line in lines)
+
+
+def as_markdown(lines: list[list[str]]) -> str:
+    """The same for doc/exit-costs.md."""
+    rows = [lines[0], ["---", *("---:" for _ in lines[0][1:])], *lines[1:]]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _budget_of(row: Figures) -> list[int]:
+    """Two percent of room for other compilers; more where a timer's moment decides."""
+    percent = 5 if row.name.startswith(("timer", "boot")) else 2
+    return [row.median + max(row.median * percent // 100, 4), *row.counts()[1:]]
+
+
+def set_budgets(measured: dict[str, list[Figures]], path: Path = BUDGETS) -> None:
+    """Replaces the sections in `measured` by what was measured and a little room; the rest of the file stays."""
+    text = path.read_text()
+    for section, rows in measured.items():
+        lines = [f'["{section}"]', *(f'"{row.name}" = {_budget_of(row)}' for row in rows)]
+        found = re.search(rf'^\["{re.escape(section)}"\]\n(?:(?!\[).*\n?)*', text, re.M)
+        new = "\n".join(lines) + "\n"
+        if found:
+            more = "\n" if text[found.end():] else ""
+            text = text[:found.start()] + new + more + text[found.end():]
+        else:
+            text = text.rstrip("\n") + "\n\n" + new
+    path.write_text(text)

@@ -36,28 +36,28 @@ def patches() -> list[Path]:
 
 
 @cache
-def fast_bochs_path() -> Path:
-    """Where the fast build is, or would be, in the cache."""
+def fast_bochs_path(profile: bool = False) -> Path:
+    """Where the fast build is, or would be, in the cache; `profile`: the one that counts instructions by address."""
     recipe = (TOP / "scripts" / "bochs-build").read_bytes()
     key = digest(FAST_SHA256, recipe, *(p.read_bytes() for p in patches()))
-    return cache_dir() / f"bochs-{FAST_VERSION}-{key}" / "bochs"
+    return cache_dir() / f"bochs-{FAST_VERSION}-{key}" / ("bochs-profile" if profile else "bochs")
 
 
 def find_bochs(want: str = "auto") -> tuple[Path, bool]:
     """The simulator to use and whether it is the fast one.
 
-    want: "fast", "stock", or "auto" (fast when it is in the cache). The environment variable
-    ARIL_BOCHS overrides "auto" in the same words.
+    want: "fast", "profile" (fast, and scripts/bench --profile needs it), "stock", or "auto" (fast when it is in the
+    cache). The environment variable ARIL_BOCHS overrides "auto" in the same words.
     """
     if want == "auto":
         want = os.environ.get("ARIL_BOCHS", "auto")
-    if want not in ("auto", "fast", "stock"):
-        raise ToolError(f"bochs choice '{want}': use auto, fast or stock")
-    fast = fast_bochs_path()
+    if want not in ("auto", "fast", "profile", "stock"):
+        raise ToolError(f"bochs choice '{want}': use auto, fast, profile or stock")
+    fast = fast_bochs_path(want == "profile")
     if want != "stock" and fast.exists():
         return fast, True
-    if want == "fast":
-        raise ToolError("the fast Bochs is not built; run scripts/bochs-build")
+    if want in ("fast", "profile"):
+        raise ToolError("this Bochs is not built; run scripts/bochs-build" + " --profile" * (want == "profile"))
     if not STOCK.exists():
         raise ToolError("no Bochs here: apt-get install bochs bochsbios vgabios")
     return STOCK, False

@@ -297,7 +297,7 @@ class Runner:
             if found := re.search(pattern, text, re.M):
                 problems.append(f"said: {found.group(0)}")
         if test.budgets:
-            problems += bench.problems(test.name, text)
+            problems += bench.problems(test.name, bench.figures(text, test.cpus == 1))
         if test.screen and test.screen not in screen:
             problems.append(f"not readable on the screen: {test.screen}")
             problems += [f"screen | {line}" for line in screen.splitlines() if line.strip()][-6:]
