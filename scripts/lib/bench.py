@@ -35,7 +35,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Budgets:
-    """tests/bench/budgets.toml. sections: test's name -> row -> [instructions, VMREADs, VMWRITEs]; peers: row -> text."""
+    """tests/bench/budgets.toml. sections: test -> row -> [instructions, VMREADs, VMWRITEs]; peers: row -> text."""
     sections: dict[str, dict[str, list[int]]]
     peers: dict[str, dict[str, str]]
 
