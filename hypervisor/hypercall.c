@@ -194,7 +194,7 @@ int64_t hcall_set_callback_vector(struct acrn_vcpu *caller, struct acrn_vm *vm, 
 static struct acrn_vcpu *vcpu_by_apic_id(struct acrn_vm *vm, uint64_t apic_id)
 {
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
-		if (arch_cpu_apic_id(vm->vcpus[i].pcpu_id) == apic_id) {
+		if (vm->vcpus[i].apic_id == apic_id) {
 			return &vm->vcpus[i];
 		}
 	}

@@ -89,22 +89,13 @@ static struct acrn_vm *lock_slot(const char *name, int64_t *ret)
 	return vm;
 }
 
-/*
- * One vCPU per bit, in ascending order; no bits: as the scenario places them (there a CPU may carry several).
- * @return number of vCPUs, or -EINVAL
- */
+/* One vCPU per bit, in ascending order. @return number of vCPUs, or -EINVAL */
 static int32_t place_vcpus(const struct acrn_vm *vm, uint64_t mask, uint16_t *affinity)
 {
 	int32_t count = 0;
 
 	if ((mask & ~vm->config->pcpu_mask) != 0UL) {
 		return -EINVAL;
-	}
-	if (mask == 0UL) {
-		for (uint32_t i = 0U; i < vm->config->vcpu_count; i++) {
-			affinity[count++] = vm->config->vcpu_pcpu[i];
-		}
-		return count;
 	}
 	for (; mask != 0UL; mask &= mask - 1UL) {
 		if (count == (int32_t)CONFIG_MAX_VCPUS_PER_VM) {
@@ -126,13 +117,13 @@ static int64_t create_in_slot(struct acrn_vcpu *caller, struct acrn_vm *vm, stru
 			vm->config->refusal);
 		return -ENODEV;
 	}
-	if (count <= 0) {
+	if (count < 0) {
 		hcall_refuse(caller, "create_vm: CPU mask 0x%lx, the scenario gives '%s' 0x%lx", cv->cpu_affinity,
 			(const char *)cv->name, vm->config->pcpu_mask);
 		return -EINVAL;
 	}
 	(void)strlcpy(vm->name, (const char *)cv->name, sizeof(vm->name));
-	ret = vm_create(vm, affinity, (uint16_t)count);
+	ret = vm_create(vm, (count == 0) ? NULL : affinity, (uint16_t)count);
 	if (ret != 0) {
 		(void)strlcpy(vm->name, vm->config->name, sizeof(vm->name));
 		return ret;

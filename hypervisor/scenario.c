@@ -328,6 +328,9 @@ static int32_t load_cpus(struct reader *rd, uint32_t id, const struct scn_vm_rec
 				"cpu_affinity names pCPU %u, ids go up to %u "
 				"(MAX_PCPU_NUM)",
 				rec->vcpu_pcpu[i], rd->out->max_pcpus - 1U);
+		if (rec->load_order == SCN_SERVICE_VM && (vm->pcpu_mask & 1UL << rec->vcpu_pcpu[i]) != 0UL)
+			return refuse_vm(rd, id, "the Service VM's cpu_affinity names pCPU %u twice; name each once",
+				rec->vcpu_pcpu[i]);
 		vm->vcpu_pcpu[i] = rec->vcpu_pcpu[i];
 		vm->pcpu_mask |= 1UL << rec->vcpu_pcpu[i];
 	}

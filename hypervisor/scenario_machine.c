@@ -59,6 +59,11 @@ static void place_auto(struct scenario *scn, struct scenario_vm *vm, uint32_t us
 			usable);
 		return;
 	}
+	if (vm->load_order == SCN_SERVICE_VM && vm->vcpu_wanted > count) {
+		refuse(vm, "it wants %u vCPUs, each the CPU below it, and %u CPUs are left for it; write vcpu_num %u",
+			vm->vcpu_wanted, count, count);
+		return;
+	}
 	vm->vcpu_count =
 		vm->vcpu_wanted != 0U ? vm->vcpu_wanted : MIN(count, (uint32_t)SCENARIO_MAX_VCPUS);
 	for (uint32_t i = 0U; i < vm->vcpu_count; i++)

@@ -28,6 +28,7 @@ int32_t vcpu_create(struct acrn_vm *vm, uint16_t vcpu_id, uint16_t pcpu_id)
 	vcpu->vm = vm;
 	vcpu->vcpu_id = vcpu_id;
 	vcpu->pcpu_id = pcpu_id;
+	vcpu->apic_id = vm->own_apic_ids ? vcpu_id : arch_cpu_apic_id(pcpu_id);
 	vcpu->state_before_pause = VCPU_INIT;
 	vcpu->pause_requested = false;
 	clear_work(vcpu);

@@ -194,17 +194,24 @@ static int32_t create_vm(struct acrn_vm *vm, const uint16_t *affinity, uint16_t 
 
 int32_t vm_create(struct acrn_vm *vm, const uint16_t *affinity, uint16_t count)
 {
+	const bool placed = (affinity == NULL);
 	uint64_t mask = 0UL;
 	int32_t ret;
 
 	if (vm->state != VM_POWERED_OFF) {
 		return -EBUSY;
 	}
+	vm->own_apic_ids = placed && !vm_is_service(vm);
+	if (placed) {
+		affinity = vm->config->vcpu_pcpu;
+		count = (uint16_t)vm->config->vcpu_count;
+	}
 	if ((count == 0U) || (count > CONFIG_MAX_VCPUS_PER_VM)) {
 		return -EINVAL;
 	}
 	for (uint16_t i = 0U; i < count; i++) {
-		if (affinity[i] >= CONFIG_MAX_PCPU_NUM) {
+		if ((affinity[i] >= CONFIG_MAX_PCPU_NUM) ||
+			(!vm->own_apic_ids && ((mask & BIT(affinity[i])) != 0UL))) {
 			return -EINVAL;
 		}
 		mask |= BIT(affinity[i]);
@@ -303,14 +310,13 @@ int32_t vm_reset(struct acrn_vm *vm)
 
 static int32_t boot_locked(struct acrn_vm *vm)
 {
-	const struct scenario_vm *config = vm->config;
-	int32_t ret = vm_create(vm, config->vcpu_pcpu, (uint16_t)config->vcpu_count);
+	int32_t ret = vm_create(vm, NULL, 0U);
 
 	if (ret != 0) {
 		return ret;
 	}
 	ret = vm_load_image(vm);
-	if ((ret == 0) && config->autostart) {
+	if ((ret == 0) && vm->config->autostart) {
 		ret = vm_start(vm);
 	}
 	if (ret != 0) {

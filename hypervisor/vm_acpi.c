@@ -77,7 +77,7 @@ static void find_tables(struct vm_acpi_input *in)
 static void find_cpus(const struct vm_loader *ld, struct vm_acpi_input *in)
 {
 	for (uint32_t i = 0U; (i < ld->vm->vcpu_count) && (i < ARRAY_SIZE(in->apic_id)); i++) {
-		in->apic_id[i] = arch_cpu_apic_id(ld->vm->vcpus[i].pcpu_id);
+		in->apic_id[i] = ld->vm->vcpus[i].apic_id;
 		in->cpu_count++;
 	}
 }
@@ -148,7 +148,7 @@ static int32_t build_prelaunched(struct vm_loader *ld)
 	}
 	(void)memset(&in, 0, sizeof(in));
 	for (uint32_t i = 0U; (i < ld->vm->vcpu_count) && (i < ARRAY_SIZE(in.apic_id)); i++) {
-		in.apic_id[i] = arch_cpu_apic_id(ld->vm->vcpus[i].pcpu_id);
+		in.apic_id[i] = ld->vm->vcpus[i].apic_id;
 		in.cpu_count++;
 	}
 	in.has_com1 = ld->vm->vuart[0].active;

@@ -159,6 +159,11 @@ static void fill_image(struct uvm *u)
 	u->image.ram_low = u->ram_size;
 	u->image.map = map_ram;
 	u->image.ctx = u;
+	/* No mask: the scenario has placed the vCPUs, and their ids count from 0. */
+	while (u->affinity == 0UL && u->image.cpu_count < u->vcpu_num) {
+		u->image.lapic_ids[u->image.cpu_count] = u->image.cpu_count;
+		u->image.cpu_count++;
+	}
 	for (uint32_t pcpu = 0; pcpu < 64U && u->image.cpu_count < u->vcpu_num; pcpu++) {
 		if ((u->affinity & (1UL << pcpu)) != 0UL) {
 			u->image.lapic_ids[u->image.cpu_count++] =

@@ -34,7 +34,7 @@ static const char usage[] =
 	"  --cmdline STRING   kernel command line\n"
 	"  --memory SIZE      e.g. 128M; multiple of 2M, at least 8M\n"
 	"  --cpus N           number of vCPUs (1), on the machine's last N CPUs\n"
-	"  --affinity MASK    the physical CPUs to run on, one vCPU each (instead of --cpus)\n"
+	"  --affinity MASK    the physical CPUs to run on, one vCPU each (instead of --cpus); 0: as the scenario says\n"
 	"  --polling          requests complete by polling instead of by notification\n"
 	"  --no-reboot        a reboot of the guest ends the program with exit code 3\n"
 	"  --debug-exit       a write to port 0xF4 ends the VM with that code\n"
@@ -117,6 +117,7 @@ static int add_module(const char *path)
 static int take_option(int option, unsigned long *cpus)
 {
 	struct vm_options *o = &run.options;
+	char *end = NULL;
 
 	switch (option) {
 	case OPT_NAME:
@@ -136,8 +137,9 @@ static int take_option(int option, unsigned long *cpus)
 		*cpus = strtoul(optarg, NULL, 10);
 		return (*cpus == 0UL || *cpus > VM_IMAGE_CPUS_MAX) ? usage_error("--cpus wants 1 to 16") : 0;
 	case OPT_AFFINITY:
-		o->affinity = strtoull(optarg, NULL, 0);
-		return (o->affinity == 0UL) ? usage_error("--affinity wants a mask such as 0x2") : 0;
+		o->affinity = strtoull(optarg, &end, 0);
+		o->scenario_cpus = o->affinity == 0UL;
+		return (*optarg == '\0' || *end != '\0') ? usage_error("--affinity wants a mask such as 0x2") : 0;
 	case OPT_POLLING:
 		o->polling = true;
 		return 0;
@@ -187,7 +189,7 @@ static int parse(int argc, char **argv)
 	if (o->memory % MEMORY_STEP != 0UL || o->memory < VM_IMAGE_RAM_MIN) {
 		return usage_error("--memory is a multiple of 2M and at least 8M");
 	}
-	if (o->affinity == 0UL) {
+	if (o->affinity == 0UL && !o->scenario_cpus) {
 		o->affinity = default_affinity(cpus);
 	}
 	return 0;

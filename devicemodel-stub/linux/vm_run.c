@@ -106,12 +106,19 @@ static int memory(struct vm_run *run)
 	return 0;
 }
 
-/* vCPU i runs on the i-th CPU of the affinity, and has that CPU's APIC id. */
+/*
+ * vCPU i runs on the i-th CPU of the affinity, and has that CPU's APIC id. Where the scenario has placed the vCPUs,
+ * their ids count from 0.
+ */
 static void cpu_ids(struct vm_run *run)
 {
 	struct vm_image *im = &run->image;
 
 	im->cpu_count = 0U;
+	while (run->options.scenario_cpus && im->cpu_count < run->hsm.vcpu_num && im->cpu_count < VM_IMAGE_CPUS_MAX) {
+		im->lapic_ids[im->cpu_count] = im->cpu_count;
+		im->cpu_count++;
+	}
 	for (uint32_t pcpu = 0; pcpu < 64U && im->cpu_count < VM_IMAGE_CPUS_MAX; pcpu++) {
 		if ((run->options.affinity & (1UL << pcpu)) == 0UL) {
 			continue;

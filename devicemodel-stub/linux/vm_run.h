@@ -21,7 +21,8 @@
 struct vm_options {
 	const char *name;
 	uint64_t memory; /* bytes, multiple of 2 MiB */
-	uint64_t affinity;
+	uint64_t affinity;   /* pCPUs */
+	bool scenario_cpus; /* none: the scenario places the vCPUs */
 	bool polling;
 	bool no_reboot;
 	bool debug_exit;

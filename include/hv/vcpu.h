@@ -36,6 +36,7 @@ struct acrn_vcpu {
 	struct acrn_vm *vm;
 	uint16_t vcpu_id; /* 0.. in its VM, slot on the request page */
 	uint16_t pcpu_id; /* constant */
+	uint32_t apic_id; /* constant */
 	uint32_t state;   /* enum vcpu_state */
 	uint32_t state_before_pause;
 	bool pause_requested; /* atomic; the thread blocks at its next turn */

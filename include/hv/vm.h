@@ -40,6 +40,7 @@ struct acrn_vm {
 	struct spinlock lock; /* life cycle and memory map; taken before any device's lock */
 
 	uint64_t pcpu_mask; /* physical CPUs it has claimed; vm_cpus.c */
+	bool own_apic_ids;  /* vCPU n has APIC id n, in a topology of the VM's own; else the pCPU's */
 	uint16_t vcpu_count;
 	struct acrn_vcpu vcpus[CONFIG_MAX_VCPUS_PER_VM];
 
@@ -110,7 +111,10 @@ void vm_boot_all(void);
 
 /**
  * Creates the VM in `vm`'s slot: memory map, devices, vCPUs. VM_POWERED_OFF -> VM_CREATED. vm->lock held.
- * @param affinity vCPU -> pCPU, `count` entries
+ *
+ * The vCPUs have the APIC ids of the pCPUs that the caller names, which then cannot be given twice: device models know
+ * those ids (acrn-dm makes the MADT of them). Placed by the scenario, they count 0, 1, 2.., but in the Service VM.
+ * @param affinity vCPU -> pCPU, `count` entries; NULL: as the scenario places them
  * @return 0; -EBUSY wrong state; -EINVAL affinity; -ENOMEM (nothing kept)
  */
 int32_t __must_check vm_create(struct acrn_vm *vm, const uint16_t *affinity, uint16_t count);

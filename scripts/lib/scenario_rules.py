@@ -104,6 +104,9 @@ class Checker:
         if vm.pcpus and vm.vcpu_num:
             self.error(vm.line("vcpu_num"), f"'{vm.label}' has vcpu_num and cpu_affinity; the affinity has one entry "
                        "per vCPU already, take vcpu_num out")
+        if vm.load_order == SERVICE and len(set(vm.pcpus)) != len(vm.pcpus):
+            self.error(vm.line("cpu_affinity"), f"Service VM '{vm.label}' names a pCPU twice; its vCPUs are the "
+                       "machine's CPUs, name each once")
         if vm.own_pcpu and not vm.pcpus:
             self.error(vm.line("own_pcpu"), f"'{vm.label}' owns its CPUs but doesn't name them; add cpu_affinity")
         if vm.bvt_weight != 1 and self.scn.scheduler != "SCHED_BVT":

@@ -14,6 +14,7 @@ const char subject_name[] = "sipi";
 #define VEC_TEST	0x55U
 #define PATIENCE	200000000UL
 #define ROUNDS		200
+#define TURNS		4000000UL	/* in which each vCPU gets its slice, where several share a CPU */
 
 static bool wait_count(unsigned int vec, unsigned int count)
 {
@@ -159,12 +160,12 @@ static void test_again(void)
 
 	on_cpu_async(1, beat, NULL);
 	before = beats;
-	delay_ticks(400000);
+	delay_ticks(TURNS);
 	report(beats != before, "a CPU in an endless loop runs");
 	lapic_ipi(ICR_INIT | ICR_ASSERT, id);
 	delay_ticks(400000);
 	before = beats;
-	delay_ticks(400000);
+	delay_ticks(TURNS);
 	report(beats == before, "INIT stops it");
 	lapic_ipi(ICR_FIXED | ICR_ASSERT | VEC_TEST, id);
 	lapic_ipi(ICR_NMI | ICR_ASSERT, id);

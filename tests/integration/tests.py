@@ -135,10 +135,16 @@ PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", 
 
 
 def pre_tests() -> list[Test]:
-    """Pre-launched VMs: two of them, on one CPU or, with two vCPUs each, on two."""
-    return [replace(_guest_test("pre", name), scenario=PRE_SMP if _guest_settings(name).cpus > 1 else None,
-                    not_packaged="Bochs 2.7 keeps one VM's NMI blocking for the next" if "apic" in name else "")
-            for name in PRE_GUESTS]
+    """Pre-launched VMs: two of them, on one CPU or, with two vCPUs each, on two, and all four vCPUs on one."""
+    tests = [replace(_guest_test("pre", name), scenario=PRE_SMP if _guest_settings(name).cpus > 1 else None,
+                     not_packaged="Bochs 2.7 keeps one VM's NMI blocking for the next" if "apic" in name else "")
+             for name in PRE_GUESTS]
+    tests += [replace(_guest_test("pre", name), name=f"pre/{name}-1cpu", scenario=PRE_SMP, cpus=1)
+              for name in ("cpuid", "sipi")]
+    # Without a mask of CPUs the scenario places them.
+    tests.append(replace(_guest_test("uvm", "sipi"), name="uvm/sipi-1cpu", cpus=1, guest_words="cpus=0",
+                         changes=(Change("UVM1", "vcpu_num", "2"),)))
+    return tests
 
 
 def cable_tests() -> list[Test]:
@@ -288,6 +294,10 @@ def linux_tests() -> list[Test]:
                   must=(r"\[PRE1\] User VM: hello from user space", r"^\(aril\) .*'PRE1' has stopped: power off"))
     return [
         replace(pre, name="linux/pre-launched"),
+        *(replace(pre, name=f"linux/pre-launched-{vcpus}on{pcpus}", cpus=pcpus, timeout=400,
+                  changes=(Change("PRE1", "vcpu_num", str(vcpus)),),
+                  must=(*pre.must, rf"\[PRE1\] .*User VM: Linux .* {vcpus} CPU"), alone=by_name)
+          for vcpus, pcpus, by_name in ((2, 2, False), (2, 1, True), (4, 4, True), (4, 2, False), (4, 1, False))),
         replace(base, name="linux/service-vm-only", words="svm.do=none",
                 must=(r"Service VM: user space is up", r"Service VM: all done")),
         replace(base, name="linux/1cpu"),

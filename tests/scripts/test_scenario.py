@@ -140,6 +140,8 @@ MEANING = [
     ("<vcpu_num>2</vcpu_num>", "<cpu_affinity><pcpu><pcpu_id>3</pcpu_id></pcpu></cpu_affinity>",
      "pCPU 3, which 'PRE' owns", "own_pcpu to n"),
     ("<vcpu_num>2</vcpu_num>", "<own_pcpu>y</own_pcpu>", "doesn't name them", "add cpu_affinity"),
+    ("<name>SVM</name>", "<name>SVM</name><cpu_affinity><pcpu><pcpu_id>1</pcpu_id></pcpu><pcpu><pcpu_id>1</pcpu_id>"
+     "</pcpu></cpu_affinity>", "names a pCPU twice", "name each once"),
     ("    <own_pcpu>y</own_pcpu>\n", "<vcpu_num>2</vcpu_num>\n", "vcpu_num and cpu_affinity", "take vcpu_num out"),
     ("<size_hpa>16", "<size_hpa>15", "15 MB", "even number"),
     ("<memory><size>128", "<memory><size>127", "127 MB", "even number"),

@@ -145,9 +145,11 @@ TEST(hypercall_create_cpus)
 	EXPECT_EQ(cv->vcpu_num, 2U);
 	EXPECT_EQ(vm_by_id(1U)->vcpus[0].pcpu_id, 0U);
 	EXPECT_EQ(vm_by_id(1U)->vcpus[1].pcpu_id, 2U);
+	EXPECT_EQ(vm_by_id(1U)->vcpus[1].apic_id, arch_cpu_apic_id(2U));
 	EXPECT_EQ(hc(HC_DESTROY_VM, 1UL, 0UL), 0);
 	EXPECT_EQ(create("UVM1", 0UL), 0); /* as the scenario places them */
 	EXPECT_EQ(cv->vcpu_num, 3U);
+	EXPECT_EQ(vm_by_id(1U)->vcpus[1].apic_id, 1U);
 	EXPECT_EQ(create("ALONE", 0UL), 0);
 	EXPECT_EQ(create("dyn", 0x8UL), -EBUSY); /* that CPU is ALONE's */
 	EXPECT_EQ(cv->vmid, ACRN_INVALID_VMID);

@@ -305,7 +305,7 @@ TEST(scenario_identity_rules)
 	EXPECT_REFUSED(smp.vm[PRE_A].load_order = 0, "load_order");
 	EXPECT_REFUSED(smp.vm[DYN].load_order = 4, "load_order");
 	EXPECT_REFUSED(smp.vm[DYN].load_order = SCN_SERVICE_VM, "out of order");
-	EXPECT_REFUSED((smp.vm[PRE_A].load_order = SCN_SERVICE_VM,
+	EXPECT_REFUSED((smp.vm[PRE_A].load_order = SCN_SERVICE_VM, smp.vm[PRE_A].vcpu_pcpu[1] = 2,
 			       smp.vm[PRE_A].flags &= ~SCN_VM_MEM_HPA, smp.vm[PRE_A].mem_hpa = 0),
 		"out of order");
 	EXPECT_REFUSED(smp.vm[PRE_B].load_order = SCN_POST_LAUNCHED_VM, "no Service VM");
@@ -334,6 +334,7 @@ TEST(scenario_cpu_rules)
 	EXPECT_REFUSED(smp.vm[SVM].vcpu_num = 255, "255 vCPUs");
 	EXPECT_REFUSED(smp.vm[SVM].flags |= SCN_VM_OWN_PCPU, "own_pcpu");
 	EXPECT_REFUSED(smp.vm[SVM].vcpu_pcpu[0] = 1, "unused");
+	EXPECT_REFUSED((smp.vm[SVM].flags &= ~SCN_VM_CPU_AUTO, smp.vm[SVM].vcpu_num = 2), "pCPU 0 twice");
 	EXPECT_REFUSED(smp.vm[PRE_A].vcpu_num = 1, "unused");
 	EXPECT_REFUSED(smp.vm[PRE_A].vcpu_pcpu[0] = 64, "pCPU 64");
 	EXPECT_REFUSED(smp.vm[PRE_A].vcpu_pcpu[0] = 0xFFFF, "pCPU 65535");
@@ -567,6 +568,20 @@ TEST(scenario_machine_refuses_one_by_one)
 	EXPECT_EQ(load_sample(), 0);
 	EXPECT_EQ(scenario_check_machine(&out, &poor), 1);
 	EXPECT(out.vm[PRE_B].refused && strstr(out.vm[PRE_B].refusal, "2 MB are left") != NULL);
+}
+
+TEST(scenario_machine_service_vm_has_a_cpu_for_each_vcpu)
+{
+	const struct scenario_machine machine = {.pcpu_count = 4, .ram_bytes = 512UL << 20};
+
+	make_sample();
+	smp.vm[SVM].vcpu_num = 3; /* pCPU 3 is PRE_A's own */
+	EXPECT_EQ(load_sample(), 0);
+	EXPECT_EQ(scenario_check_machine(&out, &machine), 0);
+	smp.vm[SVM].vcpu_num = 4;
+	EXPECT_EQ(load_sample(), 0);
+	EXPECT(scenario_check_machine(&out, &machine) > 0U);
+	EXPECT(strstr(out.vm[SVM].refusal, "write vcpu_num 3") != NULL);
 }
 
 TEST(scenario_machine_one_cpu)

@@ -126,7 +126,8 @@ static void start(void)
 		vm.vcpus[i].vm = &vm;
 		vm.vcpus[i].vcpu_id = (uint16_t)i;
 		vm.vcpus[i].thread.state = THREAD_RUNNABLE;
-		vlapic_init(lapic(i), &vm.vcpus[i], pages[i], ids[i]);
+		vm.vcpus[i].apic_id = ids[i];
+		vlapic_init(lapic(i), &vm.vcpus[i], pages[i]);
 		wr(i, LAPIC_SVR, 0x1FFU);
 		wr(i, LAPIC_LDR, BIT32(24U + i));
 	}

@@ -162,7 +162,30 @@ TEST(vm_affinity_is_checked)
 	EXPECT_EQ(vm_create(vm, on_1, CONFIG_MAX_VCPUS_PER_VM + 1U), -EINVAL);
 	EXPECT_EQ(vm_create(vm, too_high, 1U), -EINVAL);
 	EXPECT_EQ(vm_create(vm, way_too_high, 1U), -EINVAL);
-	EXPECT_EQ(vm_create(vm, twice, 2U), 0); /* two vCPUs on one CPU */
+	EXPECT_EQ(vm_create(vm, twice, 2U), -EINVAL); /* both would have the CPU's APIC id */
+	fake_machine_end();
+}
+
+TEST(vm_apic_ids_are_the_cpus_or_the_vms_own)
+{
+	const uint16_t named[2] = {1U, 2U};
+	struct acrn_vm *vm = user();
+
+	EXPECT_EQ(vm_service()->vcpus[1].apic_id, arch_cpu_apic_id(1U));
+	EXPECT(!vm_service()->own_apic_ids);
+	EXPECT_EQ(vm_create(vm, named, 2U), 0);
+	EXPECT_EQ(vm->vcpus[1].apic_id, arch_cpu_apic_id(2U));
+	EXPECT(!vm->own_apic_ids);
+	EXPECT_EQ(vm_destroy(vm), 0);
+	/* The scenario may put several on one CPU. */
+	fake_scenario.vm[1].vcpu_pcpu[0] = 1U;
+	EXPECT_EQ(vm_create(vm, NULL, 0U), 0);
+	EXPECT_EQ(vm->vcpu_count, 3U);
+	EXPECT(vm->own_apic_ids);
+	for (uint32_t i = 0U; i < 3U; i++) {
+		EXPECT_EQ(vm->vcpus[i].apic_id, i);
+	}
+	EXPECT_EQ(vm->vcpus[0].pcpu_id, vm->vcpus[1].pcpu_id);
 	fake_machine_end();
 }
 

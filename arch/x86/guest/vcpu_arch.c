@@ -77,7 +77,7 @@ int32_t arch_vcpu_init(struct acrn_vcpu *vcpu)
 		arch->vpid = (uint16_t)(1U + vcpu->vm->vm_id * CONFIG_MAX_VCPUS_PER_VM + vcpu->vcpu_id);
 	}
 	*(uint32_t *)arch->vmcs = cpu_caps.vmcs_revision;
-	vlapic_init(&arch->vlapic, vcpu, apic_page, arch_cpu_apic_id(vcpu->pcpu_id));
+	vlapic_init(&arch->vlapic, vcpu, apic_page);
 	if (vcpu->vcpu_id == 0U) {
 		arch->vlapic.base |= APIC_BASE_BSP;
 	}

@@ -201,6 +201,41 @@ static struct cpuid_regs xsave_leaf(struct acrn_vcpu *vcpu, uint32_t subleaf)
 	return r;
 }
 
+/*
+ * A VM whose vCPUs have ids of their own is one package of cores with one thread each, wherever they run (SDM vol 3,
+ * 9.9.1; vol 2, CPUID).
+ */
+
+/* @return bits of an APIC id of the VM */
+static uint32_t id_width(const struct acrn_vm *vm)
+{
+	return (vm->vcpu_count > 1U) ? (fls64(vm->vcpu_count - 1UL) + 1U) : 0U;
+}
+
+static void own_leaf_1(const struct acrn_vm *vm, struct cpuid_regs *r)
+{
+	r->ebx = (r->ebx & 0xFF00FFFFU) | (BIT32(16) << id_width(vm));
+	r->edx = (r->edx & ~BIT32(28)) | ((vm->vcpu_count > 1U) ? BIT32(28) : 0U); /* HTT */
+}
+
+static void own_leaf_4(const struct acrn_vm *vm, struct cpuid_regs *r)
+{
+	const uint32_t ids = BIT32(id_width(vm));
+	const uint32_t sharing = (((r->eax >> 5U) & 7U) >= 3U) ? ids : 1U; /* caches from level 3 on */
+
+	if ((r->eax & 0x1FU) != 0U) {
+		r->eax = (r->eax & 0x3FFFU) | ((sharing - 1U) << 14U) | ((ids - 1U) << 26U);
+	}
+}
+
+static void own_topology_leaf(const struct acrn_vm *vm, uint32_t subleaf, struct cpuid_regs *r)
+{
+	/* EAX: shift to the next level's id; EBX: logical processors in this one; ECX: 1 threads, 2 cores. */
+	r->eax = (subleaf == 1U) ? id_width(vm) : 0U;
+	r->ebx = (subleaf == 0U) ? 1U : ((subleaf == 1U) ? vm->vcpu_count : 0U);
+	r->ecx = (subleaf < 2U) ? ((subleaf + 1U) << 8U) : 0U;
+}
+
 static struct cpuid_regs basic_leaf(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
 	struct cpuid_regs r = {0U, 0U, 0U, 0U};
@@ -218,12 +253,20 @@ static struct cpuid_regs basic_leaf(struct acrn_vcpu *vcpu, uint32_t leaf, uint3
 	}
 	switch (leaf) {
 	case 1U:
-		r.ebx = (r.ebx & 0x00FFFFFFU) | (vcpu->arch.vlapic.apic_id << 24U);
+		r.ebx = (r.ebx & 0x00FFFFFFU) | (vcpu->apic_id << 24U);
 		if ((vcpu_get_cr4(vcpu) & CR4_OSXSAVE) != 0UL) {
 			r.ecx |= BIT32(27);
 		}
 		if (!vlapic_is_enabled(&vcpu->arch.vlapic)) {
 			r.edx &= ~BIT32(9); /* APIC: mirror of IA32_APIC_BASE.EN */
+		}
+		if (vcpu->vm->own_apic_ids) {
+			own_leaf_1(vcpu->vm, &r);
+		}
+		break;
+	case 4U:
+		if (vcpu->vm->own_apic_ids) {
+			own_leaf_4(vcpu->vm, &r);
 		}
 		break;
 	case 7U:
@@ -233,8 +276,11 @@ static struct cpuid_regs basic_leaf(struct acrn_vcpu *vcpu, uint32_t leaf, uint3
 		break;
 	case LEAF_TOPOLOGY:
 	case LEAF_TOPOLOGY2:
+		if (vcpu->vm->own_apic_ids) {
+			own_topology_leaf(vcpu->vm, subleaf, &r);
+		}
 		r.ecx = (r.ecx & ~0xFFU) | (subleaf & 0xFFU);
-		r.edx = vcpu->arch.vlapic.apic_id;
+		r.edx = vcpu->apic_id;
 		break;
 	default:
 		break;

@@ -24,7 +24,7 @@ bool vlapic_is_enabled(const struct vlapic *vlapic)
 
 void vlapic_set_identity(struct vlapic *vlapic)
 {
-	const uint32_t id = vlapic->apic_id;
+	const uint32_t id = vlapic->vcpu->apic_id;
 
 	if (vlapic_is_x2apic(vlapic)) {
 		vreg_set(vlapic, LAPIC_ID, id);
@@ -76,9 +76,9 @@ void vlapic_reset(struct vlapic *vlapic)
 	vlapic_init_reset(vlapic);
 }
 
-void vlapic_init(struct vlapic *vlapic, struct acrn_vcpu *vcpu, void *page, uint32_t apic_id)
+void vlapic_init(struct vlapic *vlapic, struct acrn_vcpu *vcpu, void *page)
 {
-	*vlapic = (struct vlapic){.vcpu = vcpu, .regs = page, .apic_id = apic_id};
+	*vlapic = (struct vlapic){.vcpu = vcpu, .regs = page};
 	hv_timer_init(&vlapic->timer, vlapic_timer_expired);
 	vlapic_reset(vlapic);
 }

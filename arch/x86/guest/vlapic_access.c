@@ -178,7 +178,7 @@ static void xapic_write(struct vlapic *vlapic, uint32_t reg, uint32_t val)
 		break;
 	case LAPIC_ID:
 		/* Writable in old processors only; our id is fixed by the processor's. */
-		vreg_set(vlapic, reg, vlapic->apic_id << 24U);
+		vreg_set(vlapic, reg, vlapic->vcpu->apic_id << 24U);
 		break;
 	default:
 		if (!reg_write(vlapic, reg, val)) {

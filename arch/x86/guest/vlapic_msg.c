@@ -212,7 +212,7 @@ static bool msg_matches(const struct vlapic *vlapic, const struct lapic_msg *msg
 		return true;
 	}
 	if (!msg->dest_logical) {
-		return msg->dest == (vlapic_is_x2apic(vlapic) ? vlapic->apic_id : (vlapic->apic_id & 0xFFU));
+		return msg->dest == (vlapic->vcpu->apic_id & (vlapic_is_x2apic(vlapic) ? ~0U : 0xFFU));
 	}
 	if (!vlapic_is_enabled(vlapic)) {
 		return false;

@@ -38,7 +38,6 @@ struct vlapic {
 	uint32_t *regs;         /* the 4 KiB page: register at offset r is regs[r / 4]; also the virtual-APIC page */
 	struct acrn_vcpu *vcpu;
 	uint64_t base;          /* IA32_APIC_BASE */
-	uint32_t apic_id;       /* constant, 32 bits */
 	uint8_t irr_words;      /* bit w: word w of IRR is not 0 (owner) */
 	uint8_t isr_depth;      /* vectors in service */
 	uint8_t isr_stack[VLAPIC_ISR_DEPTH]; /* them, highest last; not kept while vid_active */
@@ -65,10 +64,9 @@ struct vlapic *vcpu_vlapic(struct acrn_vcpu *vcpu);
 
 /**
  * Prepares the local APIC and resets it as by power-up.
- * @param page    4 KiB, zeroed, aligned
- * @param apic_id for User VMs and the Service VM the APIC id of the vCPU's pCPU
+ * @param page 4 KiB, zeroed, aligned
  */
-void vlapic_init(struct vlapic *vlapic, struct acrn_vcpu *vcpu, void *page, uint32_t apic_id);
+void vlapic_init(struct vlapic *vlapic, struct acrn_vcpu *vcpu, void *page);
 
 /** Stops the timer. The vCPU must not run. */
 void vlapic_destroy(struct vlapic *vlapic);
