@@ -214,8 +214,10 @@ static uint32_t id_width(const struct acrn_vm *vm)
 
 static void own_leaf_1(const struct acrn_vm *vm, struct cpuid_regs *r)
 {
-	r->ebx = (r->ebx & 0xFF00FFFFU) | (BIT32(16) << id_width(vm));
-	r->edx = (r->edx & ~BIT32(28)) | ((vm->vcpu_count > 1U) ? BIT32(28) : 0U); /* HTT */
+	const uint32_t width = id_width(vm);
+
+	r->ebx = (r->ebx & 0xFF00FFFFU) | (BIT32(16) << width);
+	r->edx = (r->edx & ~BIT32(28)) | ((width != 0U) ? BIT32(28) : 0U); /* HTT */
 }
 
 static void own_leaf_4(const struct acrn_vm *vm, struct cpuid_regs *r)
