@@ -317,7 +317,6 @@ REAL(v86_cpuid, "xorl %eax, %eax\n\tcpuid\n\tnop" DONE);
 static void test_v86(void)
 {
 	struct cpuid_regs zero = cpuid(0, 0);
-	uint64_t idt_entry = legacy_idt[VEC_USER_EXIT];
 
 	*(volatile uint32_t *)low(DATA + 0x40) = 0x13572468;
 	report(V86(v86_load, EFLAGS_IOPL3) == NO_TRAP && l.eax == 0x13572468 && l.cs == CODE_SEG &&
@@ -331,7 +330,7 @@ static void test_v86(void)
 	report(V86(v86_cpuid, EFLAGS_IOPL3 | FLAG_TF) == VEC_DB && l.eip == 3, "V86: single step");
 	report(V86(v86_in, EFLAGS_IOPL3) == VEC_GP && l.eip == 3, "V86: IN without a bitmap, even at IOPL 3: #GP");
 
-	/* A TSS with a bitmap that allows 0x3FF: legacy_gdt's entry is made at each run, so its limit is kept in tss. */
+	/* A TSS with a bitmap that allows 0x3FF. */
 	legacy_gdt[LEG_FREE / 8] = legacy_desc((uint32_t)(uintptr_t)&tss_io, sizeof(tss_io) - 1, 0x89, 0);
 	memset(&tss_io, 0, sizeof(tss_io));
 	tss_io.tss.esp0 = legacy_tss.esp0;
@@ -341,12 +340,12 @@ static void test_v86(void)
 	tss_io.io[COM1_SCR / 8] = 0x7f;
 	legacy_set_tss(LEG_FREE);
 	outb(COM1_SCR, 0x47);
-	report(V86(v86_in, EFLAGS_IOPL3) == NO_TRAP && (l.eax & 0xff) == 0x47, "V86: IN of a port that the bitmap allows");
+	report(V86(v86_in, EFLAGS_IOPL3) == NO_TRAP && (l.eax & 0xff) == 0x47,
+	       "V86: IN of a port that the bitmap allows");
 	report(V86(v86_outs, EFLAGS_IOPL3) == NO_TRAP && inb(COM1_SCR) == 0x68 && (l.esi & 0xffff) == 0x41,
 	       "V86: OUTSB of a port that the bitmap allows");
 	report(V86(v86_in_high, EFLAGS_IOPL3) == VEC_GP, "V86: IN of a port beyond the bitmap: #GP");
 	legacy_set_tss(0);
-	legacy_idt[VEC_USER_EXIT] = idt_entry;
 }
 
 void test_main(void)

@@ -96,6 +96,9 @@ class Guest:
 # Guests that are no tests by themselves: the bare-metal Service VMs and what only they run.
 NOT_TESTS = ("svm", "enemy", "bad")
 
+# Subjects about the CPU alone: also in pre-launched VMs that share one, but not as User VM, which differs in devices.
+CPU_ALONE = Guest(kinds=("bare", "svm"), strict_msrs=True, models=False)
+
 # Guests that aren't listed here get Guest().
 GUESTS: dict[str, Guest] = {
     "hlt": Guest(cpus=2, guest_words="cpus=3"),
@@ -103,7 +106,9 @@ GUESTS: dict[str, Guest] = {
     "msr": Guest(strict_msrs=True),
     "debug": Guest(strict_msrs=True),
     "ioreq": Guest(kinds=("uvm",)),
-    "realmode": Guest(kinds=("bare", "svm"), strict_msrs=True, models=False),
+    "paging": CPU_ALONE,
+    "realmode": CPU_ALONE,
+    "segmentation": CPU_ALONE,
     "cable": Guest(kinds=()),
 }
 
@@ -131,7 +136,7 @@ def guest_tests() -> list[Test]:
 # Subjects that pre-launched VMs have all the devices for; those with several CPUs have as many vCPUs.
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
               "timer", "ioapic", "pic", "hlt", "sipi", "uart",
-              "realmode")
+              *(name for name, settings in GUESTS.items() if settings == CPU_ALONE))
 
 
 def pre_tests() -> list[Test]:

@@ -13,14 +13,16 @@
 
 #define CR0_DEFINED                                                                                                    \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
-#define CS_L BIT(13) /* in the access rights */
+/* In access rights. */
+#define CS_L        BIT(13)
+#define TYPE_TSS32  BIT(3) /* of a TSS: 32 or 64 bits, not 16 */
 
 static bool in_64bit_code(const struct acrn_vcpu *vcpu)
 {
 	return ((vcpu->arch.efer & EFER_LMA) != 0UL) && ((exec_vmread(VMX_GUEST_CS_AR) & CS_L) != 0UL);
 }
 
-/* PAE paging takes its four PDPTEs when it is switched on (SDM 4.4.1). @return false: reserved bits, #GP */
+/* PAE paging takes its four PDPTEs when it begins and at some changes (SDM 4.4.1). @return false: reserved bits, #GP */
 static bool load_pdptes(struct acrn_vcpu *vcpu)
 {
 	const gpa_t at = exec_vmread(VMX_GUEST_CR3) & 0xFFFFFFE0UL;
@@ -59,8 +61,9 @@ static bool cr0_is_legal(struct acrn_vcpu *vcpu, uint64_t old, uint64_t value)
 		(((value & CR0_NW) != 0UL) && ((value & CR0_CD) == 0UL))) {
 		return false;
 	}
-	if (pg_on && ((vcpu->arch.efer & EFER_LME) != 0UL)) {
-		return ((cr4 & CR4_PAE) != 0UL) && ((exec_vmread(VMX_GUEST_CS_AR) & CS_L) == 0UL);
+	if (pg_on && ((vcpu->arch.efer & EFER_LME) != 0UL)) { /* SDM 10.8.5 */
+		return ((cr4 & CR4_PAE) != 0UL) && ((exec_vmread(VMX_GUEST_CS_AR) & CS_L) == 0UL) &&
+		       ((exec_vmread(VMX_GUEST_TR_AR) & TYPE_TSS32) != 0UL);
 	}
 	if (pg_off) {
 		return !in_64bit_code(vcpu) && ((cr4 & CR4_PCIDE) == 0UL);
@@ -72,19 +75,19 @@ static int32_t write_cr0_guest(struct acrn_vcpu *vcpu, uint64_t value)
 {
 	const uint64_t old = vcpu_get_cr0(vcpu);
 	const bool pg_changes = ((old ^ value) & CR0_PG) != 0UL;
+	const bool paging = (value & CR0_PG) != 0UL;
+	const bool lme = (vcpu->arch.efer & EFER_LME) != 0UL;
 
 	if (!cr0_is_legal(vcpu, old, value)) {
 		return -EACCES;
 	}
 	value = (value & CR0_DEFINED) | CR0_ET;
-	if (pg_changes && ((value & CR0_PG) != 0UL)) {
-		if ((vcpu->arch.efer & EFER_LME) != 0UL) {
-			set_long_mode(vcpu, true);
-		} else if (((vcpu_get_cr4(vcpu) & CR4_PAE) != 0UL) && !load_pdptes(vcpu)) {
-			return -EACCES;
-		}
-	} else if (pg_changes && ((vcpu->arch.efer & EFER_LMA) != 0UL)) {
-		set_long_mode(vcpu, false);
+	if (paging && !lme && ((vcpu_get_cr4(vcpu) & CR4_PAE) != 0UL) &&
+		(((old ^ value) & (CR0_PG | CR0_CD | CR0_NW)) != 0UL) && !load_pdptes(vcpu)) {
+		return -EACCES;
+	}
+	if (pg_changes && lme) {
+		set_long_mode(vcpu, paging);
 	}
 	/* Caching is on whatever the guest says: memory types are the EPT's and PAT's. */
 	exec_vmwrite(VMX_GUEST_CR0, (value & ~(CR0_CD | CR0_NW)) | CR0_NE);

@@ -263,6 +263,9 @@ legacy_done:
 	mov	%cr0, %eax
 	and	$0x7fffffff, %eax
 	mov	%eax, %cr0
+	andb	$0xfd, legacy_gdt + 0x40 + 5	/* long mode refuses a TSS of 16 bits */
+	mov	$0x40, %eax
+	ltr	%ax
 
 /* 32-bit protected mode without paging. */
 legacy_back:
