@@ -162,7 +162,7 @@ help:
 	@echo 'make guests dm       bare-metal test VMs; the Service VM side'
 	@echo 'make defconfig       $$(O)/.config with all defaults'
 	@echo 'make menuconfig      edit it'
-	@echo 'make check           style, layers, links, both compilers (scripts/check --list)'
+	@echo 'make check           style, layers, links, both compilers, analyzers (scripts/check --list)'
 	@echo 'make check-headers   each header compiles alone'
 	@echo 'make clean           remove $$(O); V=1 shows commands'
 

@@ -28,21 +28,24 @@ static const struct scn_port_range emulated_ports[] = {
 	{0xCF8U, 0xCFFU},
 };
 
-static int32_t refuse(const struct reader *rd, const char *fmt, ...) __printf(2, 3);
-static int32_t refuse_vm(const struct reader *rd, uint32_t id, const char *fmt, ...) __printf(3, 4);
+static void explain(const struct reader *rd, const char *fmt, ...) __printf(2, 3);
+static void explain_vm(const struct reader *rd, uint32_t id, const char *fmt, ...) __printf(3, 4);
 
-static int32_t refuse(const struct reader *rd, const char *fmt, ...)
+/* What refuses a blob is seen to be an error where it stands, by readers and by analyzers. */
+#define refuse(rd, ...)        (explain(rd, __VA_ARGS__), -EINVAL)
+#define refuse_vm(rd, id, ...) (explain_vm(rd, id, __VA_ARGS__), -EINVAL)
+
+static void explain(const struct reader *rd, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
 	(void)vsnprintf(rd->err->text, sizeof(rd->err->text), fmt, args);
 	va_end(args);
-	return -EINVAL;
 }
 
-/* As refuse(), beginning with the VM. Its name is safe to print: it is checked, or empty. */
-static int32_t refuse_vm(const struct reader *rd, uint32_t id, const char *fmt, ...)
+/* As explain(), beginning with the VM. Its name is safe to print: it is checked, or empty. */
+static void explain_vm(const struct reader *rd, uint32_t id, const char *fmt, ...)
 {
 	char what[sizeof(rd->err->text)];
 	va_list args;
@@ -50,7 +53,7 @@ static int32_t refuse_vm(const struct reader *rd, uint32_t id, const char *fmt, 
 	va_start(args, fmt);
 	(void)vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	return refuse(rd, "VM %u '%s': %s", id, rd->out->vm[id].name, what);
+	explain(rd, "VM %u '%s': %s", id, rd->out->vm[id].name, what);
 }
 
 /* CRC-32 of IEEE 802.3 (reflected, 0xEDB88320), continued over `size` bytes by half bytes. */

@@ -238,7 +238,7 @@ int32_t vm_acpi_make_tables(const struct vm_acpi_input *in, uint8_t *area, size_
 {
 	const bool has_fadt = in->fadt != NULL;
 	const size_t fadt_len = has_fadt ? in->fadt_len : 0U;
-	const size_t roots = 2U * HEADER_SIZE + ((size_t)in->table_count + 2U) * 12U;
+	const size_t roots = 2UL * HEADER_SIZE + ((size_t)in->table_count + 2U) * 12U;
 	const size_t xsdt = 64U; /* behind the RSDP */
 	gpa_t fadt_gpa;
 	size_t rsdt;

@@ -296,8 +296,8 @@ static int32_t make_plan(struct vm_loader *ld, struct multiboot_header *header, 
 
 int32_t vm_load_elf(struct vm_loader *ld)
 {
-	struct multiboot_header header;
-	struct elf_plan plan;
+	struct multiboot_header header = {0};
+	struct elf_plan plan = {0};
 	gpa_t low;
 	gpa_t high;
 	int32_t ret = make_plan(ld, &header, &plan);

@@ -68,7 +68,7 @@ def entry() -> int:
         groups += ["image", "bochs"]
     if any(t.machine == "qemu" for t in boots):
         groups.append("qemu")
-    groups += [t.packages for t in tests if isinstance(t, Command) and t.packages]
+    groups += [g for t in tests if isinstance(t, Command) for g in t.packages.split()]
     apt.ensure(*groups)
     if args.simulator != "auto":
         os.environ["ARIL_BOCHS"] = args.simulator

@@ -165,7 +165,7 @@ void log_show_previous(const struct log_ring *old)
 	for (uint64_t i = 0UL; i < bytes; i++) {
 		const char c = old->text[(old->written - bytes + i) % old->size];
 
-		tail[i] = (c == '\n' || (c >= ' ' && c <= '~')) ? c : '?';
+		tail[i] = (char)((c == '\n' || (c >= ' ' && c <= '~')) ? c : '?');
 	}
 	tail[bytes] = '\0';
 	if (bytes == PREVIOUS_BYTES && strchr(line, '\n') != NULL) {

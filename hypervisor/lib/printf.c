@@ -236,7 +236,7 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list caller_args)
 		case 'i':
 			number = spec.length == 8 ? va_arg(args, int64_t) : va_arg(args, int);
 			if (spec.length == 1) {
-				number = (int8_t)number;
+				number = (int8_t)number; /* NOLINT(bugprone-signed-char-misuse): %hhd is signed */
 			} else if (spec.length == 2) {
 				number = (int16_t)number;
 			}

@@ -12,7 +12,7 @@
 /** @return a mask of the low `bytes` bytes; bytes is 1..8. */
 static inline uint64_t mask_bytes(uint64_t bytes)
 {
-	return ~0UL >> (64UL - 8UL * bytes);
+	return ~0UL >> (64UL - 8UL * bytes); /* NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): not 0 */
 }
 
 /** @return true if all bits above the low `bits` (1..64) equal the highest of these: a canonical address */

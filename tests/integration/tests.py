@@ -21,7 +21,7 @@ POLLING = SCENARIOS / "polling.xml"
 
 # Of scripts/check; what it takes long for (two builds) it takes only once.
 CHECKS = ("style", "links", "build-gcc", "headers-gcc", "build-clang", "headers-clang", "public-gcc", "public-clang",
-          "layers", "unused")
+          "layers", "unused", "cppcheck", "analyzer", "tidy")
 
 # A hypervisor that prints one of these has failed, whatever else happened.
 HV_BROKEN = (r"^\(aril\) .*(PANIC|panic:|assertion failed)", r"Failed to boot both default")
@@ -33,7 +33,7 @@ class Command:
     name: str
     argv: tuple[str, ...]		# "make" gets -C, O= and -j; $O is the build directory
     timeout: float = 120
-    packages: str = ""			# a group of packages.txt that it needs besides [build]
+    packages: str = ""			# groups of packages.txt that it needs besides [build]
     last: bool = False			# after the boots, because it looks at their logs
 
 
@@ -339,7 +339,8 @@ def linux_tests() -> list[Test]:
 def command_tests() -> list[Test]:
     tests: list[Test] = [
         Command("unit", ("make", "unit"), timeout=180),
-        *(Command(f"checks/{name}", ("scripts/check", "$O", name), timeout=180, packages="clang") for name in CHECKS),
+        *(Command(f"checks/{name}", ("scripts/check", "$O", name), timeout=400, packages="clang lint")
+          for name in CHECKS),
     ]
     tests.append(Command("proof/slot", (str(TOP / "tests" / "proof" / "run.py"),), timeout=300, packages="proof"))
     for target in sorted((TOP / "tests" / "fuzz").glob("fuzz_*.c")):

@@ -80,7 +80,7 @@ static void identify(struct cpu_caps *caps)
 		for (uint32_t i = 0U; i < 3U; i++) {
 			const struct cpuid_regs part = cpuid(0x80000002U + i, 0U);
 
-			(void)memcpy(caps->brand + 16U * i, &part, 16U);
+			(void)memcpy(caps->brand + 16UL * i, &part, 16U);
 		}
 	}
 	caps->phys_bits = 36U;
@@ -385,6 +385,7 @@ bool caps_check_ap(const char **why)
 	survey_vmx_controls(&other);
 	survey_vmx_features(&other);
 	/* Same silicon, same features: anything else would need VMs that differ by CPU. */
+	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): both were all zero, padding too */
 	if (memcmp(&other, &cpu_caps, sizeof(other)) != 0) {
 		*why = "its features differ from the boot CPU's";
 		return false;

@@ -449,7 +449,7 @@ static int32_t emul_basic(struct instr_emul *ctx)
 /** CMPXCHG8B and CMPXCHG16B: half is 4 or 8 bytes. */
 static int32_t emul_cmpxchg8b(struct instr_emul *ctx)
 {
-	const uint32_t half = ctx->in.mem_size / 2U;
+	const uint32_t half = (ctx->in.mem_size == 16U) ? 8U : 4U;
 	uint64_t flags = emul_reg(ctx, INSTR_REG_RFLAGS, 8U) & ~RFLAGS_ZF;
 	uint64_t lo = 0UL, hi = 0UL;
 	uint8_t buf[16];
