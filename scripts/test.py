@@ -20,7 +20,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "tests" / "integrat
 from lib import apt, bochs, build
 from lib.common import ToolError, elapsed, main, say
 from runner import Runner
-from tests import Boot, Command, Test, all_tests
+from tests import DEBIAN_LINUX, OUR_LINUX, Boot, Command, Test, all_tests
 
 
 def select(tests: list[Test], names: list[str]) -> list[Test]:
@@ -55,19 +55,21 @@ def entry() -> int:
     if args.quick:
         tests = [t for t in tests if isinstance(t, Command) or not t.slow]
     if args.no_linux:
-        tests = [t for t in tests if isinstance(t, Command) or t.kind != "linux"]
+        tests = [t for t in tests if isinstance(t, Command) or t.kind not in (*OUR_LINUX, *DEBIAN_LINUX)]
     if args.list:
         for test in tests:
             print(test.name)
         return 0
     boots = [t for t in tests if isinstance(t, Boot)]
-    linux = any(t.kind in ("linux", "pre-linux") for t in boots)
+    linux = any(t.kind in OUR_LINUX for t in boots)
 
     groups = ["build"]
     if boots:
         groups += ["image", "bochs"]
     if any(t.machine == "qemu" for t in boots):
         groups.append("qemu")
+    if any(t.kind in (*OUR_LINUX, *DEBIAN_LINUX) for t in boots):
+        groups.append("initrd")
     groups += [g for t in tests if isinstance(t, Command) for g in t.packages.split()]
     apt.ensure(*groups)
     if args.simulator != "auto":
@@ -84,7 +86,7 @@ def entry() -> int:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     try:
         if boots and not args.no_build:
-            if any(t.kind != "bare" for t in boots):
+            if any(t.kind not in ("bare", "debian-bare") for t in boots):
                 build.hypervisor()
                 build.make("dm-guests", what="building the bare-metal Service VMs")
             build.make("guests", what="building the test guests")

@@ -63,6 +63,30 @@ def ensure(*groups: str) -> None:
     run_step("apt-get install", install, log, env=env)
 
 
+def _dependency(package: str) -> str:
+    """The first package that a metapackage depends on, "" when it isn't known here."""
+    out = subprocess.run(["apt-cache", "depends", "--important", package], capture_output=True, text=True,
+                         check=False).stdout
+    found = re.search(r"^\s*(?:Pre)?Depends: (\S+)$", out, re.M)
+    return found.group(1) if found else ""
+
+
+def download_dependency(package: str, into: Path) -> Path:
+    """Fetches the .deb that a metapackage stands for, without installing it; apt checks its hash."""
+    log = into / "apt.log"
+    if not _dependency(package):
+        run_step("apt-get update", _as_root(["apt-get", "update"]), log)
+    wanted = _dependency(package)
+    if not wanted:
+        raise ToolError(f"apt knows no package {package}; look at this machine's apt sources")
+    argv = ["apt-get", "-oAPT::Sandbox::User=root"] if os.geteuid() == 0 else ["apt-get"]
+    run_step(f"fetching {wanted}", [*argv, "download", wanted], log, cwd=into)
+    found = sorted(into.glob(f"{wanted}_*.deb"))
+    if not found:
+        raise ToolError(f"apt-get download {wanted} left no .deb; see {log}")
+    return found[0]
+
+
 def debian_mirror() -> tuple[str, str]:
     """URI and keyring of this machine's own Debian mirror, taken from its apt sources."""
     default_key = "/usr/share/keyrings/debian-archive-keyring.gpg"

@@ -16,7 +16,7 @@ from lib import bochs
 from lib.common import TOP, ToolError, build_dir, run_step
 from lib.initrd import service_initrd, user_initrd
 from lib.iso import BootModule, ImageConfig, make_iso
-from lib.kernel import cached_kernel
+from lib.kernel import cached_debian_kernel, cached_kernel
 
 
 def make(*targets: str, what: str = "") -> None:
@@ -50,6 +50,18 @@ def kernel() -> Path:
         found = cached_kernel()
         if found is None:
             raise ToolError("the guests' Linux kernel could not be built (see above)")
+    return found
+
+
+def debian_kernel(flavour: str) -> Path:
+    """Debian's own vmlinuz, fetched when it isn't cached."""
+    found = cached_debian_kernel(flavour)
+    if found is None:
+        subprocess.run([sys.executable, TOP / "scripts" / "kernel-fetch", flavour],
+                       stdout=subprocess.DEVNULL, check=False)
+        found = cached_debian_kernel(flavour)
+        if found is None:
+            raise ToolError("Debian's kernel package could not be fetched (see above)")
     return found
 
 

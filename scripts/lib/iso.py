@@ -12,7 +12,10 @@ from pathlib import Path
 
 from lib.common import ToolError
 
-MODULES = ("multiboot multiboot2 serial terminal normal part_msdos part_gpt iso9660 search "
+# What GRUB calls the loading of a kernel and of what comes with it.
+COMMANDS = {"multiboot2": ("multiboot2", "module2"), "multiboot1": ("multiboot", "module"),
+            "linux": ("linux", "initrd")}
+MODULES = ("multiboot multiboot2 linux serial terminal normal part_msdos part_gpt iso9660 search "
            "configfile echo test all_video gfxterm part_acorn part_amiga part_bsd part_dfly "
            "part_dvh part_plan part_sun part_sunpc")
 BIOS_MODULES = MODULES + " biosdisk vbe"
@@ -29,7 +32,7 @@ class ImageConfig:
     kernel: Path
     modules: tuple[BootModule, ...] = ()
     cmdline: str = ""
-    multiboot1: bool = False		# the kernel is a bare guest image, not the hypervisor
+    protocol: str = "multiboot2"	# multiboot2: the hypervisor; bare images: multiboot1, or linux with an initrd
 
 
 def parse_module(text: str) -> BootModule:
@@ -45,8 +48,7 @@ def parse_module(text: str) -> BootModule:
 
 def grub_cfg(config: ImageConfig, names: list[str]) -> str:
     """The boot menu: one entry, no delay, on serial and screen."""
-    command = "multiboot" if config.multiboot1 else "multiboot2"
-    module = "module" if config.multiboot1 else "module2"
+    command, module = COMMANDS[config.protocol]
     lines = ["# SPDX-License-Identifier: BSD-3-Clause",
              "serial --unit=0 --speed=115200",
              "terminal_input console serial",
@@ -57,7 +59,8 @@ def grub_cfg(config: ImageConfig, names: list[str]) -> str:
              f"\techo 'GRUB: loading {config.kernel.name}'",
              f"\t{command} /boot/{config.kernel.name} {config.cmdline}".rstrip()]
     for m, name in zip(config.modules, names, strict=True):
-        lines += [f"\techo 'GRUB: loading module {m.tag}'", f"\t{module} /boot/{name} {m.tag}"]
+        tag = "" if config.protocol == "linux" else m.tag
+        lines += [f"\techo 'GRUB: loading module {m.tag}'", f"\t{module} /boot/{name} {tag}".rstrip()]
     lines += ["\techo 'GRUB: starting'", "\tboot", "}", ""]
     return "\n".join(lines)
 

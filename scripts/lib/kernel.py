@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where the guests' Linux kernel is in the cache."""
+"""Where the guests' Linux kernels are in the cache: ours, and Debian's own."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -42,4 +43,16 @@ def cached_kernel() -> Path | None:
         name = path.parent.name
         if kernel_dir(name.removeprefix("linux-").rsplit("-", 1)[0]).name == name:
             found.append(path)
+    return max(found, key=lambda p: p.stat().st_mtime) if found else None
+
+
+# ---- Debian's kernel packages, as they are ----
+
+DEBIAN_FLAVOURS = ("cloud-amd64", "amd64")
+
+
+def cached_debian_kernel(flavour: str) -> Path | None:
+    """vmlinuz of the newest package linux-image-*-FLAVOUR in the cache."""
+    wanted = re.compile(rf"linux-image-[\d.]+-\d+-{flavour}_")
+    found = [path for path in cache_dir().glob("linux-image-*/vmlinuz") if wanted.match(path.parent.name)]
     return max(found, key=lambda p: p.stat().st_mtime) if found else None

@@ -15,10 +15,11 @@ from pathlib import Path
 from lib import bench, bochs, build
 from lib.build import Change, HvImage
 from lib.common import TOP, ToolError, Waiting, build_dir
+from lib.initrd import user_initrd
 from lib.iso import BootModule, ImageConfig, make_iso
 from lib.machine import Machine, MachineConfig, Outcome, watch
 from lib.screen import screen_text
-from tests import HV_BROKEN, PRE_LINUX, TEST_PRE, TEST_SVM, Boot, Command, Test
+from tests import DEBIAN_LINUX, HV_BROKEN, OUR_LINUX, PRE_LINUX, TEST_PRE, TEST_SVM, Boot, Command, Test
 
 # The packaged simulator is about ten times as slow in code that runs, not in waiting.
 STOCK_FACTOR = 6.0
@@ -194,7 +195,7 @@ class Runner:
         name = test.name.replace("/", "-")
         output = build_dir() / "iso" / f"{name}.iso"
         if test.kind == "bare":
-            return make_iso(ImageConfig(self._guest_elf(test.guest), multiboot1=True), output, efi=False)
+            return make_iso(ImageConfig(self._guest_elf(test.guest), protocol="multiboot1"), output, efi=False)
         scenario, changes = test.scenario or TEST_SVM, list(test.changes)
         modules: list[BootModule] = []
         if test.kind == "svm":
@@ -218,9 +219,18 @@ class Runner:
             scenario = PRE_LINUX
             files = build.linux_files(build_dir() / "aril-dm")
             modules = [BootModule("pre-kernel", files.kernel), BootModule("pre-initrd", files.user)]
+        elif test.kind in DEBIAN_LINUX:
+            kernel = build.debian_kernel(test.guest)
+            initrd = build.write_if_changed(build_dir() / "system" / "user-initrd", user_initrd())
+            if test.kind == "debian-bare":
+                return make_iso(ImageConfig(kernel, (BootModule("initrd", initrd),), test.words, "linux"), output,
+                                efi=False)
+            scenario = PRE_LINUX
+            modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]
+            changes += [Change("PRE1", "os_config/bootargs", test.words), Change("PRE1", "memory/size", "512")]
         elif test.kind == "hv":
             return self._hv_iso(test, name, output)
-        if test.words:
+        if test.words and test.kind not in DEBIAN_LINUX:
             changes.append(Change("SVM", "os_config/bootargs", "+" + test.words))
         image = HvImage(name=name, scenario=scenario, changes=tuple(changes), modules=tuple(modules),
                         cmdline=test.hv_words, cpus=test.cpus, memory_mb=test.memory_mb)
@@ -248,7 +258,7 @@ class Runner:
             raise Skip(f"the packaged Bochs has no CPU model {test.cpu_model}")
         if test.not_packaged and test.machine == "bochs" and not bochs.find_bochs()[1]:
             raise Skip(test.not_packaged)
-        if test.kind in ("linux", "pre-linux") and self._kernel_builder is not None:
+        if test.kind in OUR_LINUX and self._kernel_builder is not None:
             self._kernel_builder.wait()
 
     def _boot(self, test: Boot) -> Result:

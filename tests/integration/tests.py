@@ -19,6 +19,10 @@ PRE_LINUX = SCENARIOS / "test-pre-linux.xml"
 DEFAULT = SCENARIOS / "default.xml"
 POLLING = SCENARIOS / "polling.xml"
 
+# Kinds that boot the kernel of scripts/kernel-build, and that of scripts/kernel-fetch.
+OUR_LINUX = ("linux", "pre-linux")
+DEBIAN_LINUX = ("debian-bare", "debian-pre")
+
 # Of scripts/check; what it takes long for (two builds) it takes only once.
 CHECKS = ("style", "links", "build-gcc", "headers-gcc", "build-clang", "headers-clang", "public-gcc", "public-clang",
           "layers", "unused", "cppcheck", "analyzer", "tidy")
@@ -44,7 +48,8 @@ class Boot:
     kind   bare: the guest image alone, by GRUB multiboot1; pre: it runs in two pre-launched VMs that share a CPU,
            without a Service VM; svm: the guest is the Service VM; uvm: the
            guest is a User VM of the bare-metal Service VM; enemy: the enemy Service VM; linux: Linux in
-           both; pre-linux: Linux in a pre-launched VM; hv: the hypervisor with whatever `scenario` and `files` say
+           both; pre-linux: Linux in a pre-launched VM; debian-bare, debian-pre: Debian's own kernel of the flavour
+           `guest`, bare and in a pre-launched VM; hv: the hypervisor with whatever `scenario` and `files` say
     """
     name: str
     kind: str
@@ -336,6 +341,27 @@ def linux_tests() -> list[Test]:
     ]
 
 
+def debian_tests() -> list[Boot]:
+    """Debian's kernels, unmodified. debian/compare says which warnings are a VM's only.
+
+    pre-VonP: V vCPUs on P CPUs. The log's lines of level warning and worse come at the end, from user space.
+    """
+    bare = Boot(name="", kind="debian-bare", guest="cloud-amd64", guest_report=False, timeout=400, memory_mb=1024,
+                words="console=ttyS0,115200 quiet loglevel=4 panic=-1 uvm.log=4",
+                must=(r"User VM: hello from user space", r"User VM: end by poweroff"))
+    pre = replace(bare, kind="debian-pre", must=(*bare.must, r"^\(aril\) .*'PRE1' has stopped: power off"))
+    return [
+        *(replace(bare, name=f"debian/bare-{cpus}", cpus=cpus, alone=cpus > 1, timeout=400 * cpus)
+          for cpus in (1, 2, 4)),
+        *(replace(pre, name=f"debian/pre-{vcpus}on{cpus}", cpus=cpus, changes=(Change("PRE1", "vcpu_num", str(vcpus)),),
+                  must=(*pre.must, rf"\[PRE1\] User VM: Linux .* {vcpus} CPU"), timeout=400 * cpus,
+                  alone=(vcpus, cpus) not in ((1, 1), (4, 1)))
+          for vcpus, cpus in ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4))),
+        replace(bare, name="debian/full-bare-1", guest="amd64", alone=True, timeout=1000),
+        replace(pre, name="debian/full-pre-1on1", guest="amd64", alone=True, timeout=1000),
+    ]
+
+
 def command_tests() -> list[Test]:
     tests: list[Test] = [
         Command("unit", ("make", "unit"), timeout=180),
@@ -352,6 +378,7 @@ def command_tests() -> list[Test]:
     for xml in sorted(SCENARIOS.glob("*.xml")):
         tests.append(Command(f"scripts/check-{xml.stem}",
                              (str(TOP / "scripts" / "scenario"), "check", str(xml))))
+    tests.append(Command("debian/compare", (str(TOP / "scripts" / "compare-kernel-logs"),), timeout=1200, last=True))
     tests.append(Command("compare", (str(TOP / "scripts" / "compare-guests"),), timeout=600, last=True))
     return tests
 
@@ -359,4 +386,4 @@ def command_tests() -> list[Test]:
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
     return [*command_tests(), *guest_tests(), *pre_tests(), *cable_tests(), *bench_tests(), *bad_tests(),
-            *boot_tests(), *io_tests(), *linux_tests(), *model_tests()]
+            *boot_tests(), *io_tests(), *linux_tests(), *debian_tests(), *model_tests()]
