@@ -8,6 +8,7 @@
 #include <hv/log.h>
 #include <hv/memory.h>
 #include <hv/scenario.h>
+#include <hv/vm_console.h>
 #include <lib/string.h>
 
 static struct scenario scenario;
@@ -53,10 +54,10 @@ struct scenario *boot_scenario_load(void)
 	return &scenario;
 }
 
-/* ACRN's levels: 0 none, 1 critical, 2 error, 3 warning, 4 info, 5 debug. Errors are always shown. */
-static uint32_t log_level_of(uint8_t scenario_level)
+/* ACRN's levels: 0 none, 1 critical, 2 error, 3 warning, 4 info, 5 debug. Critical is a panic, which all sinks get. */
+static int32_t log_level_of(uint8_t scenario_level)
 {
-	return (scenario_level <= 2U) ? LOG_ERR : (uint32_t)(scenario_level - 2U);
+	return (scenario_level < 2U) ? LOG_NONE : ((int32_t)scenario_level - 2);
 }
 
 /* What the format can say and this version does not do yet: said aloud, never ignored in silence. */
@@ -65,18 +66,11 @@ static void warn_unsupported(const struct scenario *scn)
 	if (scn->scheduler != SCN_SCHED_IORR) {
 		pr_warn("scenario: its scheduler is not there yet; round robin is used");
 	}
-	if (scn->console_vm != SCN_CONSOLE_VM_NONE) {
-		pr_warn("scenario: CONSOLE_VM is not there yet; type vm_console N");
-	}
 	for (uint32_t i = 0U; i < scn->vm_count; i++) {
 		const struct scenario_vm *const vm = &scn->vm[i];
 
 		if (vm->pci_count != 0U) {
 			pr_warn("VM%u '%s': passing PCI functions through is not there yet; it has none", i, vm->name);
-		}
-		if ((vm->load_order == SCN_POST_LAUNCHED_VM) && (vm->mem_bytes != 0UL)) {
-			pr_warn("VM%u '%s': its memory/size is not enforced yet; its device model decides", i,
-				vm->name);
 		}
 	}
 }
@@ -84,8 +78,12 @@ static void warn_unsupported(const struct scenario *scn)
 void boot_scenario_apply(const struct scenario *scn)
 {
 	warn_unsupported(scn);
+	console_use_port(scn->console_port, scn->console_baud);
 	console_set_level(log_level_of(scn->console_loglevel));
 	log_set_memory_level(log_level_of(scn->mem_loglevel));
+	if (scn->console_vm != SCN_CONSOLE_VM_NONE) {
+		vm_console_attach_later(scn->console_vm);
+	}
 }
 
 void boot_scenario_fit(struct scenario *scn)

@@ -18,6 +18,7 @@ struct batch {
 	gpa_t array;
 	uint32_t count;
 	uint64_t left; /* bytes that may still be mapped: the time of one call, with interrupts off, has a bound */
+	uint64_t room; /* bytes that the VM may still get by its scenario's memory/size */
 };
 
 /* @return 0 and *type, or -EINVAL: not exactly one memory type */
@@ -78,6 +79,29 @@ static bool is_all_mapped(struct acrn_vm *vm, gpa_t gpa, uint64_t size)
 	return true;
 }
 
+/* @return bytes of [gpa, gpa+size) that the VM has memory for */
+static uint64_t mapped_bytes(struct acrn_vm *vm, gpa_t gpa, uint64_t size)
+{
+	uint64_t contiguous = 0UL;
+	uint64_t bytes = 0UL;
+
+	for (uint64_t done = 0UL; done < size; done += contiguous) {
+		const bool mapped = arch_gpa_to_hpa(vm, gpa + done, &contiguous, NULL) != INVALID_HPA;
+
+		contiguous = MIN(contiguous, size - done);
+		bytes += mapped ? contiguous : 0UL;
+	}
+	return bytes;
+}
+
+/* Bytes that it may get beyond those that it has. */
+static uint64_t room_of(const struct acrn_vm *vm)
+{
+	const uint64_t limit = vm->config->mem_bytes;
+
+	return (limit == 0UL) ? UINT64_MAX : (limit - MIN(limit, vm->mapped_bytes));
+}
+
 /* @return NULL, or what is wrong with the region */
 static const char *what_is_wrong(struct acrn_vm *vm, const struct vm_memory_region *mr)
 {
@@ -108,12 +132,31 @@ static const char *what_is_wrong(struct acrn_vm *vm, const struct vm_memory_regi
 	return hits_emulated(vm, mr->gpa, mr->size) ? "an emulated device is there" : NULL;
 }
 
+/* Two regions of one call at the same place count twice: no device model has a reason for that. */
+static const char *takes_too_much(struct batch *batch, const struct vm_memory_region *mr)
+{
+	uint64_t more;
+
+	if (mr->type != MR_ADD) {
+		return NULL;
+	}
+	more = mr->size - mapped_bytes(batch->vm, mr->gpa, mr->size);
+	if (more > batch->room) {
+		return "more than the memory/size of its scenario";
+	}
+	batch->room -= more;
+	return NULL;
+}
+
 static int32_t check_region(struct batch *batch, const struct vm_memory_region *mr)
 {
 	const bool counts = (mr->type != MR_DEL);
 	const char *wrong = (counts && (mr->size > batch->left)) ? "more in one call than the machine has RAM" :
 								   what_is_wrong(batch->vm, mr);
 
+	if (wrong == NULL) {
+		wrong = takes_too_much(batch, mr);
+	}
 	if (wrong == NULL) {
 		batch->left -= counts ? mr->size : 0UL;
 		return 0;
@@ -142,15 +185,11 @@ static int32_t modify_region(struct acrn_vm *vm, const struct vm_memory_region *
 	return ret;
 }
 
-/* The region is this call's own copy: what is checked is what is done. */
-static int32_t apply_region(struct batch *batch, const struct vm_memory_region *mr)
+static int32_t change_map(struct batch *batch, const struct vm_memory_region *mr)
 {
 	enum gpa_mem_type type = GPA_TYPE_WB;
-	int32_t ret = check_region(batch, mr);
+	int32_t ret;
 
-	if (ret != 0) {
-		return ret;
-	}
 	if (mr->type == MR_DEL) {
 		return arch_gpa_unmap(batch->vm, mr->gpa, mr->size);
 	}
@@ -165,6 +204,23 @@ static int32_t apply_region(struct batch *batch, const struct vm_memory_region *
 	return arch_gpa_map(batch->vm, mr->gpa, mr->service_vm_gpa, mr->size, mr->prot & MEM_ACCESS_RWX, type);
 }
 
+/* The region is this call's own copy: what is checked is what is done. */
+static int32_t apply_region(struct batch *batch, const struct vm_memory_region *mr)
+{
+	struct acrn_vm *const vm = batch->vm;
+	int32_t ret = check_region(batch, mr);
+	uint64_t before;
+
+	if (ret != 0) {
+		return ret;
+	}
+	/* Counted as it is: a change that fails may have been made in part. */
+	before = mapped_bytes(vm, mr->gpa, mr->size);
+	ret = change_map(batch, mr);
+	vm->mapped_bytes += mapped_bytes(vm, mr->gpa, mr->size) - before;
+	return ret;
+}
+
 /* Calls `fn` for a copy of each region. */
 static int32_t for_each_region(struct batch *batch, int32_t (*fn)(struct batch *, const struct vm_memory_region *))
 {
@@ -172,6 +228,7 @@ static int32_t for_each_region(struct batch *batch, int32_t (*fn)(struct batch *
 	int32_t ret = 0;
 
 	batch->left = vm_ram_total();
+	batch->room = room_of(batch->vm);
 	for (uint32_t i = 0U; (ret == 0) && (i < batch->count); i += CHUNK) {
 		const uint32_t n = MIN(CHUNK, batch->count - i);
 

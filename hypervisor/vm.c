@@ -117,6 +117,7 @@ static void clear_vm(struct acrn_vm *vm)
 	vm->ioreq_page = 0UL;
 	vm->ioreq_buf = NULL;
 	vm->faults = 0UL;
+	vm->mapped_bytes = 0UL;
 	vm->vcpu_count = 0U;
 	vm_stop_clear(vm);
 }

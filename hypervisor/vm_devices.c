@@ -15,6 +15,7 @@
 #include <dm/vrtc.h>
 #include <dm/vuart.h>
 #include <hv/acpi.h>
+#include <hv/console.h>
 #include <hv/ioreq.h>
 #include <hv/log.h>
 #include <hv/vm.h>
@@ -136,6 +137,12 @@ static void debug_exit_write(struct acrn_vm *vm, uint16_t port, size_t size, uin
 	vm_stop_self(vm, "exit code %u", val);
 }
 
+/* Of the hypervisor's serial port, wherever `serial=` put it. */
+static bool is_console_port(uint32_t port)
+{
+	return (console_port() != 0U) && (port >= console_port()) && (port - console_port() < UART_PORTS);
+}
+
 /* What the scenario passes through, but for ports that have a handler here. */
 static void pass_ports(struct acrn_vm *vm)
 {
@@ -143,7 +150,7 @@ static void pass_ports(struct acrn_vm *vm)
 		const struct scn_port_range *range = &vm->config->port[i];
 
 		for (uint32_t port = range->first; port <= range->last; port++) {
-			if (vm->port_map[port] == 0U) {
+			if ((vm->port_map[port] == 0U) && !is_console_port(port)) {
 				allow_guest_pio_access(vm, (uint16_t)port, 1U);
 			}
 		}
@@ -175,13 +182,12 @@ static void init_ports(struct acrn_vm *vm)
 {
 	static const struct vm_io_range cfgaddr = {PCI_CFGADDR_PORT, PCI_CFGADDR_PORTS, IO_ATTR_RW};
 	static const struct vm_io_range debug_exit = {SCN_DEBUG_EXIT_PORT, DEBUG_EXIT_PORTS, IO_ATTR_RW};
-	const uint16_t console_port = (vm_scenario() != NULL) ? vm_scenario()->console_port : 0U;
 
 	if (vm->config->load_order == SCN_SERVICE_VM) {
 		if (vm->config->unhandled_port != SCN_PORT_PASSTHROUGH) {
 			deny_guest_pio_access(vm, 0U, 0x10000U);
-		} else if (console_port != 0U) {
-			deny_guest_pio_access(vm, console_port, UART_PORTS); /* the hypervisor's own */
+		} else if (console_port() != 0U) {
+			deny_guest_pio_access(vm, console_port(), UART_PORTS); /* the hypervisor's own */
 		}
 		register_io_emulation_handler(vm, PCI_CFGADDR_PIO_IDX, &cfgaddr, service_cfgaddr_read,
 			service_cfgaddr_write);

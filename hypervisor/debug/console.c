@@ -5,6 +5,7 @@
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/log.h>
+#include <hv/log_ring.h>
 #include <lib/spinlock.h>
 #include <lib/string.h>
 
@@ -13,14 +14,18 @@
 #include "screen.h"
 #include "uart16550.h"
 
-#define LINE_PREFIX "(aril) "
+#define LINE_PREFIX   "(aril) "
+#define BAUD_AT_FIRST 115200U
+#define PORT_LAST     0xFFF8UL /* the last that 8 ports begin with */
 
 static struct spinlock console_lock;
 static bool initialised;
 static bool panicking;
 static bool serial_at_line_start = true;
 static uint32_t line_count;
-static uint32_t serial_level = CONFIG_LOG_LEVEL_SERIAL;
+/* Until the scenario is read. */
+static int32_t serial_level = CONFIG_LOG_LEVEL_SERIAL;
+static int32_t screen_level = CONFIG_LOG_LEVEL_SCREEN;
 
 static void lock(void)
 {
@@ -47,14 +52,24 @@ static void serial_write(const char *text, size_t len)
 	}
 }
 
+/* @return true if `serial=` of the command line says which */
+static bool wanted_port(uint16_t *base)
+{
+	uint64_t wanted;
+
+	if (!cmdline_u64("serial", &wanted) || (wanted > PORT_LAST)) {
+		return false;
+	}
+	*base = (uint16_t)wanted;
+	return true;
+}
+
 void console_init(void)
 {
-	uint64_t base = CONFIG_SERIAL_PIO_BASE;
+	uint16_t base = CONFIG_SERIAL_PIO_BASE;
 
-	if (cmdline_u64("serial", &base) && base > 0xFFF8UL) {
-		base = CONFIG_SERIAL_PIO_BASE;
-	}
-	(void)uart16550_init((uint16_t)base);
+	(void)wanted_port(&base);
+	(void)uart16550_init(base, BAUD_AT_FIRST);
 	screen_init(&boot_info.fb);
 	initialised = true;
 }
@@ -95,14 +110,66 @@ uint32_t console_line_count(void)
 	return __atomic_load_n(&line_count, __ATOMIC_RELAXED);
 }
 
-void console_set_level(uint32_t level)
+void console_set_level(int32_t level)
 {
 	__atomic_store_n(&serial_level, level, __ATOMIC_RELAXED);
+	__atomic_store_n(&screen_level, level, __ATOMIC_RELAXED);
 }
 
-static uint32_t console_level(void)
+/* Nothing keeps a panic's last words back. */
+static bool passes(const int32_t *limit, enum log_level level)
 {
-	return __atomic_load_n(&serial_level, __ATOMIC_RELAXED);
+	return ((int32_t)level <= __atomic_load_n(limit, __ATOMIC_RELAXED)) ||
+		__atomic_load_n(&panicking, __ATOMIC_RELAXED);
+}
+
+uint16_t console_port(void)
+{
+	return uart16550_base();
+}
+
+/* What was said while the lines went elsewhere, or at another speed. */
+static void repeat_log(void)
+{
+	uint64_t pos = 0UL;
+	char text[128];
+	size_t len;
+
+	lock();
+	while ((len = log_read(&pos, text, sizeof(text))) != 0U) {
+		for (size_t i = 0U; i < len; i++) {
+			if (serial_at_line_start) {
+				serial_write(LINE_PREFIX, sizeof(LINE_PREFIX) - 1U);
+			}
+			serial_write(&text[i], 1U);
+		}
+	}
+	unlock();
+}
+
+void console_use_port(uint16_t base, uint32_t baud)
+{
+	uint16_t to = base;
+	const bool fixed = wanted_port(&to);
+	const uint32_t speed = (baud == 0U) ? BAUD_AT_FIRST : baud;
+
+	if ((to == uart16550_base()) && (speed == BAUD_AT_FIRST)) {
+		return;
+	}
+	if (to == 0U) {
+		if (!fixed) {
+			pr_info("console: no serial port, as the scenario says");
+		}
+		(void)uart16550_init(0U, speed);
+		return;
+	}
+	if (!uart16550_is_at(to)) {
+		pr_warn("console: there is no serial port at 0x%x", to);
+		return;
+	}
+	pr_info("console: goes on at port 0x%x with %u baud", to, speed);
+	(void)uart16550_init(to, speed);
+	repeat_log();
 }
 
 int console_getc(void)
@@ -127,13 +194,13 @@ void console_log_line(enum log_level level, const char *line)
 	const size_t len = strlen(line);
 
 	lock();
-	if ((uint32_t)level <= console_level()) {
+	if (passes(&serial_level, level)) {
 		serial_begin_line();
 		serial_write(LINE_PREFIX, sizeof(LINE_PREFIX) - 1U);
 		serial_write(line, len);
 		serial_write("\n", 1U);
 	}
-	if ((uint32_t)level <= CONFIG_LOG_LEVEL_SCREEN) {
+	if (passes(&screen_level, level)) {
 		screen_write(line, len, level == LOG_ERR);
 		screen_write("\n", 1U, false);
 	}

@@ -55,9 +55,9 @@ static void keep(const char *line)
 	}
 }
 
-static uint32_t memory_level = CONFIG_LOG_LEVEL_MEMORY;
+static int32_t memory_level = CONFIG_LOG_LEVEL_MEMORY; /* until the scenario is read */
 
-void log_set_memory_level(uint32_t level)
+void log_set_memory_level(int32_t level)
 {
 	__atomic_store_n(&memory_level, level, __ATOMIC_RELAXED);
 }
@@ -68,7 +68,8 @@ static void log_vline(enum log_level level, const char *prefix, const char *fmt,
 	const size_t start = strlcpy(line, prefix, sizeof(line));
 
 	(void)vsnprintf(line + start, sizeof(line) - start, fmt, args);
-	if ((uint32_t)level <= __atomic_load_n(&memory_level, __ATOMIC_RELAXED)) {
+	if (((int32_t)level <= __atomic_load_n(&memory_level, __ATOMIC_RELAXED)) ||
+		__atomic_load_n(&panicking, __ATOMIC_RELAXED)) {
 		keep(line);
 	}
 	console_log_line(level, line);

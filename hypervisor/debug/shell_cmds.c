@@ -418,7 +418,7 @@ static int32_t cmd_log(uint32_t argc, char **argv)
 	if (!str_to_u64(argv[1], &level) || (level > (uint64_t)LOG_DBG)) {
 		return -EINVAL;
 	}
-	console_set_level((uint32_t)level);
+	console_set_level((int32_t)level);
 	return 0;
 }
 

@@ -23,6 +23,9 @@
 #define MCR_OUT2 0x08U /* on a PC: the gate of the interrupt line */
 #define LSR_DATA 0x01U
 #define LSR_THRE 0x20U
+#define LSR_TEMT 0x40U
+
+#define MAX_BAUD 115200U
 
 #define SPIN_MAX  200000U /* reads of LSR, about a microsecond each: more than any byte takes at 300 baud */
 #define FIFO_SIZE 16U
@@ -35,21 +38,39 @@ static uint16_t port(uint16_t reg)
 	return (uint16_t)(uart_base + reg);
 }
 
-bool uart16550_init(uint16_t base)
+bool uart16550_is_at(uint16_t base)
 {
-	uart_base = base;
-	if (base == 0U) {
-		return false;
+	outb((uint16_t)(base + REG_SCR), 0x5AU);
+	return inb((uint16_t)(base + REG_SCR)) == 0x5AU;
+}
+
+uint16_t uart16550_base(void)
+{
+	return uart_base;
+}
+
+/* What was sent is on the wire, or nothing moves. */
+static void flush(void)
+{
+	for (uint32_t spins = 0U; (spins < SPIN_MAX) && ((inb(port(REG_LSR)) & LSR_TEMT) == 0U); spins++) {
 	}
-	outb(port(REG_SCR), 0x5AU);
-	if (inb(port(REG_SCR)) != 0x5AU) {
-		uart_base = 0U;
+}
+
+bool uart16550_init(uint16_t base, uint32_t baud)
+{
+	const uint32_t divisor = MAX_BAUD / baud;
+
+	if (uart_base != 0U) {
+		flush();
+	}
+	uart_base = ((base != 0U) && uart16550_is_at(base)) ? base : 0U;
+	if (uart_base == 0U) {
 		return false;
 	}
 	outb(port(REG_IER), 0U);
 	outb(port(REG_LCR), LCR_DLAB | LCR_8N1);
-	outb(port(REG_DATA), 1U); /* divisor 1: 115200 */
-	outb(port(REG_IER), 0U);
+	outb(port(REG_DATA), (uint8_t)divisor);
+	outb(port(REG_IER), (uint8_t)(divisor >> 8U));
 	outb(port(REG_LCR), LCR_8N1);
 	outb(port(REG_FCR), 0x07U); /* FIFOs on and empty */
 	outb(port(REG_MCR), MCR_ON);

@@ -6,11 +6,18 @@
 #include <lib/util.h>
 
 /**
- * Sets 115200 8N1 and checks that a UART is there.
+ * Uses the UART at `base` from now on, with 8N1, after the last byte has left the one in use.
  * @param base I/O port; 0: none
- * @return true if it answers
+ * @param baud a divisor of 115200
+ * @return true if it answers; if not, there is none
  */
-bool uart16550_init(uint16_t base);
+bool uart16550_init(uint16_t base, uint32_t baud);
+
+/** @return true if a UART answers at `base` */
+bool uart16550_is_at(uint16_t base);
+
+/** @return the I/O port in use, 0: none */
+uint16_t uart16550_base(void);
 
 /** @return true if there is a port */
 bool uart16550_is_present(void);

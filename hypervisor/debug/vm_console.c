@@ -32,6 +32,7 @@ struct vm_console {
 static struct spinlock vm_console_lock = SPINLOCK_INIT;
 static struct vm_console consoles[CONFIG_MAX_VM_NUM];
 static uint16_t attached_vm = VM_CONSOLE_NONE;
+static uint16_t awaited_vm = VM_CONSOLE_NONE; /* is attached when it gets its console */
 static void (*partial_line_hook)(void);
 
 static struct vm_console *console_of(uint16_t vm_id)
@@ -136,20 +137,6 @@ void console_vm_putc(uint16_t vm_id, uint8_t c)
 	spin_unlock(&vm_console_lock);
 }
 
-void vm_console_register(uint16_t vm_id, const char *name, struct vuart *vuart)
-{
-	if (vm_id >= CONFIG_MAX_VM_NUM) {
-		return;
-	}
-	spin_lock(&vm_console_lock);
-	consoles[vm_id].vuart = vuart;
-	consoles[vm_id].name = name;
-	consoles[vm_id].len = 0U;
-	consoles[vm_id].esc = ESC_NONE;
-	consoles[vm_id].cr_held = false;
-	spin_unlock(&vm_console_lock);
-}
-
 /* With the lock held. */
 static void detach_locked(void)
 {
@@ -200,26 +187,57 @@ static void show_history(const struct vm_console *console)
 	}
 }
 
+/* With the lock held. */
+static void attach_locked(uint16_t vm_id, struct vm_console *console)
+{
+	char text[80];
+	const int len = snprintf(text, sizeof(text), "-- console of %s; Ctrl-] leaves it --\n", console->name);
+
+	console_write_line(text, MIN((size_t)len, sizeof(text) - 1U));
+	console->len = 0U; /* what was begun is in the history */
+	console->cr_held = false;
+	show_history(console);
+	attached_vm = vm_id;
+}
+
 int32_t vm_console_attach(uint16_t vm_id)
 {
 	struct vm_console *console;
-	char text[80];
-	int len;
 	int32_t ret = -ENODEV;
 
 	spin_lock(&vm_console_lock);
 	console = console_of(vm_id);
 	if (console != NULL) {
-		len = snprintf(text, sizeof(text), "-- console of %s; Ctrl-] leaves it --\n", console->name);
-		console_write(text, MIN((size_t)len, sizeof(text) - 1U));
-		console->len = 0U; /* what was begun is in the history */
-		console->cr_held = false;
-		show_history(console);
-		attached_vm = vm_id;
+		attach_locked(vm_id, console);
 		ret = 0;
 	}
 	spin_unlock(&vm_console_lock);
 	return ret;
+}
+
+void vm_console_attach_later(uint16_t vm_id)
+{
+	awaited_vm = vm_id;
+}
+
+void vm_console_register(uint16_t vm_id, const char *name, struct vuart *vuart)
+{
+	if (vm_id >= CONFIG_MAX_VM_NUM) {
+		return;
+	}
+	spin_lock(&vm_console_lock);
+	consoles[vm_id].vuart = vuart;
+	consoles[vm_id].name = name;
+	consoles[vm_id].len = 0U;
+	consoles[vm_id].esc = ESC_NONE;
+	consoles[vm_id].cr_held = false;
+	if (awaited_vm == vm_id) {
+		awaited_vm = VM_CONSOLE_NONE;
+		if (attached_vm == VM_CONSOLE_NONE) {
+			attach_locked(vm_id, &consoles[vm_id]);
+		}
+	}
+	spin_unlock(&vm_console_lock);
 }
 
 void vm_console_detach(void)

@@ -104,7 +104,7 @@ int32_t __must_check arch_gpa_unmap(struct acrn_vm *vm, gpa_t gpa, uint64_t size
 void arch_gpa_flush(struct acrn_vm *vm);
 
 /**
- * @param contiguous out, may be NULL: bytes from gpa on that are mapped contiguously by the same entry
+ * @param contiguous out, may be NULL: bytes from gpa on that the same entry maps contiguously, or leaves unmapped
  * @param access     out, may be NULL: GPA_* rights
  * @return the host address, or INVALID_HPA
  */

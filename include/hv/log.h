@@ -12,6 +12,8 @@
 
 #include <lib/util.h>
 
+#define LOG_NONE (-1) /* as the limit of a sink: only a panic gets through */
+
 enum log_level {
 	LOG_ERR,
 	LOG_WARN,
@@ -22,8 +24,8 @@ enum log_level {
 /** Writes one line (a newline is added) to the log in RAM and, by level, to serial and screen. */
 void log_line(enum log_level level, const char *fmt, ...) __printf(2, 3);
 
-/** Lines up to `level` (enum log_level) are kept in RAM from now on. */
-void log_set_memory_level(uint32_t level);
+/** Lines up to `level` (enum log_level or LOG_NONE) are kept in RAM from now on. */
+void log_set_memory_level(int32_t level);
 
 /**
  * One line about something a guest did; at most a few per second and VM reach the log, the rest are counted and

@@ -41,6 +41,7 @@ struct acrn_vm {
 
 	uint64_t pcpu_mask; /* physical CPUs it has claimed; vm_cpus.c */
 	bool own_apic_ids;  /* vCPU n has APIC id n, in a topology of the VM's own; else the pCPU's */
+	uint64_t mapped_bytes; /* memory that a User VM's device model gave it; vm->lock */
 	uint16_t vcpu_count;
 	struct acrn_vcpu vcpus[CONFIG_MAX_VCPUS_PER_VM];
 

@@ -35,6 +35,9 @@ void console_vm_putc(uint16_t vm_id, uint8_t c);
  */
 int32_t vm_console_attach(uint16_t vm_id);
 
+/** Attaches as soon as the VM has a console, if none is attached then. Boot. */
+void vm_console_attach_later(uint16_t vm_id);
+
 /** Back to the hypervisor. */
 void vm_console_detach(void);
 

@@ -64,8 +64,8 @@ def find_bochs(want: str = "auto") -> tuple[Path, bool]:
 
 
 def bochsrc(*, iso: Path, fast: bool, model: str, cpus: int, memory_mb: int, serial: str, log: Path,
-            ips: int = DEFAULT_IPS, ignore_bad_msrs: bool = True, quantum: int = 16) -> str:
-    """The text of a bochsrc. `serial` is the path of a terminal (pty) that becomes COM1."""
+            ips: int = DEFAULT_IPS, ignore_bad_msrs: bool = True, quantum: int = 16, com: int = 1) -> str:
+    """The text of a bochsrc. `serial` is the path of a terminal (pty) that becomes COM1, or COM2 beside a dead COM1."""
     if memory_mb > 2048:
         raise ToolError(f"Bochs has at most 2048 MiB of memory, {memory_mb} asked for")
     display = "display_library: nogui" if fast else 'display_library: rfb, options="timeout=0"'
@@ -80,7 +80,8 @@ clock: sync=none, time0=1735689600
 vga: extension=vbe, update_freq=2
 ata0-master: type=cdrom, path={iso}, status=inserted
 boot: cdrom
-com1: enabled=1, mode=term, dev={serial}
+{"com1: enabled=1, mode=null" if com != 1 else ""}
+com{com}: enabled=1, mode=term, dev={serial}
 port_e9_hack: enabled=1
 log: {log}
 panic: action=fatal

@@ -43,6 +43,7 @@ class MachineConfig:
     ips: int = bochs.DEFAULT_IPS	# bochs only
     ignore_bad_msrs: bool = True	# bochs only
     quantum: int = 16			# bochs only: instructions per CPU and turn
+    com: int = 1			# bochs only: which serial port is read
     exit_port: bool = True		# qemu only: isa-debug-exit at 0xF4
 
 
@@ -210,7 +211,7 @@ class Machine:
             iso=c.iso.resolve(), fast=fast, model=c.cpu_model or bochs.DEFAULT_MODEL, cpus=c.cpus,
             memory_mb=c.memory_mb, serial=os.ttyname(self._slave),
             log=self.workdir.resolve() / "simulator.log", ips=c.ips,
-            ignore_bad_msrs=c.ignore_bad_msrs, quantum=c.quantum))
+            ignore_bad_msrs=c.ignore_bad_msrs, quantum=c.quantum, com=c.com))
         if fast:
             return [str(binary), "-q", "-f", str(rc)]
         # The packaged build has the debugger in it, which waits for a command: c, continue.

@@ -21,6 +21,7 @@
 #include <hv/summary.h>
 #include <hv/timer.h>
 #include <hv/upcall.h>
+#include <hv/console.h>
 #include <hv/vm_console.h>
 #include <hv/vm_load.h>
 #include <lib/bits.h>
@@ -381,6 +382,8 @@ void arch_gpa_flush(struct acrn_vm *vm)
 
 hpa_t arch_gpa_to_hpa(struct acrn_vm *vm, gpa_t gpa, uint64_t *contiguous, uint32_t *access)
 {
+	uint64_t hole = UINT64_MAX - gpa; /* never 0 for a guest-physical address */
+
 	for (uint32_t i = 0U; i < vm->arch.regions; i++) {
 		const struct fake_region *r = &vm->arch.region[i];
 
@@ -398,6 +401,12 @@ hpa_t arch_gpa_to_hpa(struct acrn_vm *vm, gpa_t gpa, uint64_t *contiguous, uint3
 			}
 			return r->hpa + (gpa - r->gpa);
 		}
+		if (r->gpa > gpa) {
+			hole = MIN(hole, r->gpa - gpa);
+		}
+	}
+	if (contiguous != NULL) {
+		*contiguous = hole;
 	}
 	return INVALID_HPA;
 }
@@ -619,6 +628,11 @@ bool cmdline_get(const char *name, char *value, size_t size)
 size_t strlcpy(char *dst, const char *src, size_t size)
 {
 	return (size_t)snprintf(dst, size, "%s", src);
+}
+
+uint16_t console_port(void)
+{
+	return 0U;
 }
 
 void console_vm_putc(uint16_t vm_id, uint8_t c)

@@ -267,7 +267,7 @@ class Runner:
         stock = test.machine == "bochs" and not bochs.find_bochs()[1]
         config = MachineConfig(iso=iso, kind=test.machine, cpu_model=test.cpu_model, cpus=test.cpus,
                                memory_mb=test.memory_mb, firmware=test.firmware,
-                               ignore_bad_msrs=not test.strict_msrs, quantum=test.quantum)
+                               ignore_bad_msrs=not test.strict_msrs, quantum=test.quantum, com=test.com)
         folder = build_dir() / "test" / test.name
         timeout = test.timeout * (STOCK_FACTOR if stock else 1.0)
         screen = ""

@@ -74,6 +74,7 @@ class Boot:
     typed: tuple[tuple[str, str], ...] = ()	# in order: when a line matches the first, the second is typed
     strict_msrs: bool = False		# unknown MSRs raise #GP, as on hardware (Bochs)
     quantum: int = 16			# 1 to 32: of a halted CPU's turn (Bochs)
+    com: int = 1				# the serial port that is read; COM1 is then there, and leads nowhere (Bochs)
     no_leak: bool = False		# after each VM's end as many of the hypervisor's pages are free
     slow: bool = False			# left out by --quick
     budgets: bool = False		# the costs that the guest prints must keep to tests/bench/budgets.toml
@@ -243,6 +244,12 @@ def boot_tests() -> list[Test]:
                       until=r"^\(aril\) .*boot is finished", end=()))
     tests.append(Boot(name="boot/no-modules", kind="hv", guest_report=False,
                       until=r"^\(aril\) .*boot is finished", end=()))
+    # The device model wants 64 MiB for UVM1, and is told why it doesn't get them.
+    tests.append(Boot(name="boot/memory-size", kind="uvm", guest="hello", changes=(Change("UVM1", "memory/size", "32"),),
+                      guest_words="mem=64", guest_report=False,
+                      must=(r"^\(aril\) .*: more than the memory/size of its scenario",)))
+    tests.append(replace(hello, name="boot/memory-size-kept", kind="uvm", guest_words="mem=64",
+                         changes=(Change("UVM1", "memory/size", "64"),)))
     tests += console_tests()
     refuse = Boot(name="", kind="hv", guest_report=False, until=r"^\(aril\) .*refused: \w+", end=(),
                   must=(r"^\(aril\) .*refused: \w+",), timeout=45)
@@ -268,6 +275,22 @@ def console_tests() -> list[Test]:
         replace(idle, name="console/panic", end=(), allow_panic=True,
                 typed=((ready, "\rpanic\r"),), until=r"PANIC: the machine is stopped: asked for on the console",
                 must=(r"^\(aril\) .*rip [0-9a-f]{16} rsp", r"^\(aril\) .*#\d+ +[0-9a-f]+ shell_cmd_panic\+0x")),
+        # The scenario's port and speed; what was said before is said again there.
+        replace(idle, name="console/com2", com=2, until=ready, end=(),
+                changes=(Change("", "hv/DEBUG_OPTIONS/SERIAL_CONSOLE", "ttyS1"),
+                         Change("", "hv/DEBUG_OPTIONS/SERIAL_BAUD", "57600")),
+                must=(r"^\(aril\) Aril hypervisor", r"goes on at port 0x2f8 with 57600 baud", r"boot is finished")),
+        replace(idle, name="console/port-missing", until=ready, end=(),
+                changes=(Change("", "hv/DEBUG_OPTIONS/SERIAL_CONSOLE", "0x3e8"),),
+                must=(r"there is no serial port at 0x3e8",)),
+        replace(idle, name="console/loglevel", until=ready, end=(),
+                changes=(Change("", "hv/DEBUG_OPTIONS/CONSOLE_LOGLEVEL", "2"),
+                         Change("", "hv/DEBUG_OPTIONS/MEM_LOGLEVEL", "3")),
+                must_not=(r"boot is finished",)),
+        # The VM's bytes as they are, and the way back to the shell.
+        replace(idle, name="console/vm", changes=(Change("", "hv/DEBUG_OPTIONS/CONSOLE_VM", "SVM"),), end=("off",),
+                typed=((r"^INFO.*about to: cli_hlt", "\x1d"), (r"back at the hypervisor", "poweroff\r")),
+                must=(r"-- console of SVM; Ctrl-\] leaves it --", r"power off from the console")),
         # The log in RAM is found again by the boot after a warm reset.
         replace(idle, name="console/warm-reset", end=(), timeout=90,
                 typed=((ready, "\rreboot\r"),), until=r"^\(aril\) .*\| .*reset from the console",

@@ -310,6 +310,36 @@ TEST(hypercall_memory_regions)
 	fake_machine_end();
 }
 
+TEST(hypercall_memory_size_of_the_scenario)
+{
+	const uint32_t rwx = MEM_ACCESS_RWX | MEM_TYPE_WB;
+	struct vm_memory_region mr[2];
+	struct acrn_vm *vm = ready_vm();
+	struct scenario_vm *config = &fake_scenario.vm[vm->vm_id];
+
+	config->mem_bytes = 0x20000UL;
+	mr[0] = (struct vm_memory_region){MR_ADD, rwx, 0UL, ram + 0x40000UL, 0x10000UL};
+	mr[1] = (struct vm_memory_region){MR_ADD, rwx, 0x100000UL, ram + 0x50000UL, 0x11000UL};
+	EXPECT_EQ(regions(1U, mr, 2U), -EINVAL);
+	EXPECT_EQ(vm->mapped_bytes, 0UL);
+	mr[1].size = 0x10000UL;
+	EXPECT_EQ(regions(1U, mr, 2U), 0);
+	EXPECT_EQ(vm->mapped_bytes, 0x20000UL);
+	EXPECT_EQ(regions(1U, mr, 2U), 0); /* the same again is no more */
+	mr[0] = (struct vm_memory_region){MR_ADD, rwx, 0xF000UL, ram + 0x40000UL, 0x2000UL};
+	EXPECT_EQ(regions(1U, mr, 1U), -EINVAL); /* half of it is */
+	mr[1] = (struct vm_memory_region){MR_DEL, 0U, 0x8000UL, 0UL, 0x200000UL};
+	EXPECT_EQ(regions(1U, &mr[1], 1U), 0);
+	EXPECT_EQ(vm->mapped_bytes, 0x8000UL);
+	EXPECT_EQ(regions(1U, mr, 1U), 0);
+	EXPECT_EQ(vm->mapped_bytes, 0xA000UL);
+	mr[1] = (struct vm_memory_region){MR_DEL, 0U, 0UL, 0UL, 1UL << 47U};
+	EXPECT_EQ(regions(1U, &mr[1], 1U), 0);
+	EXPECT_EQ(vm->mapped_bytes, 0UL);
+	config->mem_bytes = 0UL;
+	fake_machine_end();
+}
+
 TEST(hypercall_memory_regions_that_are_refused)
 {
 	const uint32_t rwx = MEM_ACCESS_RWX | MEM_TYPE_WB;

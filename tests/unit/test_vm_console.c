@@ -174,3 +174,24 @@ TEST(vm_console_history_begins_with_a_whole_line)
 	EXPECT(out_len <= VM_CONSOLE_HISTORY + 80U);
 	vm_console_detach();
 }
+
+TEST(vm_console_attach_later)
+{
+	start();
+	vm_console_attach_later(1U);
+	vm_console_unregister(1U);
+	vm_console_register(0U, "SVM", &uart);
+	EXPECT_EQ(vm_console_attached(), VM_CONSOLE_NONE);
+	vm_console_register(1U, "UVM1", &uart);
+	EXPECT_EQ(vm_console_attached(), 1);
+	EXPECT(strstr(out, "-- console of UVM1; Ctrl-] leaves it --\n") != NULL);
+	vm_console_unregister(1U);
+	vm_console_register(1U, "UVM1", &uart); /* once */
+	EXPECT_EQ(vm_console_attached(), VM_CONSOLE_NONE);
+	/* Who looks at another VM meanwhile is left in peace. */
+	vm_console_attach_later(1U);
+	EXPECT_EQ(vm_console_attach(0U), 0);
+	vm_console_register(1U, "UVM1", &uart);
+	EXPECT_EQ(vm_console_attached(), 0);
+	vm_console_detach();
+}

@@ -190,20 +190,22 @@ hpa_t arch_gpa_to_hpa(struct acrn_vm *vm, gpa_t gpa, uint64_t *contiguous, uint3
 	const uint64_t *table = vm->arch.ept_root;
 
 	if ((gpa >> GPA_WIDTH) != 0UL) {
+		if (contiguous != NULL) {
+			*contiguous = 0UL - gpa;
+		}
 		return INVALID_HPA;
 	}
 	for (uint32_t level = EPT_LEVELS; level >= 1U; level--) {
 		const uint64_t entry = __atomic_load_n(&table[level_index(gpa, level)], __ATOMIC_ACQUIRE);
+		const uint64_t offset = gpa & (level_size(level) - 1UL);
 
+		if (contiguous != NULL) {
+			*contiguous = level_size(level) - offset;
+		}
 		if ((entry & EPT_RWX) == 0UL) {
 			break;
 		}
 		if (is_leaf(entry, level)) {
-			const uint64_t offset = gpa & (level_size(level) - 1UL);
-
-			if (contiguous != NULL) {
-				*contiguous = level_size(level) - offset;
-			}
 			if (access != NULL) {
 				*access = (uint32_t)(entry & EPT_RWX);
 			}
