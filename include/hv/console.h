@@ -5,7 +5,10 @@
 
 #include <lib/util.h>
 
-/** Finds the serial port (CONFIG_SERIAL_PIO_BASE or `serial=PORT`, 115200 baud) and the screen of boot_info. Boot CPU, early. */
+/**
+ * Finds the serial port (CONFIG_SERIAL_PIO_BASE or `serial=PORT`, 115200 baud) and the screen of boot_info. Boot CPU,
+ * early.
+ */
 void console_init(void);
 
 /** Moves the screen to its place in the final page tables: right after they are loaded. */

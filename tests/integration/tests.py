@@ -74,7 +74,7 @@ class Boot:
     typed: tuple[tuple[str, str], ...] = ()	# in order: when a line matches the first, the second is typed
     strict_msrs: bool = False		# unknown MSRs raise #GP, as on hardware (Bochs)
     quantum: int = 16			# 1 to 32: of a halted CPU's turn (Bochs)
-    com: int = 1				# the serial port that is read; COM1 is then there, and leads nowhere (Bochs)
+    com: int = 1				# the serial port that is read; if 2, COM1 leads nowhere (Bochs)
     no_leak: bool = False		# after each VM's end as many of the hypervisor's pages are free
     slow: bool = False			# left out by --quick
     budgets: bool = False		# the costs that the guest prints must keep to tests/bench/budgets.toml
@@ -245,8 +245,8 @@ def boot_tests() -> list[Test]:
     tests.append(Boot(name="boot/no-modules", kind="hv", guest_report=False,
                       until=r"^\(aril\) .*boot is finished", end=()))
     # The device model wants 64 MiB for UVM1, and is told why it doesn't get them.
-    tests.append(Boot(name="boot/memory-size", kind="uvm", guest="hello", changes=(Change("UVM1", "memory/size", "32"),),
-                      guest_words="mem=64", guest_report=False,
+    tests.append(Boot(name="boot/memory-size", kind="uvm", guest="hello", guest_words="mem=64", guest_report=False,
+                      changes=(Change("UVM1", "memory/size", "32"),),
                       must=(r"^\(aril\) .*: more than the memory/size of its scenario",)))
     tests.append(replace(hello, name="boot/memory-size-kept", kind="uvm", guest_words="mem=64",
                          changes=(Change("UVM1", "memory/size", "64"),)))
