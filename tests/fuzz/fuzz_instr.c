@@ -145,7 +145,7 @@ static void emulate(struct guest *g, struct instr_emul *ctx)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct guest guest;
-	struct instr_emul ctx;
+	struct instr_emul ctx = {0};
 	struct instr_cpu cpu = {.cr0 = 0x80000031UL, .cr4 = 0x40620UL, .xcr0 = 7UL};
 	uint8_t *code;
 	uint32_t avail;
@@ -174,6 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	instr_emul_init(&ctx, &ops, &guest, &cpu);
 	ret = instr_emul_start(&ctx, code, avail);
 	need(ret != -EAGAIN || avail < INSTR_MAX_LEN);
+	need(instr_emul_start(&ctx, code, avail) == ret); /* what is known of the bytes says the same */
 	if (ret == 0) {
 		need(ctx.in.len != 0U && ctx.in.len <= avail && ctx.in.len <= INSTR_MAX_LEN);
 		emulate(&guest, &ctx);

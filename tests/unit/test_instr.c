@@ -481,3 +481,33 @@ TEST(instr_vector_move_faults)
 	EXPECT_EQ(instr_emul_run(&g->ctx), -EFAULT);
 	EXPECT_EQ(g->ctx.fault.vector, 13);
 }
+
+/* What was decoded last is used again only for the same bytes in the same mode. */
+TEST(instr_same_bytes_again)
+{
+	static const uint8_t first[INSTR_MAX_LEN] = {0x8BU, 0x43U, 0x10U}; /* mov eax, [rbx+10h] */
+	struct instr_cpu cpu = {.mode = INSTR_MODE_64, .cr0 = 0x80000001UL};
+	struct instr_emul ctx = {0};
+	uint8_t bytes[INSTR_MAX_LEN];
+
+	instr_emul_init(&ctx, &ops, &guest, &cpu);
+	EXPECT_EQ(instr_emul_start(&ctx, first, INSTR_MAX_LEN), 0);
+	for (uint32_t i = 0U; i < INSTR_MAX_LEN; i++) {
+		struct instr expected;
+
+		EXPECT_EQ(instr_emul_start(&ctx, first, INSTR_MAX_LEN), 0);
+		EXPECT_EQ(ctx.in.disp, 0x10UL);
+		memcpy(bytes, first, sizeof(bytes));
+		bytes[i] ^= 0x01U;
+		EXPECT_EQ(instr_emul_start(&ctx, bytes, INSTR_MAX_LEN),
+			instr_decode(&expected, bytes, INSTR_MAX_LEN, cpu.mode));
+		EXPECT_EQ(memcmp(&ctx.in, &expected, sizeof(expected)), 0);
+	}
+	EXPECT_EQ(instr_emul_start(&ctx, first, INSTR_MAX_LEN), 0);
+	cpu.mode = INSTR_MODE_16;
+	instr_emul_init(&ctx, &ops, &guest, &cpu);
+	EXPECT_EQ(instr_emul_start(&ctx, first, INSTR_MAX_LEN), 0);
+	EXPECT_EQ(ctx.in.addr_size, 2); /* [bp+di+10h] */
+	/* Fewer bytes may end within the instruction. */
+	EXPECT_EQ(instr_emul_start(&ctx, first, 2U), -EAGAIN);
+}

@@ -298,7 +298,7 @@ static int32_t guest_run(struct guest *g, const uint8_t *bytes, uint32_t len)
 		.cr0 = 0x80050033UL,
 		.cr4 = 0x40620UL,
 		.xcr0 = 7UL};
-	struct instr_emul ctx;
+	struct instr_emul ctx = {0};
 	struct regs before;
 	int32_t ret;
 

@@ -32,8 +32,6 @@
 /* Attempts to set accessed/dirty bits before the guest is asked to run the instruction again. */
 #define MAX_ATTEMPTS 16U
 
-#define MAX_LEVELS 5U
-
 /** How the guest pages. */
 enum paging_mode {
 	PAGING_NONE,
@@ -51,9 +49,7 @@ struct walk {
 	uint32_t access;
 	bool user;		     /* user-mode access */
 	uint64_t rights;	     /* R/W and U/S: and of all entries; XD: or of all entries */
-	uint32_t used;		     /* entries read so far */
-	gpa_t entry_gpa[MAX_LEVELS]; /* where they are */
-	uint64_t entry[MAX_LEVELS];  /* what was read */
+	struct guest_walk_result *res; /* its entries: those read so far */
 };
 
 static enum paging_mode paging_mode(const struct guest_walk_state *st)
@@ -90,10 +86,10 @@ static uint32_t access_error_code(const struct walk *w)
 	return ec;
 }
 
-static int32_t page_fault(const struct walk *w, uint32_t cause, struct guest_walk_result *res)
+static int32_t page_fault(const struct walk *w, uint32_t cause)
 {
-	res->error_code = access_error_code(w) | cause;
-	res->cr2 = w->gla;
+	w->res->error_code = access_error_code(w) | cause;
+	w->res->cr2 = w->gla;
 	return -EFAULT;
 }
 
@@ -202,8 +198,9 @@ static bool rights_allow(const struct walk *w)
  * Sets accessed bits in all entries used and the dirty bit in the leaf.
  * @return 0, -EAGAIN if an entry changed meanwhile, -EIO if it cannot be written
  */
-static int32_t set_accessed_dirty(const struct walk *w, uint32_t size)
+static int32_t set_accessed_dirty(const struct walk *w)
 {
+	struct guest_walk_result *const res = w->res;
 	uint32_t i;
 	uint64_t val;
 	int32_t ret;
@@ -211,25 +208,27 @@ static int32_t set_accessed_dirty(const struct walk *w, uint32_t size)
 	if (w->ops->cmpxchg == NULL) {
 		return 0;
 	}
-	for (i = 0U; i < w->used; i++) {
-		val = w->entry[i] | PTE_A;
-		if ((i == (w->used - 1U)) && ((w->access & GUEST_WALK_WRITE) != 0U)) {
+	for (i = 0U; i < res->used; i++) {
+		val = res->entry[i] | PTE_A;
+		if ((i == (res->used - 1U)) && ((w->access & GUEST_WALK_WRITE) != 0U)) {
 			val |= PTE_D;
 		}
-		if (val != w->entry[i]) {
-			ret = w->ops->cmpxchg(w->ops->arg, w->entry_gpa[i], size, w->entry[i], val);
+		if (val != res->entry[i]) {
+			ret = w->ops->cmpxchg(w->ops->arg, res->entry_gpa[i], res->entry_size, res->entry[i],
+				val);
 			if (ret != 0) {
 				return (ret == -EAGAIN) ? -EAGAIN : -EIO;
 			}
+			res->entry[i] = val;
 		}
 	}
 	return 0;
 }
 
 /** The address a leaf gives for gla, and the size of its page. */
-static void leaf_result(
-	const struct walk *w, uint32_t level, uint64_t entry, struct guest_walk_result *res)
+static void leaf_result(const struct walk *w, uint32_t level, uint64_t entry)
 {
+	struct guest_walk_result *const res = w->res;
 	const uint32_t bits = (w->mode == PAGING_32BIT) ? 10U : 9U;
 	uint64_t base = entry & PTE_ADDR_MASK;
 
@@ -242,10 +241,11 @@ static void leaf_result(
 }
 
 /** One walk from a table of the given level down to the leaf. */
-static int32_t walk_tables(struct walk *w, gpa_t table, uint32_t top, struct guest_walk_result *res)
+static int32_t walk_tables(struct walk *w, gpa_t table, uint32_t top)
 {
 	const uint32_t bits = (w->mode == PAGING_32BIT) ? 10U : 9U;
 	const uint32_t size = (w->mode == PAGING_32BIT) ? 4U : 8U;
+	struct guest_walk_result *const res = w->res;
 	uint32_t level;
 	uint64_t entry = 0UL;
 	gpa_t gpa;
@@ -258,14 +258,14 @@ static int32_t walk_tables(struct walk *w, gpa_t table, uint32_t top, struct gue
 			return -EIO;
 		}
 		if ((entry & PTE_P) == 0UL) {
-			return page_fault(w, 0U, res);
+			return page_fault(w, 0U);
 		}
 		if ((entry & reserved_bits(w, level, entry)) != 0UL) {
-			return page_fault(w, PF_EC_PRESENT | PF_EC_RSVD, res);
+			return page_fault(w, PF_EC_PRESENT | PF_EC_RSVD);
 		}
-		w->entry_gpa[w->used] = gpa;
-		w->entry[w->used] = entry;
-		w->used++;
+		res->entry_gpa[res->used] = gpa;
+		res->entry[res->used] = entry;
+		res->used++;
 		w->rights =
 			(w->rights & entry & (PTE_RW | PTE_US)) | ((w->rights | entry) & PTE_XD);
 		if (is_leaf(w, level, entry)) {
@@ -275,37 +275,37 @@ static int32_t walk_tables(struct walk *w, gpa_t table, uint32_t top, struct gue
 	}
 
 	if (key_forbids(w, entry)) {
-		return page_fault(w, PF_EC_PRESENT | PF_EC_PK, res);
+		return page_fault(w, PF_EC_PRESENT | PF_EC_PK);
 	}
 	if (!rights_allow(w)) {
-		return page_fault(w, PF_EC_PRESENT, res);
+		return page_fault(w, PF_EC_PRESENT);
 	}
-	leaf_result(w, level, entry, res);
-	return set_accessed_dirty(w, size);
+	leaf_result(w, level, entry);
+	res->entry_size = size;
+	return set_accessed_dirty(w);
 }
 
 /** Finds the top table and walks from there. */
-static int32_t walk_once(struct walk *w, struct guest_walk_result *res)
+static int32_t walk_once(struct walk *w)
 {
 	const struct guest_walk_state *st = w->st;
 	uint64_t pdpte;
 
 	w->rights = PTE_RW | PTE_US;
-	w->used = 0U;
+	w->res->used = 0U;
 	switch (w->mode) {
 	case PAGING_32BIT:
-		return walk_tables(w, st->cr3 & MASK(31, 12), 2U, res);
+		return walk_tables(w, st->cr3 & MASK(31, 12), 2U);
 	case PAGING_PAE:
 		/* Reserved bits of a PDPTE were checked when CR3 was loaded; it has no rights and
 		 * no accessed bit. */
 		pdpte = st->pdpte[(w->gla >> 30U) & 3UL];
 		if ((pdpte & PTE_P) == 0UL) {
-			return page_fault(w, 0U, res);
+			return page_fault(w, 0U);
 		}
-		return walk_tables(w, pdpte & PTE_ADDR_MASK, 2U, res);
+		return walk_tables(w, pdpte & PTE_ADDR_MASK, 2U);
 	default:
-		return walk_tables(
-			w, st->cr3 & PTE_ADDR_MASK, ((st->cr4 & CR4_LA57) != 0UL) ? 5U : 4U, res);
+		return walk_tables(w, st->cr3 & PTE_ADDR_MASK, ((st->cr4 & CR4_LA57) != 0UL) ? 5U : 4U);
 	}
 }
 
@@ -313,7 +313,7 @@ int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_op
 	uint32_t access, struct guest_walk_result *res)
 {
 	struct walk w = {
-		.st = st, .ops = ops, .mode = paging_mode(st), .gla = gla, .access = access};
+		.st = st, .ops = ops, .mode = paging_mode(st), .gla = gla, .access = access, .res = res};
 	uint32_t attempt;
 	int32_t ret = -EAGAIN;
 
@@ -329,10 +329,11 @@ int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_op
 	if (w.mode == PAGING_NONE) {
 		res->gpa = w.gla;
 		res->page_size = PAGE_SIZE;
+		res->used = 0U;
 		return 0;
 	}
 	for (attempt = 0U; (attempt < MAX_ATTEMPTS) && (ret == -EAGAIN); attempt++) {
-		ret = walk_once(&w, res);
+		ret = walk_once(&w);
 	}
 	return ret;
 }

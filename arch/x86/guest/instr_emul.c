@@ -285,13 +285,22 @@ static int32_t access_bytes(
 	return ret;
 }
 
+static bool is_one_part(gla_t gla, uint32_t size)
+{
+	return ((size & (size - 1U)) == 0U) && (((gla & (PAGE_SIZE - 1UL)) + size) <= PAGE_SIZE);
+}
+
 int32_t emul_read(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t *val)
 {
 	uint8_t buf[8] = {0};
-	int32_t ret = access_bytes(ctx, gla, size, buf, false);
 	uint32_t i;
+	int32_t ret;
 
 	*val = 0UL;
+	if (is_one_part(gla, size)) {
+		return access_part(ctx, gla, size, val, false);
+	}
+	ret = access_bytes(ctx, gla, size, buf, false);
 	for (i = 0U; i < sizeof(buf); i++) {
 		*val |= (uint64_t)buf[i] << (8U * i);
 	}
@@ -303,6 +312,10 @@ int32_t emul_write(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t va
 	uint8_t buf[8];
 	uint32_t i;
 
+	if (is_one_part(gla, size)) {
+		val &= mask_bytes(size);
+		return access_part(ctx, gla, size, &val, true);
+	}
 	for (i = 0U; i < sizeof(buf); i++) {
 		buf[i] = (uint8_t)(val >> (8U * i));
 	}
@@ -670,20 +683,40 @@ static void clear_log(struct instr_emul *ctx)
 	ctx->pending = false;
 }
 
+static bool same_bytes(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t x[2], y[2];
+
+	_Static_assert(INSTR_MAX_LEN == 15U, "two overlapping loads");
+	__builtin_memcpy(&x[0], a, 8);
+	__builtin_memcpy(&x[1], a + 7, 8);
+	__builtin_memcpy(&y[0], b, 8);
+	__builtin_memcpy(&y[1], b + 7, 8);
+	return (x[0] == y[0]) && (x[1] == y[1]);
+}
+
 void instr_emul_init(
 	struct instr_emul *ctx, const struct instr_ops *ops, void *arg, const struct instr_cpu *cpu)
 {
 	ctx->ops = ops;
 	ctx->arg = arg;
 	ctx->cpu = *cpu;
-	ctx->fault = (struct instr_fault){0};
 	clear_log(ctx);
 }
 
 int32_t instr_emul_start(struct instr_emul *ctx, const uint8_t *bytes, uint32_t avail)
 {
+	int32_t ret;
+
 	clear_log(ctx);
-	return instr_decode(&ctx->in, bytes, avail, ctx->cpu.mode);
+	/* A guest's driver does the same again and again. */
+	if (ctx->decoded && (avail == INSTR_MAX_LEN) && (ctx->in.mode == ctx->cpu.mode) &&
+		same_bytes(ctx->in.bytes, bytes)) {
+		return 0;
+	}
+	ret = instr_decode(&ctx->in, bytes, avail, ctx->cpu.mode);
+	ctx->decoded = (ret == 0) && (avail == INSTR_MAX_LEN);
+	return ret;
 }
 
 int32_t instr_emul_run(struct instr_emul *ctx)

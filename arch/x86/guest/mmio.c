@@ -58,10 +58,11 @@ static void get_seg(void *arg, uint32_t seg, struct instr_seg *val)
 	val->selector = (uint16_t)exec_vmread((enum vmcs_field)(VMX_GUEST_ES_SEL + 2U * seg));
 }
 
-static int32_t translate(struct acrn_vcpu *vcpu, gla_t gla, bool write, gpa_t *gpa, struct instr_fault *fault)
+static int32_t translate(struct acrn_vcpu *vcpu, gla_t gla, bool write, const struct guest_translation **t,
+	struct instr_fault *fault)
 {
 	uint32_t error = 0U;
-	const int32_t status = vcpu_gla_to_gpa(vcpu, gla, write ? GUEST_WALK_WRITE : GUEST_WALK_READ, gpa, &error);
+	const int32_t status = vcpu_translate(vcpu, gla, write ? GUEST_WALK_WRITE : GUEST_WALK_READ, t, &error);
 
 	if (status == -EFAULT) {
 		*fault = (struct instr_fault){.vector = EXC_PF, .has_error_code = true, .error_code = error,
@@ -72,10 +73,10 @@ static int32_t translate(struct acrn_vcpu *vcpu, gla_t gla, bool write, gpa_t *g
 
 static int32_t mem_check(void *arg, gla_t gla, uint32_t size, uint32_t access, struct instr_fault *fault)
 {
-	gpa_t gpa;
+	const struct guest_translation *t;
 
 	(void)size;
-	return translate(arg, gla, (access & INSTR_ACCESS_WRITE) != 0U, &gpa, fault);
+	return translate(arg, gla, (access & INSTR_ACCESS_WRITE) != 0U, &t, fault);
 }
 
 /* The local APIC's page belongs to each vCPU for itself. */
@@ -111,25 +112,23 @@ static int32_t mem_access(struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, uint
 	struct instr_fault *fault)
 {
 	const uint32_t need = write ? GPA_WRITE : GPA_READ;
-	uint32_t rights = 0U;
-	gpa_t gpa;
-	int32_t status = translate(vcpu, gla, write, &gpa, fault);
-	hpa_t hpa;
+	const uint32_t offset = (uint32_t)(gla & ~PAGE_MASK);
+	const struct guest_translation *t;
+	const int32_t status = translate(vcpu, gla, write, &t, fault);
 
 	if (status != 0) {
 		return status;
 	}
-	hpa = arch_gpa_to_hpa(vcpu->vm, gpa, NULL, &rights);
-	if ((hpa == INVALID_HPA) || ((rights & need) == 0U)) {
-		return device_access(vcpu, gpa, size, val, write);
+	if ((t->rights & need) == 0U) {
+		return device_access(vcpu, t->gpa + offset, size, val, write);
 	}
 	if (!write) {
 		*val = 0UL;
 	}
-	status = write ? copy_to_gpa(vcpu->vm, gpa, val, size) : copy_from_gpa(vcpu->vm, val, gpa, size);
-	if (status != 0) {
+	if (vcpu_copy(vcpu, t, offset, val, size, write) != 0) {
 		/* Memory that is not RAM: one instruction between an emulated device and a passed-through one. */
-		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "emulated access to gpa %#lx, which is not RAM", gpa);
+		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "emulated access to gpa %#lx, which is not RAM",
+			t->gpa + offset);
 		return -EIO;
 	}
 	return 0;
@@ -161,10 +160,11 @@ static void emul_cpu_get(struct acrn_vcpu *vcpu, struct instr_cpu *cpu)
 	const uint32_t cs = exec_vmread32(VMX_GUEST_CS_AR);
 	const bool lma = (vcpu->arch.efer & EFER_LMA) != 0UL;
 
+	vcpu_paging_get(vcpu);
 	cpu->vm86 = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_VM) != 0UL;
-	cpu->cpl = cpu->vm86 ? 3U : (uint8_t)vcpu_get_cpl();
-	cpu->cr0 = vcpu_get_cr0(vcpu);
-	cpu->cr4 = vcpu_get_cr4(vcpu);
+	cpu->cpl = cpu->vm86 ? 3U : vcpu->arch.paging.cpl;
+	cpu->cr0 = vcpu->arch.paging.cr0;
+	cpu->cr4 = vcpu->arch.paging.cr4;
 	cpu->xcr0 = vcpu->arch.xcr0;
 	if (lma && ((cs & BIT(13)) != 0U)) {
 		cpu->mode = INSTR_MODE_64;
@@ -234,15 +234,14 @@ int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
 			exec_vmread(VMX_GUEST_PHYS_ADDR));
 		return -EFAULT;
 	}
-	got = vcpu_fetch(vcpu, bytes, INSTR_MAX_LEN);
+	emul_cpu_get(vcpu, &cpu);
+	got = vcpu_fetch(vcpu, cpu.mode == INSTR_MODE_64, bytes);
 	if (got == 0U) {
 		return 0;
 	}
-	emul_cpu_get(vcpu, &cpu);
 	instr_emul_init(&arch->emul, &emul_ops, vcpu, &cpu);
 	status = instr_emul_start(&arch->emul, bytes, got);
 	if (status != 0) {
-		memcpy(arch->emul.in.bytes, bytes, got);
 		arch->emul_retries++;
 		return (arch->emul_retries > MMIO_RETRIES) ? emulation_failed(vcpu, status) : 0;
 	}

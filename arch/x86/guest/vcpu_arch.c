@@ -430,25 +430,6 @@ void vcpu_set_gpr(struct acrn_vcpu *vcpu, uint32_t reg, uint64_t value)
 	}
 }
 
-uint64_t vcpu_get_cr0(struct acrn_vcpu *vcpu)
-{
-	const uint64_t mask = vcpu->arch.cr0_mask;
-
-	return (exec_vmread(VMX_GUEST_CR0) & ~mask) | (exec_vmread(VMX_CR0_SHADOW) & mask);
-}
-
-uint64_t vcpu_get_cr4(struct acrn_vcpu *vcpu)
-{
-	const uint64_t mask = vcpu->arch.cr4_mask;
-
-	return (exec_vmread(VMX_GUEST_CR4) & ~mask) | (exec_vmread(VMX_CR4_SHADOW) & mask);
-}
-
-uint32_t vcpu_get_cpl(void)
-{
-	return (exec_vmread32(VMX_GUEST_SS_AR) >> 5U) & 3U;
-}
-
 /* What an instruction's end brings about besides the new RIP: seldom. */
 static void __noinline end_flags(struct acrn_vcpu *vcpu, uint64_t rflags, uint32_t shadow)
 {

@@ -166,7 +166,8 @@ static int32_t find_operand(struct acrn_vcpu *vcpu, gla_t gla)
 	for (uint32_t i = 0U; i < ((pio->first < pio->size) ? 2U : 1U); i++) {
 		const gla_t at = gla + ((i == 0U) ? 0UL : pio->first);
 		uint32_t error = 0U;
-		const int32_t status = vcpu_gla_to_gpa(vcpu, at, access, &pio->gpa[i], &error);
+		const struct guest_translation *t;
+		const int32_t status = vcpu_translate(vcpu, at, access, &t, &error);
 
 		if (status == -EFAULT) {
 			vcpu_inject_pf(vcpu, error, at);
@@ -174,6 +175,7 @@ static int32_t find_operand(struct acrn_vcpu *vcpu, gla_t gla)
 		if (status != 0) {
 			return status;
 		}
+		pio->gpa[i] = t->gpa + (at & ~PAGE_MASK);
 	}
 	return 0;
 }
@@ -221,6 +223,7 @@ static int32_t string_start(struct acrn_vcpu *vcpu)
 		vcpu_skip_instruction(vcpu);
 		return 0;
 	}
+	vcpu_paging_get(vcpu);
 	offset = vcpu->arch.gprs.reg[pio->is_in ? GPR_RDI : GPR_RSI] & addr_mask(pio);
 	gla = exec_vmread(VMX_GUEST_LINEAR_ADDR);
 	if (!operand_is_legal(vcpu, seg, offset, gla)) {

@@ -19,12 +19,27 @@
 uint64_t vcpu_get_gpr(struct acrn_vcpu *vcpu, uint32_t reg);
 void vcpu_set_gpr(struct acrn_vcpu *vcpu, uint32_t reg, uint64_t value);
 
-/** As the guest reads them. */
-uint64_t vcpu_get_cr0(struct acrn_vcpu *vcpu);
-uint64_t vcpu_get_cr4(struct acrn_vcpu *vcpu);
+/** As the guest reads it. */
+static inline uint64_t vcpu_get_cr0(const struct acrn_vcpu *vcpu)
+{
+	const uint64_t mask = vcpu->arch.cr0_mask;
+
+	return (exec_vmread(VMX_GUEST_CR0) & ~mask) | (exec_vmread(VMX_CR0_SHADOW) & mask);
+}
+
+/** As the guest reads it. */
+static inline uint64_t vcpu_get_cr4(const struct acrn_vcpu *vcpu)
+{
+	const uint64_t mask = vcpu->arch.cr4_mask;
+
+	return (exec_vmread(VMX_GUEST_CR4) & ~mask) | (exec_vmread(VMX_CR4_SHADOW) & mask);
+}
 
 /** @return current privilege level: DPL of SS (SDM 25.4.1) */
-uint32_t vcpu_get_cpl(void);
+static inline uint32_t vcpu_get_cpl(void)
+{
+	return (exec_vmread32(VMX_GUEST_SS_AR) >> 5U) & 3U;
+}
 
 /**
  * The exiting instruction is done: RIP past it, RF and the STI/MOV-SS shadow cleared, and a single-step trap pending
@@ -66,15 +81,32 @@ int32_t window_vmexit_handler(struct acrn_vcpu *vcpu);
 
 /* ---- Guest memory (guest_mem.c) ---- */
 
+/** Looks how the guest pages, for the functions below and vcpu->arch.paging: once for each exit that needs them. */
+void vcpu_paging_get(struct acrn_vcpu *vcpu);
+
 /**
  * Linear to physical for an access within one page.
  * @param access GUEST_WALK_*
+ * @param found  the page that `gla` is in; constant until the next call with the same READ, WRITE or FETCH, and to be
+ *               used before vcpu_map_end() only
  * @return 0; -EFAULT: *error and the address are those of the #PF to inject; -EIO, -EAGAIN as guest_walk()
  */
-int32_t vcpu_gla_to_gpa(struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, gpa_t *gpa, uint32_t *error);
+int32_t vcpu_translate(struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, const struct guest_translation **found,
+	uint32_t *error);
 
-/** Reads up to 15 instruction bytes at RIP. @return number of bytes read (0: not readable; #PF was queued if so) */
-uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, uint8_t *bytes, uint32_t max);
+/**
+ * Copies `size` bytes from or to `offset` in a page that was translated; within the page.
+ * @return 0 or -EFAULT: not RAM
+ */
+int32_t vcpu_copy(struct acrn_vcpu *vcpu, const struct guest_translation *t, uint32_t offset, void *data, uint32_t size,
+	bool to_guest);
+
+/**
+ * Reads up to INSTR_MAX_LEN instruction bytes at RIP.
+ * @param code64 the code segment is a 64-bit one
+ * @return number of bytes read (0: not readable; #PF was queued if so)
+ */
+uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, bool code64, uint8_t *bytes);
 
 /**
  * From here to vcpu_map_end() the thread uses the VM's memory map: in the guest, or for it (instruction emulation).

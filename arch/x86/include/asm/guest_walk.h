@@ -65,12 +65,19 @@ struct guest_walk_ops {
 	void *arg;
 };
 
+#define GUEST_WALK_LEVELS 5U /* entries read at most */
+
 struct guest_walk_result {
 	gpa_t gpa;	     /* translation of gla; valid if guest_walk() returned 0 */
 	uint64_t page_size;  /* bytes mapped by the leaf entry (4096 without paging); valid with gpa
 			      */
 	uint32_t error_code; /* of the #PF to inject; valid if guest_walk() returned -EFAULT */
 	uint64_t cr2;	     /* of the #PF to inject: the linear address; valid with error_code */
+	/* What gpa was made of, besides the CPU state: valid with gpa. */
+	uint32_t used;	     /* entries */
+	uint32_t entry_size; /* bytes of each: 4 or 8 */
+	gpa_t entry_gpa[GUEST_WALK_LEVELS];
+	uint64_t entry[GUEST_WALK_LEVELS]; /* their values, accessed and dirty bits as they were set */
 };
 
 /**

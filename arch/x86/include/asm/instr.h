@@ -258,6 +258,7 @@ struct instr_access {
  * may be read. */
 struct instr_emul {
 	struct instr in;
+	bool decoded; /* in is what all 15 bytes in it mean, in its mode */
 	struct instr_fault fault; /* valid after -EFAULT */
 
 	/* accesses of this element in program order (see the head of this file) */
@@ -282,7 +283,7 @@ struct instr_emul {
 	void *arg;
 };
 
-/** Prepares ctx for the next instruction. cpu is copied; ops must outlive ctx. */
+/** Prepares ctx, which was all zeroes once, for the next instruction. cpu is copied; ops must outlive ctx. */
 void instr_emul_init(struct instr_emul *ctx, const struct instr_ops *ops, void *arg,
 	const struct instr_cpu *cpu);
 

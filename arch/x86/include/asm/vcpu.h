@@ -3,6 +3,7 @@
 #ifndef ASM_VCPU_H
 #define ASM_VCPU_H
 
+#include <asm/guest_walk.h>
 #include <asm/instr.h>
 #include <asm/vlapic.h>
 #include <lib/types.h>
@@ -57,6 +58,24 @@ struct pio_exit {
 	uint8_t first;     /* string: bytes of the element that are at gpa[0] */
 };
 
+/*
+ * A translation of a page, and all that it was made of: as long as that is the same the walk would end here again
+ * (guest_mem.c). Guests change their tables without telling, so the entries are compared at each use.
+ */
+struct guest_translation {
+	uint64_t generation; /* vm->arch.ept_generation that the host addresses are of; 0: nothing is here */
+	uint64_t paging;     /* vcpu_arch.paging_epoch */
+	gla_t page;
+	uint32_t access;     /* GUEST_WALK_* */
+	uint32_t used;       /* entries */
+	uint32_t entry_size; /* bytes of each: 4 or 8 */
+	const void *at[GUEST_WALK_LEVELS]; /* the entries, direct map */
+	uint64_t entry[GUEST_WALK_LEVELS];
+	gpa_t gpa;           /* of the page */
+	uint32_t rights;     /* GPA_*: what the memory map allows; 0: nothing is mapped there */
+	uint8_t *hva;        /* the page, direct map; NULL: it is not RAM */
+};
+
 struct vcpu_arch {
 	struct guest_gprs gprs;
 	void *vmcs;         /* page, direct map */
@@ -101,6 +120,11 @@ struct vcpu_arch {
 	uint64_t tsc_adjust;
 	uint64_t misc_enable;
 	struct vmtrr mtrr;
+
+	/* How the guest pages, as of the last vcpu_paging_get(); paging_epoch counts its changes. */
+	struct guest_walk_state paging;
+	uint64_t paging_epoch;
+	struct guest_translation translations[3]; /* the last one to read, to write, to fetch */
 
 	struct vlapic vlapic;
 	struct pio_exit pio;
