@@ -73,8 +73,32 @@ static enum turn look_after_io(struct acrn_vcpu *vcpu)
 	return TURN_AGAIN;
 }
 
+/*
+ * PCI BARs have moved. The memory map is vm->lock's, which this thread must not wait for: its holder may be waiting for
+ * this thread. So the lock is tried once a turn.
+ */
+static enum turn update_map(struct acrn_vcpu *vcpu)
+{
+	struct acrn_vm *vm = vcpu->vm;
+	int32_t ret;
+
+	if (!spin_try_lock(&vm->lock)) {
+		arch_irq_window();
+		return TURN_YIELD;
+	}
+	(void)bit_test_and_clear(&vcpu->requests, VCPU_REQ_MAP); /* first: what moves later asks again */
+	ret = vpci_sync_map(vm);
+	spin_unlock(&vm->lock);
+	if (ret != 0) {
+		vcpu_fatal(vcpu, "its memory map cannot follow its PCI devices: error %d", ret);
+	}
+	return TURN_AGAIN;
+}
+
 static enum turn run_guest(struct acrn_vcpu *vcpu)
 {
+	int32_t ret;
+
 	if ((vcpu->state == VCPU_INIT) && !has_request(vcpu, BIT(VCPU_REQ_INIT) | BIT(VCPU_REQ_SIPI))) {
 		return TURN_BLOCK;
 	}
@@ -84,8 +108,14 @@ static enum turn run_guest(struct acrn_vcpu *vcpu)
 		}
 		vcpu->halted = false;
 	}
-	if ((arch_vcpu_run(vcpu) < 0) && !must_stand_still(vcpu)) {
-		vcpu_fatal(vcpu, "the CPU could not run it");
+	ret = arch_vcpu_run(vcpu);
+	if (unlikely(ret != 0)) {
+		if (ret == ARCH_VCPU_MAP_DUE) {
+			return update_map(vcpu);
+		}
+		if (!must_stand_still(vcpu)) {
+			vcpu_fatal(vcpu, "the CPU could not run it");
+		}
 	}
 	return TURN_AGAIN;
 }

@@ -294,17 +294,20 @@ int32_t vm_pause(struct acrn_vm *vm)
 
 int32_t vm_reset(struct acrn_vm *vm)
 {
+	int32_t ret;
+
 	if (vm->state != VM_PAUSED) {
 		return -EBUSY;
 	}
 	vm_stop_clear(vm);
 	reset_vm_ioreqs(vm);
 	vm_devices_reset(vm);
+	ret = vpci_sync_map(vm);
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 		vcpu_reset(&vm->vcpus[i]);
 	}
 	vm->state = VM_CREATED;
-	return 0;
+	return ret;
 }
 
 /* ---- Boot ---- */

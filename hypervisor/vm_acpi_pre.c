@@ -2,6 +2,7 @@
 /* A pre-launched VM's ACPI tables (ACPI 6.4, 5.2): the machine that vm_devices.c gives it, and no other. */
 #include <dm/pre_dsdt_aml.h>
 #include <dm/vioapic.h>
+#include <dm/vpci.h>
 #include <dm/vpm.h>
 #include <hv/vm_acpi_pre.h>
 #include <lib/errno.h>
@@ -13,14 +14,16 @@
 #define FADT_SIZE   244U /* revision 3: ACPI 2.0 and later */
 #define FACS_SIZE   64U
 #define RSDP_SIZE   36U
-#define XSDT_SIZE   (HEADER_SIZE + 2U * 8U)
+#define MCFG_SIZE   (HEADER_SIZE + 8U + 16U)
+#define XSDT_SIZE   (HEADER_SIZE + 3U * 8U)
 
 /* Offsets in the area; what is behind the MADT's is its. */
 #define XSDT_AT 0x40U
-#define FACS_AT 0x80U /* 64-byte aligned, as it must be */
-#define FADT_AT 0xC0U
-#define DSDT_AT 0x200U
-#define MADT_AT 0x800U
+#define FACS_AT 0x100U /* 64-byte aligned, as it must be */
+#define FADT_AT 0x140U
+#define MCFG_AT 0x240U
+#define DSDT_AT 0x300U
+#define MADT_AT 0x1000U
 
 #define FLAG_WBINVD        BIT_FLAG(0U)
 #define FLAG_PROC_C1       BIT_FLAG(2U)
@@ -168,6 +171,14 @@ static void make_madt(const struct vm_acpi_pre_input *in, uint8_t *madt)
 	finish(madt, (size_t)(at - madt));
 }
 
+/* Where configuration space is in memory (PCI Firmware 3.2, 4.1.2): bus 0. */
+static void make_mcfg(uint8_t *mcfg)
+{
+	begin(mcfg, "MCFG", 1U);
+	put(mcfg + HEADER_SIZE + 8U, VPCI_ECAM_BASE, 8U);
+	finish(mcfg, MCFG_SIZE);
+}
+
 /* ---- DSDT ---- */
 
 /* Name (NAME, 0x0F) becomes Name (NAME, 0). */
@@ -216,11 +227,13 @@ int32_t vm_acpi_pre_make(const struct vm_acpi_pre_input *in, uint8_t *area)
 	begin(area + XSDT_AT, "XSDT", 1U);
 	put(area + XSDT_AT + HEADER_SIZE, VM_ACPI_PRE_GPA + FADT_AT, 8U);
 	put(area + XSDT_AT + HEADER_SIZE + 8U, VM_ACPI_PRE_GPA + MADT_AT, 8U);
+	put(area + XSDT_AT + HEADER_SIZE + 16U, VM_ACPI_PRE_GPA + MCFG_AT, 8U);
 	finish(area + XSDT_AT, XSDT_SIZE);
 	(void)memcpy(area + FACS_AT, "FACS", 4U);
 	put(area + FACS_AT + LENGTH_AT, FACS_SIZE, 4U);
 	area[FACS_AT + 32U] = 2U; /* version */
 	make_fadt(area + FADT_AT);
+	make_mcfg(area + MCFG_AT);
 	make_dsdt(in, area + DSDT_AT);
 	make_madt(in, area + MADT_AT);
 	return 0;

@@ -5,10 +5,11 @@
  *   Service VM      the machine's I/O APICs (virtual, driving the physical ones), PIC, console port, PM1 control and
  *                   reset port watched; all other ports and devices are the machine's
  *   User VM         I/O APIC (48 pins) and PIC; all other ports go to its device model
- *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT, RTC; nobody has the other ports
+ *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT, RTC, PCI bus; nobody has the other ports
  */
 #include <asm/io.h>
 #include <dm/vioapic.h>
+#include <dm/vpci.h>
 #include <dm/vpic.h>
 #include <dm/vpit.h>
 #include <dm/vpm.h>
@@ -122,10 +123,17 @@ static void watch_pm1(struct acrn_vm *vm)
 
 /* ---- Other ports ---- */
 
-/* Among the ports of a configuration address that nobody has: wider accesses go there, and find nothing. */
-static void reset_port_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)
+/* The address register is a double word only; the reset register lies among its ports and is a byte. */
+static uint32_t cfgaddr_read(struct acrn_vm *vm, uint16_t port, size_t size)
 {
-	if ((port == RESET_PORT) && (size == 1U) && ((val & RESET_CPU) != 0U)) {
+	return ((port == PCI_CFGADDR_PORT) && (size == 4U)) ? vpci_address_read(vm) : (uint32_t)mask_bytes(size);
+}
+
+static void cfgaddr_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)
+{
+	if ((port == PCI_CFGADDR_PORT) && (size == 4U)) {
+		vpci_address_write(vm, val);
+	} else if ((port == RESET_PORT) && (size == 1U) && ((val & RESET_CPU) != 0U)) {
 		vm_reset_requested(vm);
 	}
 }
@@ -193,7 +201,7 @@ static void init_ports(struct acrn_vm *vm)
 			service_cfgaddr_write);
 		watch_pm1(vm);
 	} else if (vm->config->load_order == SCN_PRE_LAUNCHED_VM) {
-		register_io_emulation_handler(vm, RESET_PIO_IDX, &cfgaddr, NULL, reset_port_write);
+		register_io_emulation_handler(vm, RESET_PIO_IDX, &cfgaddr, cfgaddr_read, cfgaddr_write);
 		vpm_attach(vm);
 		vpit_attach(vm);
 		vrtc_attach(vm);
@@ -250,6 +258,7 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 	vm->vuart[1].active = false;
 	vm->vpit.active = false;
 	vm->vrtc.active = false;
+	vm->vpci.active = false;
 	vpic_attach(vm);
 	if (vm->config->load_order == SCN_SERVICE_VM) {
 		ret = attach_machine_ioapics(vm);
@@ -257,8 +266,12 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 		vioapic_attach(vm, false);
 		ret = vioapic_attach_chip(vm, VIOAPIC_USER_BASE, 0U, VIOAPIC_USER_PINS);
 	}
+	if ((ret == 0) && (vm->config->load_order == SCN_PRE_LAUNCHED_VM)) {
+		ret = vpci_attach(vm);
+	}
 	if (ret == 0) {
 		init_ports(vm);
+		ret = vpci_sync_map(vm);
 	}
 	return ret;
 }
@@ -274,6 +287,9 @@ void vm_devices_reset(struct acrn_vm *vm)
 	vpm_reset(&vm->vpm);
 	vpit_reset(&vm->vpit);
 	vrtc_reset(&vm->vrtc);
+	if (vm->vpci.active) {
+		vpci_reset(&vm->vpci);
+	}
 }
 
 void vm_devices_stop(struct acrn_vm *vm)

@@ -286,6 +286,9 @@ static int32_t build_prelaunched_map(struct vm_loader *ld)
 	if (ret == 0) {
 		ret = vm_e820_set(&ld->map, VGA_HOLE, LOADER_1M - VGA_HOLE, MEM_RESERVED);
 	}
+	if (ret == 0) {
+		ret = vm_e820_set(&ld->map, VPCI_ECAM_BASE, VPCI_ECAM_SIZE, MEM_RESERVED);
+	}
 	if ((ret == 0) && (bytes > low)) {
 		ret = vm_e820_set(&ld->map, LOADER_4G, bytes - low, MEM_RAM);
 	}

@@ -146,9 +146,11 @@ void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs);
 
 /**
  * Runs guest code until the next exit and handles the exit; injects what is due before. On the vCPU's own pCPU.
- * @return 0: run again; <0: the VM was stopped (vcpu_fatal() was called)
+ * @return 0: run again; ARCH_VCPU_MAP_DUE: VCPU_REQ_MAP is to be looked after before it can run; <0: the VM was
+ *         stopped (vcpu_fatal() was called)
  */
 int32_t arch_vcpu_run(struct acrn_vcpu *vcpu);
+#define ARCH_VCPU_MAP_DUE 1
 
 /** Makes this CPU hold the vCPU's state; what emulates its instructions needs that. Nothing if it does already. */
 void arch_vcpu_load(struct acrn_vcpu *vcpu);

@@ -31,6 +31,7 @@ enum vcpu_io_state {
 #define VCPU_REQ_NMI       2U
 #define VCPU_REQ_INIT      3U /* INIT arrived */
 #define VCPU_REQ_SIPI      4U /* SIPI arrived; vector in vcpu->sipi_vector */
+#define VCPU_REQ_MAP       5U /* PCI BARs have moved: the memory map is to follow, first */
 
 struct acrn_vcpu {
 	struct acrn_vm *vm;

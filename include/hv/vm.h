@@ -7,6 +7,7 @@
 
 #include <asm/vm.h>
 #include <dm/vioapic.h>
+#include <dm/vpci.h>
 #include <dm/vpic.h>
 #include <dm/vpit.h>
 #include <dm/vpm.h>
@@ -71,6 +72,7 @@ struct acrn_vm {
 	struct vpm vpm;        /* of a pre-launched VM, as are the next */
 	struct vpit vpit;
 	struct vrtc vrtc;
+	struct vpci vpci;
 
 	bool stop_claimed;   /* atomic: somebody is writing stop_reason */
 	bool stop_requested; /* atomic: stopped by itself; waits for the Service VM, or for the end */

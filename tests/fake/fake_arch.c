@@ -506,6 +506,9 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 {
 	vcpu->arch.loaded = true;
 	vcpu->arch.runs++;
+	if ((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & BIT(VCPU_REQ_MAP)) != 0UL) {
+		return ARCH_VCPU_MAP_DUE;
+	}
 	(void)bit_test_and_clear(&vcpu->requests, VCPU_REQ_EVENT);
 	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_INIT) && (vcpu->vcpu_id != 0U)) {
 		vcpu->state = VCPU_INIT;

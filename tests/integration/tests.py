@@ -116,6 +116,7 @@ GUESTS: dict[str, Guest] = {
     "realmode": CPU_ALONE,
     "segmentation": CPU_ALONE,
     "cable": Guest(kinds=()),
+    "pci": Guest(kinds=("bare", "svm"), models=False),
 }
 
 
@@ -141,7 +142,7 @@ def guest_tests() -> list[Test]:
 
 # Subjects that pre-launched VMs have all the devices for; those with several CPUs have as many vCPUs.
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
-              "timer", "ioapic", "pic", "hlt", "sipi", "uart",
+              "timer", "ioapic", "pic", "hlt", "sipi", "uart", "pci",
               *(name for name, settings in GUESTS.items() if settings == CPU_ALONE))
 
 

@@ -38,7 +38,7 @@ TEST(vm_acpi_pre_tables)
 	static const uint8_t cpus[] = {0, 8, 0, 3, 1, 0, 0, 0, 9, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0};
 	struct vm_acpi_pre_input in = {.apic_id = {3U, 256U}, .cpu_count = 2U, .has_com1 = true};
 	struct acpi_info info = {0};
-	const uint8_t *xsdt, *fadt, *madt, *dsdt;
+	const uint8_t *xsdt, *fadt, *madt, *dsdt, *mcfg;
 	uint64_t at;
 
 	EXPECT_EQ(vm_acpi_pre_make(&in, area), 0);
@@ -51,6 +51,9 @@ TEST(vm_acpi_pre_tables)
 	fadt = pre_table(area, at, "FACP");
 	memcpy(&at, xsdt + 44, 8);
 	madt = pre_table(area, at, "APIC");
+	memcpy(&at, xsdt + 52, 8);
+	mcfg = pre_table(area, at, "MCFG");
+	EXPECT(memcmp(mcfg + 44, "\0\0\0\xE0\0\0\0\0\0\0\0\0", 12) == 0);
 	/* What our own parser makes of them. */
 	EXPECT_EQ(acpi_parse_fadt(fadt, 244, &info), 0);
 	EXPECT_EQ(info.pm1a_cnt, 0x604);
@@ -59,8 +62,8 @@ TEST(vm_acpi_pre_tables)
 	EXPECT_EQ(info.reset_reg.address, 0xCF9);
 	EXPECT_EQ(fadt[46], 9);
 	dsdt = pre_table(area, info.dsdt, "DSDT");
-	EXPECT_EQ(memcmp(memmem(dsdt, 224, "C1ST", 4), "C1ST\x0A\x0F", 6), 0);
-	EXPECT_EQ(memcmp(memmem(dsdt, 224, "C2ST", 4), "C2ST\x0A\x00", 6), 0); /* the VM has no COM2 */
+	EXPECT_EQ(memcmp(memmem(dsdt, 512, "C1ST", 4), "C1ST\x0A\x0F", 6), 0);
+	EXPECT_EQ(memcmp(memmem(dsdt, 512, "C2ST", 4), "C2ST\x0A\x00", 6), 0); /* the VM has no COM2 */
 	EXPECT_EQ(acpi_parse_madt(madt, (size_t)madt[4] | ((size_t)madt[5] << 8U), &info), 0);
 	EXPECT_EQ(info.cpu_count, 2);
 	EXPECT_EQ(info.cpu_apic_id[1], 256);

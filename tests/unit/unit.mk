@@ -40,6 +40,8 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/vm_memory.c \
 	hypervisor/vm_stop.c \
 	hypervisor/dm/vioapic_glue.c \
+	hypervisor/dm/vpci.c \
+	hypervisor/dm/vpci_glue.c \
 	hypervisor/dm/vpic_glue.c \
 	hypervisor/dm/vuart_glue.c \
 	hypervisor/dm/vpic.c \

@@ -345,13 +345,20 @@ static int32_t entry_failed(struct acrn_vcpu *vcpu, const char *why)
 static int32_t run_once(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
+	uint64_t requests;
 	uint32_t reason;
 
 	if (unlikely(this_percpu()->loaded_vcpu != vcpu)) {
 		arch_vcpu_load(vcpu);
 	}
-	if ((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) && !take_requests(vcpu)) {
-		return 0;
+	requests = __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
+	if (requests != 0UL) {
+		if ((requests & BIT(VCPU_REQ_MAP)) != 0UL) {
+			return ARCH_VCPU_MAP_DUE;
+		}
+		if (!take_requests(vcpu)) {
+			return 0;
+		}
 	}
 	if (unlikely(arch->init_pending)) {
 		arch->init_pending = false;

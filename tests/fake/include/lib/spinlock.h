@@ -32,6 +32,14 @@ static inline void spin_lock(struct spinlock *lock)
 	}
 }
 
+static inline bool spin_try_lock(struct spinlock *lock)
+{
+	uint32_t ticket = __atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE);
+
+	return __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1U, false, __ATOMIC_ACQUIRE,
+		__ATOMIC_RELAXED);
+}
+
 static inline void spin_unlock(struct spinlock *lock)
 {
 	__atomic_store_n(&lock->owner, lock->owner + 1U, __ATOMIC_RELEASE);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* PCI configuration space by ports 0xCF8 and 0xCFC, bus 0 (PCI Local Bus 3.0, 3.2.2.3). One CPU at a time. */
+#ifndef GUESTS_LIB_PCI_H
+#define GUESTS_LIB_PCI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <guests/lib/x86.h>
+
+#define PCI_ADDRESS_PORT	0xcf8
+#define PCI_DATA_PORT		0xcfc
+
+#define PCI_ID		0x00U
+#define PCI_COMMAND	0x04U
+#define PCI_STATUS	0x06U
+#define PCI_CLASS	0x08U	/* revision in the low byte */
+#define PCI_HEADER	0x0eU
+#define PCI_BAR(n)	(0x10U + 4U * (n))
+#define PCI_CAPS	0x34U
+#define PCI_INT_LINE	0x3cU
+
+#define PCI_CMD_MEM		0x2U
+#define PCI_CMD_INTX_OFF	0x400U
+#define PCI_STA_INTX		0x8U
+#define PCI_STA_CAPS		0x10U
+#define PCI_SLOTS		32U
+
+static inline void pci_select(unsigned int slot, unsigned int fn, unsigned int reg)
+{
+	outl(PCI_ADDRESS_PORT, 0x80000000U | (slot << 11) | (fn << 8) | (reg & 0xfcU));
+}
+
+static inline uint32_t pci_read32(unsigned int slot, unsigned int reg)
+{
+	pci_select(slot, 0, reg);
+	return inl(PCI_DATA_PORT);
+}
+
+static inline uint16_t pci_read16(unsigned int slot, unsigned int reg)
+{
+	pci_select(slot, 0, reg);
+	return inw((uint16_t)(PCI_DATA_PORT + (reg & 2)));
+}
+
+static inline uint8_t pci_read8(unsigned int slot, unsigned int reg)
+{
+	pci_select(slot, 0, reg);
+	return inb((uint16_t)(PCI_DATA_PORT + (reg & 3)));
+}
+
+static inline void pci_write32(unsigned int slot, unsigned int reg, uint32_t value)
+{
+	pci_select(slot, 0, reg);
+	outl(PCI_DATA_PORT, value);
+}
+
+static inline void pci_write16(unsigned int slot, unsigned int reg, uint16_t value)
+{
+	pci_select(slot, 0, reg);
+	outw((uint16_t)(PCI_DATA_PORT + (reg & 2)), value);
+}
+
+static inline void pci_write8(unsigned int slot, unsigned int reg, uint8_t value)
+{
+	pci_select(slot, 0, reg);
+	outb((uint16_t)(PCI_DATA_PORT + (reg & 3)), value);
+}
+
+#endif /* GUESTS_LIB_PCI_H */
