@@ -5,7 +5,7 @@
  *   Service VM      the machine's I/O APICs (virtual, driving the physical ones), PIC, console port, PM1 control and
  *                   reset port watched; all other ports and devices are the machine's
  *   User VM         I/O APIC (48 pins) and PIC; all other ports go to its device model
- *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT, RTC, PCI bus; nobody has the other ports
+ *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT, RTC, PCI bus; nobody has the others
  */
 #include <asm/io.h>
 #include <dm/vioapic.h>

@@ -60,12 +60,15 @@ DefinitionBlock ("", "DSDT", 2, "ARIL", "ARILPRE", 1)
 				Package () { 0x001FFFFF, 0, \_SB.LNKB, 0 }
 			})
 		}
-		/* The two lines of <dm/vpci.h>: not to be chosen, level, active high, so that PIC and I/O APIC agree. */
+		/* The two lines of <dm/vpci.h>: fixed, level, active high, so that PIC and I/O APIC agree. */
 		Device (LNKA)
 		{
 			Name (_HID, EisaId ("PNP0C0F"))
 			Name (_UID, 1)
-			Name (_PRS, ResourceTemplate () { Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 10 } })
+			Name (_PRS, ResourceTemplate ()
+			{
+				Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 10 }
+			})
 			Method (_CRS, 0, NotSerialized) { Return (_PRS) }
 			Method (_SRS, 1, NotSerialized) { }
 			Method (_DIS, 0, NotSerialized) { }
@@ -74,7 +77,10 @@ DefinitionBlock ("", "DSDT", 2, "ARIL", "ARILPRE", 1)
 		{
 			Name (_HID, EisaId ("PNP0C0F"))
 			Name (_UID, 2)
-			Name (_PRS, ResourceTemplate () { Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 11 } })
+			Name (_PRS, ResourceTemplate ()
+			{
+				Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 11 }
+			})
 			Method (_CRS, 0, NotSerialized) { Return (_PRS) }
 			Method (_SRS, 1, NotSerialized) { }
 			Method (_DIS, 0, NotSerialized) { }
