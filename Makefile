@@ -2,6 +2,8 @@
 # One non-recursive Makefile. `make help` lists the targets.
 
 O  ?= build
+# As scripts/test gives it: what depends on which header is kept by full names.
+override O := $(abspath $(O))
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 NM ?= nm
 LD ?= ld

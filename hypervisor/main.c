@@ -12,6 +12,7 @@
 #include <hv/sched.h>
 #include <hv/summary.h>
 #include <hv/timer.h>
+#include <hv/trace.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
 #include <lib/errno.h>
@@ -93,6 +94,7 @@ void __noreturn hv_main(void)
 	arch_virt_init();               /* what guests see of the CPU */
 	arch_start_aps(cpu_run);        /* all other CPUs, into their scheduler loops */
 	stage("smp", "%u of %u CPUs are up", arch_cpu_count(), acpi_info.cpu_count);
+	trace_boot();                   /* `trace` of the command line */
 	console_input_init();           /* the keyboard: attached VM or shell */
 	boot_scenario_fit(scenario);    /* which VMs can run here */
 	vm_init_slots(scenario);

@@ -19,6 +19,7 @@
 #include <hv/log.h>
 #include <hv/sched.h>
 #include <hv/timer.h>
+#include <hv/trace.h>
 #include <hv/upcall.h>
 #include <lib/spinlock.h>
 
@@ -141,7 +142,7 @@ void thread_init(struct thread *thread, uint16_t pcpu, bool (*run)(struct thread
 void thread_wake(struct thread *thread)
 {
 	struct run_queue *rq = lock_queue(thread);
-	bool kick = false;
+	bool woken = false;
 	uint16_t cpu;
 
 	if (rq == NULL) {
@@ -151,12 +152,16 @@ void thread_wake(struct thread *thread)
 	if (thread->state == (uint32_t)THREAD_BLOCKED) {
 		enqueue(rq, thread);
 		set_need_resched(rq, true);
-		kick = (cpu != arch_cpu_id());
+		woken = true;
 	} else if (thread->state == (uint32_t)THREAD_RUNNING) {
 		thread->wake_pending = true;
 	}
 	spin_unlock(&rq->lock);
-	if (kick) {
+	if (!woken) {
+		return;
+	}
+	trace_event(TRACE_WAKE, thread->who, cpu, 0UL, 0UL);
+	if (cpu != arch_cpu_id()) {
 		arch_kick_cpu(cpu);
 	}
 }
@@ -293,16 +298,20 @@ bool sched_once(void)
 
 	if (thread == NULL) {
 		/* A kick that is on its way is held by the CPU until arch_idle() enables interrupts: none is lost. */
+		trace_event(TRACE_IDLE, TRACE_NOBODY, 1U, 0UL, 0UL);
 		arch_idle();
+		trace_event(TRACE_IDLE, TRACE_NOBODY, 0U, 0UL, 0UL);
 		return false;
 	}
 
+	trace_event(TRACE_RUN, thread->who, 0U, 0UL, 0UL);
 	since = arch_now();
 	thread->slices++;
 	do {
 		stay = thread->run(thread);
 	} while (stay && keep_cpu(rq));
 	thread->run_ticks += arch_now() - since;
+	trace_event(TRACE_STOP, thread->who, stay ? 1U : 0U, 0UL, 0UL);
 	put_back(rq, thread, stay);
 	return true;
 }

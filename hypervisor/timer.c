@@ -5,6 +5,7 @@
 #include <asm/percpu.h>
 #include <hv/arch.h>
 #include <hv/timer.h>
+#include <hv/trace.h>
 #include <hv/upcall.h>
 #include <lib/spinlock.h>
 
@@ -188,6 +189,7 @@ void timer_expired(void)
 		if (timer == NULL) {
 			break;
 		}
+		trace_event(TRACE_TIMER, TRACE_NOBODY, 0U, timer->deadline, (uint64_t)(uintptr_t)timer->expired);
 		timer->expired(timer);
 		/* Releases hv_timer_stop_wait(): what the timer belongs to may be gone from here on. */
 		__atomic_store_n(&list->running, NULL, __ATOMIC_RELEASE);

@@ -2,6 +2,7 @@
 /* Virtual CPUs: making, pausing and waking them. Their life as a thread is in vcpu_thread.c. */
 #include <asm/percpu.h>
 #include <hv/arch.h>
+#include <hv/trace.h>
 #include <hv/upcall.h>
 #include <hv/vcpu.h>
 #include <hv/vcpu_thread.h>
@@ -45,6 +46,7 @@ int32_t vcpu_create(struct acrn_vm *vm, uint16_t vcpu_id, uint16_t pcpu_id)
 	}
 	arch_vcpu_reset(vcpu);
 	vcpu->state = VCPU_INIT;
+	vcpu->thread.who = TRACE_WHO(vm->vm_id, vcpu_id);
 	thread_init(&vcpu->thread, pcpu_id, vcpu_thread_run, vcpu_thread_switch_out);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <hv/ioreq.h>
 #include <hv/log.h>
 #include <hv/stats.h>
+#include <hv/trace.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
 #include <lib/bits.h>
@@ -92,6 +93,20 @@ static bool somebody_looks(const struct acrn_vm *vm)
 	return off != 0U;
 }
 
+/* The slot of `vcpu` is, or has been seen, in `state`. */
+static void trace_slot(const struct acrn_vcpu *vcpu, uint32_t state)
+{
+	const struct io_request *const req = &vcpu->req;
+
+	if (req->type == REQ_PORTIO) {
+		trace_record(TRACE_IO, vcpu->thread.who, TRACE_IO_ARG(state, req->type, (uint32_t)req->reqs.pio.size,
+			req->reqs.pio.direction), req->reqs.pio.address, req->reqs.pio.value);
+	} else {
+		trace_record(TRACE_IO, vcpu->thread.who, TRACE_IO_ARG(state, req->type, (uint32_t)req->reqs.mmio.size,
+			req->reqs.mmio.direction), req->reqs.mmio.address, req->reqs.mmio.value);
+	}
+}
+
 int32_t acrn_insert_request_wait(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {
 	struct acrn_vm *vm = vcpu->vm;
@@ -119,6 +134,9 @@ int32_t acrn_insert_request_wait(struct acrn_vcpu *vcpu, const struct io_request
 	vcpu->io_since = arch_now();
 	vcpu->io_forwarded++;
 	hv_stats_count(&hv_counters.requests_forwarded);
+	if (trace_wants(TRACE_IO)) {
+		trace_slot(vcpu, REQ_STATE_PENDING);
+	}
 	set_vhm_req_state(vm, vcpu->vcpu_id, REQ_STATE_PENDING);
 	if (!somebody_looks(vm)) {
 		vhm_fire_upcall();
@@ -166,10 +184,16 @@ int32_t vhm_poll_request(struct acrn_vcpu *vcpu)
 	state = get_vhm_req_state(vcpu->vm, vcpu->vcpu_id);
 	if (state == REQ_STATE_COMPLETE) {
 		take_value(vcpu, slot);
+		if (trace_wants(TRACE_IO)) {
+			trace_slot(vcpu, state);
+		}
 		finish_request(vcpu);
 		return 0;
 	}
 	if ((state == REQ_STATE_PROCESSING) || ((state == REQ_STATE_PENDING) && (vcpu->io_seen == state))) {
+		if (trace_wants(TRACE_IO) && (vcpu->io_seen != state)) {
+			trace_slot(vcpu, state);
+		}
 		vcpu->io_seen = state;
 		return -EAGAIN;
 	}
@@ -219,6 +243,8 @@ void vhm_fire_upcall(void)
 		target = vm_vcpu(service, 0U);
 	}
 	if (target != NULL) {
+		trace_event(TRACE_UPCALL, target->thread.who, __atomic_load_n(&upcall_vector, __ATOMIC_RELAXED), 0UL,
+			0UL);
 		hv_stats_count(&hv_counters.upcalls);
 		arch_vcpu_set_irq(target, __atomic_load_n(&upcall_vector, __ATOMIC_RELAXED), false);
 	}

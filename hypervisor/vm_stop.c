@@ -12,6 +12,7 @@
 #include <hv/log.h>
 #include <hv/stats.h>
 #include <hv/summary.h>
+#include <hv/trace.h>
 #include <hv/upcall.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
@@ -39,6 +40,7 @@ static void end_machine(void)
 	char how[16] = "poweroff";
 
 	summary_log();
+	trace_dump_at_end();
 	(void)cmdline_get("on_stop", how, sizeof(how));
 	if (strcmp(how, "reboot") == 0) {
 		pr_info("no VM runs any more: reset");

@@ -14,6 +14,7 @@
 #include <hv/sched.h>
 #include <hv/shell.h>
 #include <hv/timer.h>
+#include <hv/trace.h>
 #include <hv/vm_console.h>
 
 #include "uart16550.h"
@@ -191,6 +192,7 @@ void console_input_init(void)
 
 	shell_init(shell_commands, shell_command_count, &ops);
 	thread_init(&input_thread, arch_cpu_id(), run_input, NULL);
+	input_thread.who = TRACE_NOBODY;
 	hv_timer_init(&line_timer, line_timer_expired);
 	vm_console_on_partial_line(line_begun);
 	if (!uart16550_is_present()) {

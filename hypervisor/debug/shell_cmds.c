@@ -470,6 +470,8 @@ const struct shell_command shell_commands[] = {
 	{"vmexit", "[-j]", "VM exits by reason", 0U, 1U, cmd_vmexit},
 	{"ioreq", "", "I/O request slots and their states", 0U, 0U, cmd_ioreq},
 	{"sched", "[-j]", "threads by CPU: slices, time on the CPU", 0U, 1U, cmd_sched},
+	{"trace", "[on [CLASS...]|off|clear|dump [N]]", "events: exit, irq, io, sched, timer", 0U, 6U,
+		shell_cmd_trace},
 	{"irq", "", "interrupt vectors and lines", 0U, 0U, cmd_irq},
 	{"mem", "", "memory map, the hypervisor's pool, pages by owner", 0U, 0U, cmd_mem},
 	{"ept", "VM GPA", "where a guest-physical address lies", 2U, 2U, cmd_ept},

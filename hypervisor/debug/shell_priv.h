@@ -21,6 +21,7 @@ int32_t shell_cmd_vm_start(uint32_t argc, char **argv);
 int32_t shell_cmd_vm_pause(uint32_t argc, char **argv);
 int32_t shell_cmd_vm_stop(uint32_t argc, char **argv);
 int32_t shell_cmd_vm_reset(uint32_t argc, char **argv);
+int32_t shell_cmd_trace(uint32_t argc, char **argv);
 int32_t shell_cmd_panic(uint32_t argc, char **argv);
 int32_t shell_cmd_reboot(uint32_t argc, char **argv);
 int32_t shell_cmd_poweroff(uint32_t argc, char **argv);

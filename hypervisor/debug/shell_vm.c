@@ -4,6 +4,7 @@
 #include <hv/log.h>
 #include <hv/shell.h>
 #include <hv/summary.h>
+#include <hv/trace.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
 #include <hv/vm_console.h>
@@ -220,5 +221,6 @@ int32_t shell_cmd_poweroff(uint32_t argc, char **argv)
 	(void)argv;
 	pr_info("power off from the console");
 	summary_log();
+	trace_dump_at_end();
 	arch_poweroff();
 }

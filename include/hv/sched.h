@@ -22,6 +22,7 @@ struct thread {
 	uint32_t state;                   /* enum thread_state; run queue lock */
 	bool wake_pending;                /* woken while RUNNING: does not block; run queue lock */
 	uint16_t pcpu;                    /* constant */
+	uint16_t who;                     /* TRACE_WHO(), for the trace; its creator's */
 	/* Works; returns true to stay runnable, false to block until thread_wake(). */
 	bool (*run)(struct thread *thread);
 	/* Called when RUNNING ends, on the pCPU: nothing of the thread may stay in the CPU. May be NULL. */

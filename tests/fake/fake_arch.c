@@ -13,7 +13,6 @@
 #include <hv/acpi.h>
 #include <hv/arch.h>
 #include <hv/boot_info.h>
-#include <hv/cmdline.h>
 #include <hv/lapic_msg.h>
 #include <hv/log.h>
 #include <hv/memory.h>
@@ -41,7 +40,7 @@ bool fake_threads;
 jmp_buf fake_end;
 bool fake_end_set;
 char fake_log[65536];
-const char *fake_cmdline_on_stop;
+
 int32_t fake_load_result;
 uint32_t fake_access_depth;
 int32_t fake_pages_left = -1;
@@ -619,15 +618,6 @@ uint32_t arch_gsi_pins(uint32_t gsi_base)
 
 /* ---- Other modules ---- */
 
-bool cmdline_get(const char *name, char *value, size_t size)
-{
-	if ((strcmp(name, "on_stop") != 0) || (fake_cmdline_on_stop == NULL)) {
-		return false;
-	}
-	(void)snprintf(value, size, "%s", fake_cmdline_on_stop);
-	return true;
-}
-
 size_t strlcpy(char *dst, const char *src, size_t size)
 {
 	return (size_t)snprintf(dst, size, "%s", src);
@@ -636,6 +626,11 @@ size_t strlcpy(char *dst, const char *src, size_t size)
 uint16_t console_port(void)
 {
 	return 0U;
+}
+
+const char *arch_exit_name(uint32_t reason)
+{
+	return (reason == 30U) ? "I/O instruction" : "unknown";
 }
 
 void console_vm_putc(uint16_t vm_id, uint8_t c)
@@ -701,6 +696,7 @@ void fake_reset(void)
 	fake_end_set = false;
 	fake_log[0] = '\0';
 	fake_cmdline_on_stop = NULL;
+	fake_cmdline_trace = 0UL;
 	fake_load_result = 0;
 	fake_access_depth = 0U;
 	fake_pages_left = -1;

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib import bench, bochs, build
+from lib import bench, bochs, build, trace_events, trace_svg
 from lib.build import Change, HvImage
 from lib.common import TOP, ToolError, Waiting, build_dir
 from lib.initrd import user_initrd
@@ -306,6 +306,8 @@ class Runner:
         for pattern in test.must_not:
             if found := re.search(pattern, text, re.M):
                 problems.append(f"said: {found.group(0)}")
+        if test.trace:
+            problems += self._judge_trace(text)
         if test.budgets:
             problems += bench.problems(test.name, bench.figures(text, test.cpus == 1))
         if test.screen and test.screen not in screen:
@@ -326,6 +328,14 @@ class Runner:
             problems.append("no two VMs were destroyed: nothing to compare")
         elif len(set(free)) > 1:
             problems.append(f"pages leak: free after each VM's end {sorted(set(free), reverse=True)[:10]}")
+
+    @staticmethod
+    def _judge_trace(text: str) -> list[str]:
+        trace = trace_events.parse(text)
+        problems = trace.problems + trace_events.check_chrome(trace_events.to_chrome(trace))
+        if not trace_svg.requests(trace):
+            problems.append("the trace holds no forwarded request")
+        return problems[:10]
 
     def _judge_guest(self, text: str, speakers: tuple[str, ...], result: Result) -> None:
         lines = GUEST_LINE.findall(text)

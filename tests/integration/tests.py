@@ -77,6 +77,7 @@ class Boot:
     com: int = 1				# the serial port that is read; if 2, COM1 leads nowhere (Bochs)
     no_leak: bool = False		# after each VM's end as many of the hypervisor's pages are free
     slow: bool = False			# left out by --quick
+    trace: bool = False			# the dump of the trace at the end must be whole, and hold forwarded requests
     budgets: bool = False		# the costs that the guest prints must keep to tests/bench/budgets.toml
     not_packaged: str = ""		# why it can't be run in Debian's Bochs
     allow_panic: bool = False		# the hypervisor's panic is what is tested
@@ -175,6 +176,18 @@ def bench_tests() -> list[Boot]:
         replace(base, name="bench/uvm-notification", kind="uvm"),
         replace(base, name="bench/uvm-polling", kind="uvm", guest_words="polling"),
     ]
+
+
+def trace_tests() -> list[Boot]:
+    """The trace, dumped at the end of a run with forwarded requests and, by the shell, while a guest halts."""
+    base = Boot(name="", kind="uvm", guest="ioreq", hv_words="trace=1200", trace=True)
+    idle = Boot(name="trace/shell", kind="svm", guest="bad", words="bad=cli_hlt expect=hang", guest_report=False,
+                end=("off",), typed=(
+                    (r"about to: cli_hlt", "\rtrace on sched irq\r"), (r"^aril> trace on", "trace\r"),
+                    (r"^recorded now: irq sched", "trace dump 50\r"), (r"^@t end ", "trace\r"),
+                    (r"^recorded now: nothing", "trace on x\r"), (r"^usage: trace", "poweroff\r")),
+                must=(r"^@t vm 0 SVM ", r"power off from the console"))
+    return [replace(base, name="trace/1cpu"), replace(base, name="trace/2cpu", cpus=2), idle]
 
 
 def bad_tests() -> list[Test]:
@@ -409,5 +422,5 @@ def command_tests() -> list[Test]:
 
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
-    return [*command_tests(), *guest_tests(), *pre_tests(), *cable_tests(), *bench_tests(), *bad_tests(),
-            *boot_tests(), *io_tests(), *linux_tests(), *debian_tests(), *model_tests()]
+    return [*command_tests(), *guest_tests(), *pre_tests(), *cable_tests(), *bench_tests(), *trace_tests(),
+            *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(), *debian_tests(), *model_tests()]

@@ -19,6 +19,7 @@ UNIT_PRODUCT := $(wildcard \
 	arch/x86/guest/instr_emul_alu.c \
 	arch/x86/guest/instr_emul_string.c \
 	hypervisor/debug/shell.c \
+	hypervisor/debug/trace.c \
 	hypervisor/guest_copy.c \
 	hypervisor/hypercall.c \
 	hypervisor/hypercall_mem.c \

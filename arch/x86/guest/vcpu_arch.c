@@ -12,6 +12,7 @@
 #include <hv/arch.h>
 #include <hv/log.h>
 #include <hv/memory.h>
+#include <hv/trace.h>
 #include <hv/upcall.h>
 #include <lib/bits.h>
 #include <lib/errno.h>
@@ -384,6 +385,9 @@ static int32_t run_once(struct acrn_vcpu *vcpu)
 		}
 	}
 	flush_if_stale(vcpu);
+	if (trace_wants(TRACE_ENTRY)) {
+		trace_record(TRACE_ENTRY, vcpu->thread.who, arch->entry_info, exec_vmread(VMX_GUEST_RIP), 0UL);
+	}
 	if (unlikely(vmx_vmrun(&arch->gprs, arch->launched) != 0UL)) {
 		pr_err("VM %u vCPU %u: VMLAUNCH or VMRESUME failed, error %lu", vcpu->vm->vm_id, vcpu->vcpu_id,
 			exec_vmread(VMX_INSTR_ERROR));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Interrupts on their way to local APICs: posting, messages, commands, MSIs, the PIC's wire (SDM vol 3, 11.6). */
+#include <hv/trace.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
 #include <lib/errno.h>
@@ -49,6 +50,7 @@ static void post(struct vlapic *vlapic, uint32_t vector, bool level)
 	if (!bit_test_and_set(&vlapic->pid.control, VLAPIC_PID_ON)) {
 		vcpu_make_request(vlapic->vcpu, VCPU_REQ_EVENT);
 	}
+	trace_event(TRACE_IRQ, vlapic->vcpu->thread.who, vector, 0UL, 0UL);
 }
 
 static bool accepts_fixed(const struct vlapic *vlapic)
