@@ -15,10 +15,10 @@
 #define FACS_SIZE   64U
 #define RSDP_SIZE   36U
 #define MCFG_SIZE   (HEADER_SIZE + 8U + 16U)
-#define XSDT_SIZE   (HEADER_SIZE + 3U * 8U)
 
 /* Offsets in the area; what is behind the MADT's is its. */
-#define XSDT_AT 0x40U
+#define XSDT_AT 0x40U /* room for 7 tables in each root */
+#define RSDT_AT 0xA0U
 #define FACS_AT 0x100U /* 64-byte aligned, as it must be */
 #define FADT_AT 0x140U
 #define MCFG_AT 0x240U
@@ -40,6 +40,11 @@
 #define RESET_PORT  0xCF9U
 #define RESET_VALUE 0x06U
 
+/* What the roots list. */
+static const uint32_t listed[] = {FADT_AT, MADT_AT, MCFG_AT};
+
+_Static_assert((ARRAY_SIZE(listed) <= 7U) && (XSDT_AT + HEADER_SIZE + 7U * 8U <= RSDT_AT) &&
+	(RSDT_AT + HEADER_SIZE + 7U * 4U <= FACS_AT), "the roots' places");
 _Static_assert(DSDT_AT + sizeof(pre_dsdt_aml) <= MADT_AT, "the DSDT's place");
 
 static void put(uint8_t *at, uint64_t value, size_t size)
@@ -209,10 +214,24 @@ static void make_rsdp(uint8_t *rsdp)
 	(void)memcpy(rsdp, "RSD PTR ", 8U);
 	(void)memcpy(rsdp + 9U, "ARIL  ", 6U);
 	rsdp[15] = 2U;
+	put(rsdp + 16U, VM_ACPI_PRE_GPA + RSDT_AT, 4U);
 	put(rsdp + 20U, RSDP_SIZE, 4U);
 	put(rsdp + 24U, VM_ACPI_PRE_GPA + XSDT_AT, 8U);
 	set_checksum(rsdp, 20U, 8U);
 	set_checksum(rsdp, RSDP_SIZE, 32U);
+}
+
+/* Small kernels, as test kernels are, read the RSDT even where there is an XSDT. */
+static void make_roots(uint8_t *area)
+{
+	begin(area + XSDT_AT, "XSDT", 1U);
+	begin(area + RSDT_AT, "RSDT", 1U);
+	for (uint32_t i = 0U; i < ARRAY_SIZE(listed); i++) {
+		put(area + XSDT_AT + HEADER_SIZE + 8U * i, VM_ACPI_PRE_GPA + listed[i], 8U);
+		put(area + RSDT_AT + HEADER_SIZE + 4U * i, VM_ACPI_PRE_GPA + listed[i], 4U);
+	}
+	finish(area + XSDT_AT, HEADER_SIZE + 8U * ARRAY_SIZE(listed));
+	finish(area + RSDT_AT, HEADER_SIZE + 4U * ARRAY_SIZE(listed));
 }
 
 int32_t vm_acpi_pre_make(const struct vm_acpi_pre_input *in, uint8_t *area)
@@ -224,11 +243,7 @@ int32_t vm_acpi_pre_make(const struct vm_acpi_pre_input *in, uint8_t *area)
 	}
 	(void)memset(area, 0, VM_ACPI_PRE_SIZE);
 	make_rsdp(area);
-	begin(area + XSDT_AT, "XSDT", 1U);
-	put(area + XSDT_AT + HEADER_SIZE, VM_ACPI_PRE_GPA + FADT_AT, 8U);
-	put(area + XSDT_AT + HEADER_SIZE + 8U, VM_ACPI_PRE_GPA + MADT_AT, 8U);
-	put(area + XSDT_AT + HEADER_SIZE + 16U, VM_ACPI_PRE_GPA + MCFG_AT, 8U);
-	finish(area + XSDT_AT, XSDT_SIZE);
+	make_roots(area);
 	(void)memcpy(area + FACS_AT, "FACS", 4U);
 	put(area + FACS_AT + LENGTH_AT, FACS_SIZE, 4U);
 	area[FACS_AT + 32U] = 2U; /* version */

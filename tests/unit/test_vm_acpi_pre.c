@@ -38,7 +38,7 @@ TEST(vm_acpi_pre_tables)
 	static const uint8_t cpus[] = {0, 8, 0, 3, 1, 0, 0, 0, 9, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0};
 	struct vm_acpi_pre_input in = {.apic_id = {3U, 256U}, .cpu_count = 2U, .has_com1 = true};
 	struct acpi_info info = {0};
-	const uint8_t *xsdt, *fadt, *madt, *dsdt, *mcfg;
+	const uint8_t *xsdt, *rsdt, *fadt, *madt, *dsdt, *mcfg;
 	uint64_t at;
 
 	EXPECT_EQ(vm_acpi_pre_make(&in, area), 0);
@@ -47,6 +47,13 @@ TEST(vm_acpi_pre_tables)
 	EXPECT_EQ(sum(area, 36), 0);
 	memcpy(&at, area + 24, 8);
 	xsdt = pre_table(area, at, "XSDT");
+	at = 0UL;
+	memcpy(&at, area + 16, 4);
+	rsdt = pre_table(area, at, "RSDT");
+	EXPECT_EQ((rsdt[4] - 36) / 4, (xsdt[4] - 36) / 8);
+	for (int i = 0; i < (rsdt[4] - 36) / 4; i++) {
+		EXPECT(memcmp(rsdt + 36 + 4 * i, xsdt + 36 + 8 * i, 4) == 0);
+	}
 	memcpy(&at, xsdt + 36, 8);
 	fadt = pre_table(area, at, "FACP");
 	memcpy(&at, xsdt + 44, 8);
