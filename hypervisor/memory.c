@@ -14,7 +14,7 @@
 #include <lib/string.h>
 
 #define MAX_ORDER      9U
-#define MAX_RESERVED   32U
+#define MAX_RESERVED   (8U + CONFIG_MAX_VM_NUM + BOOT_MAX_MODULES) /* ours; of pre-launched VMs: memory, modules */
 #define LOW_LIMIT      0x100000UL      /* leave real-mode memory alone */
 #define HIGH_LIMIT     (4UL << 30U)
 #define POOL_MIN       (8UL << 20U)

@@ -206,21 +206,30 @@ int32_t vhm_poll_request(struct acrn_vcpu *vcpu)
 	return -EIO;
 }
 
-void vhm_send_power_off(struct acrn_vcpu *vcpu)
+/* As if the guest had written to a port that the device model owns. */
+static bool send_port_write(struct acrn_vcpu *vcpu, uint64_t port, uint64_t size, uint32_t value)
 {
 	const struct io_request req = {
 		.type = REQ_PORTIO,
-		.reqs.pio = {.direction = REQUEST_WRITE,
-			.address = VHM_PM1_CONTROL_PORT,
-			.size = VHM_PM1_FAULT_SIZE,
-			.value = VHM_PM1_FAULT},
+		.reqs.pio = {.direction = REQUEST_WRITE, .address = port, .size = size, .value = value},
 	};
 
-	if (vcpu->io_state != IO_PENDING) {
-		/* The slot is ours; if it reads otherwise, the other side has scribbled on it. */
-		set_vhm_req_state(vcpu->vm, vcpu->vcpu_id, REQ_STATE_FREE);
-		(void)acrn_insert_request_wait(vcpu, &req);
+	if (vcpu->io_state == IO_PENDING) {
+		return false;
 	}
+	/* The slot is ours; if it reads otherwise, the other side has scribbled on it. */
+	set_vhm_req_state(vcpu->vm, vcpu->vcpu_id, REQ_STATE_FREE);
+	return acrn_insert_request_wait(vcpu, &req) == 0;
+}
+
+bool vhm_send_power_off(struct acrn_vcpu *vcpu)
+{
+	return send_port_write(vcpu, VHM_PM1_CONTROL_PORT, VHM_PM1_FAULT_SIZE, VHM_PM1_FAULT);
+}
+
+bool vhm_send_reset(struct acrn_vcpu *vcpu)
+{
+	return send_port_write(vcpu, VHM_RESET_PORT, 1UL, VHM_RESET_NOW);
 }
 
 void vhm_set_upcall(uint32_t vector, uint32_t vcpu_id)

@@ -6,8 +6,8 @@
  *                                 ^                     ^------vm_start------|
  *                                 |--------------------vm_reset--------------|     any --vm_destroy--> POWERED_OFF
  *
- * All under vm->lock, which a vCPU thread never takes for its own VM: whoever holds it may wait for that thread to
- * leave its CPU.
+ * What is made of these steps for pre-launched VMs: vm_life.c. All under vm->lock, which a vCPU thread never takes for
+ * its own VM: whoever holds it may wait for that thread to leave its CPU.
  */
 #include <hv/arch.h>
 #include <hv/log.h>
@@ -19,6 +19,7 @@
 #include <hv/vm.h>
 #include <hv/vm_cpus.h>
 #include <hv/vm_devices.h>
+#include <hv/vm_life.h>
 #include <hv/vm_load.h>
 #include <hv/vm_memory.h>
 #include <hv/vm_stop.h>
@@ -96,6 +97,8 @@ void vm_init_slots(const struct scenario *scenario)
 
 		vm->vm_id = (uint16_t)i;
 		vm->state = VM_POWERED_OFF;
+		vm->restart = VM_RESTART_NONE;
+		vm->ram_hpa = 0UL;
 		vm->config = &scenario->vm[i];
 		(void)strlcpy(vm->name, vm->config->name, sizeof(vm->name));
 		spinlock_init(&vm->lock);
@@ -160,7 +163,8 @@ static int32_t create_memory_and_devices(struct acrn_vm *vm)
 /* Everything but the CPUs' claim. Also undoes a part. */
 static void free_vm(struct acrn_vm *vm)
 {
-	/* First: the console's thread brings bytes, and so interrupts, without vm->lock. */
+	vm_life_end(vm);
+	/* Before the vCPUs: the console's thread brings bytes, and so interrupts, without vm->lock. */
 	vm_devices_destroy(vm);
 	free_vcpus(vm);
 	arch_vm_destroy(vm);
@@ -227,6 +231,7 @@ int32_t vm_create(struct acrn_vm *vm, const uint16_t *affinity, uint16_t count)
 		vm_cpus_release(vm, mask);
 		return ret;
 	}
+	vm_life_begin(vm);
 	vm->forward_io = (vm->config->unhandled_port == SCN_PORT_FORWARD);
 	vm->io_polling = vm->config->io_polling;
 	vm->state = VM_CREATED;
@@ -254,30 +259,41 @@ int32_t vm_destroy(struct acrn_vm *vm)
 
 /* ---- Running ---- */
 
+/* Those that are paused, and what came up meanwhile. */
+static void resume(struct acrn_vm *vm)
+{
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
+		vcpu_resume(&vm->vcpus[i]);
+	}
+	if (vm->restart == VM_RESTART_WANTED) {
+		thread_wake(&vm->keeper); /* it found the VM paused */
+	}
+}
+
 int32_t vm_start(struct acrn_vm *vm)
 {
-	if ((vm->state == VM_PAUSED) && !vm->stop_requested) {
-		__atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_RELEASE);
-		vm_stop_if_orphan(vm);
-		for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
-			vcpu_resume(&vm->vcpus[i]);
-		}
-		return 0;
+	if (vm->state == VM_POWERED_OFF) {
+		return -ENOENT;
 	}
-	if (vm->state != VM_CREATED) {
+	if (vm->state == VM_RUNNING) {
 		return -EBUSY;
+	}
+	if (vm->stop_requested && (vm->restart != VM_RESTART_WANTED)) {
+		return -ESHUTDOWN;
 	}
 	__atomic_store_n(&vm->state, VM_RUNNING, __ATOMIC_RELEASE);
 	vm_stop_if_orphan(vm);
-	/* The others wait for INIT and SIPI. */
-	vcpu_launch(&vm->vcpus[0]);
+	resume(vm);
+	if (vm->vcpus[0].state == VCPU_INIT) {
+		vcpu_launch(&vm->vcpus[0]); /* its first start; the others wait for INIT and SIPI */
+	}
 	return 0;
 }
 
 int32_t vm_pause(struct acrn_vm *vm)
 {
 	if (vm->state == VM_POWERED_OFF) {
-		return -EBUSY;
+		return -ENOENT;
 	}
 	/* All at once, then wait for each. */
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
@@ -296,10 +312,14 @@ int32_t vm_reset(struct acrn_vm *vm)
 {
 	int32_t ret;
 
+	if (vm->state == VM_POWERED_OFF) {
+		return -ENOENT;
+	}
 	if (vm->state != VM_PAUSED) {
 		return -EBUSY;
 	}
 	vm_stop_clear(vm);
+	(void)vm_life_forget_wish(vm);
 	reset_vm_ioreqs(vm);
 	vm_devices_reset(vm);
 	ret = vpci_sync_map(vm);
@@ -314,8 +334,15 @@ int32_t vm_reset(struct acrn_vm *vm)
 
 static int32_t boot_locked(struct acrn_vm *vm)
 {
-	int32_t ret = vm_create(vm, NULL, 0U);
+	int32_t ret = 0;
 
+	if (vm->config->load_order == SCN_PRE_LAUNCHED_VM) {
+		vm_load_reserve_modules(vm);
+		ret = vm_reserve_prelaunched_memory(vm);
+	}
+	if (ret == 0) {
+		ret = vm_create(vm, NULL, 0U);
+	}
 	if (ret != 0) {
 		return ret;
 	}

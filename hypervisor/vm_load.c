@@ -17,6 +17,7 @@
 #include <hv/vm_loader.h>
 #include <lib/errno.h>
 #include <lib/printf.h>
+#include <lib/spinlock.h>
 #include <lib/string.h>
 
 #define LOW_RAM_LIMIT (3UL << 30U) /* vm_memory.c: a pre-launched VM's memory below 4 GiB */
@@ -24,7 +25,8 @@
 #define GDT_ENTRIES   4U
 #define CR0_FLAT      0x31UL /* PE, ET, NE */
 
-static struct vm_loader the_loader; /* tens of KiB; boot is on one CPU */
+static struct vm_loader the_loader; /* tens of KiB */
+static struct spinlock loader_lock = SPINLOCK_INIT; /* guards it; taken with a vm->lock held */
 
 int32_t vm_loader_refuse(const struct vm_loader *ld, const char *fmt, ...)
 {
@@ -323,27 +325,37 @@ static const char *after_tag(const char *string, const char *tag)
 	return string;
 }
 
-static int32_t find_module(struct vm_loader *ld, const char *tag, struct vm_image *image, const char **args)
+static const struct boot_module *module_of(const char *tag, const char **args)
 {
 	for (uint32_t i = 0U; i < boot_info.module_count; i++) {
-		const struct boot_module *module = &boot_info.modules[i];
-		const char *rest = after_tag(module->string, tag);
+		const char *rest = after_tag(boot_info.modules[i].string, tag);
 
-		if (rest == NULL) {
-			continue;
-		}
-		if ((module->size == 0UL) || !range_is_valid(module->base, module->size)) {
-			return vm_loader_refuse(ld,
-				"module '%s' is empty; look at the file that GRUB's module2 line names", tag);
-		}
-		if (args != NULL) {
+		if (rest != NULL) {
 			*args = rest;
+			return &boot_info.modules[i];
 		}
-		*image = (struct vm_image){.tag = tag, .hpa = module->base, .size = module->size, .string = tag};
-		return ld->identity ? take(ld, image->hpa, image->size, tag) : 0;
 	}
-	(void)vm_loader_refuse(ld, "there is no module '%s'; add to GRUB's entry: module2 FILE %s", tag, tag);
-	return -ENOENT;
+	return NULL;
+}
+
+static int32_t find_module(struct vm_loader *ld, const char *tag, struct vm_image *image, const char **args)
+{
+	const char *rest;
+	const struct boot_module *module = module_of(tag, &rest);
+
+	if (module == NULL) {
+		(void)vm_loader_refuse(ld, "there is no module '%s'; add to GRUB's entry: module2 FILE %s", tag, tag);
+		return -ENOENT;
+	}
+	if ((module->size == 0UL) || !range_is_valid(module->base, module->size)) {
+		return vm_loader_refuse(ld, "module '%s' is empty; look at the file that GRUB's module2 line names",
+			tag);
+	}
+	if (args != NULL) {
+		*args = rest;
+	}
+	*image = (struct vm_image){.tag = tag, .hpa = module->base, .size = module->size, .string = tag};
+	return ld->identity ? take(ld, image->hpa, image->size, tag) : 0;
 }
 
 static int32_t find_modules(struct vm_loader *ld)
@@ -373,6 +385,31 @@ static int32_t find_modules(struct vm_loader *ld)
 	return ret;
 }
 
+static void reserve_module(const char *tag)
+{
+	const char *args;
+	const struct boot_module *module = module_of(tag, &args);
+
+	/* Several VMs may be made of one module. */
+	if ((module != NULL) && (module->size != 0UL) && range_is_valid(module->base, module->size) &&
+		!memory_is_hv_owned(module->base, module->size)) {
+		memory_reserve(module->base, module->size, tag);
+	}
+}
+
+void vm_load_reserve_modules(const struct acrn_vm *vm)
+{
+	const struct scenario_vm *config = vm->config;
+
+	reserve_module(config->kern_mod);
+	if (config->ramdisk_mod[0] != '\0') {
+		reserve_module(config->ramdisk_mod);
+	}
+	for (uint32_t i = 0U; i < config->module_count; i++) {
+		reserve_module(config->module[i].tag);
+	}
+}
+
 /* ---- All of it ---- */
 
 static int32_t load_kernel(struct vm_loader *ld)
@@ -389,16 +426,10 @@ static int32_t load_kernel(struct vm_loader *ld)
 	}
 }
 
-int32_t vm_load_image(struct acrn_vm *vm)
+static int32_t load(struct vm_loader *ld)
 {
-	struct vm_loader *const ld = &the_loader;
-	int32_t ret;
+	int32_t ret = build_map(ld);
 
-	(void)memset(ld, 0, sizeof(*ld));
-	ld->vm = vm;
-	ld->config = vm->config;
-	ld->identity = vm_is_service(vm);
-	ret = build_map(ld);
 	if (ret == 0) {
 		ret = find_modules(ld);
 	}
@@ -412,9 +443,25 @@ int32_t vm_load_image(struct acrn_vm *vm)
 	if (ret == 0) {
 		ret = set_registers(ld);
 	}
-	if (ret == 0) {
+	return ret;
+}
+
+int32_t vm_load_image(struct acrn_vm *vm)
+{
+	struct vm_loader *const ld = &the_loader;
+	int32_t ret;
+
+	spin_lock(&loader_lock);
+	(void)memset(ld, 0, sizeof(*ld));
+	ld->vm = vm;
+	ld->config = vm->config;
+	ld->identity = vm_is_service(vm);
+	ret = load(ld);
+	/* Not for each reset of a guest that does nothing else. */
+	if ((ret == 0) && (vm->restart == VM_RESTART_NONE)) {
 		pr_info("VM%u '%s': '%s' loaded, entry 0x%lx, command line \"%s\"", vm->vm_id, vm->name, ld->kernel.tag,
 			ld->regs.rip, ld->cmdline);
 	}
+	spin_unlock(&loader_lock);
 	return ret;
 }

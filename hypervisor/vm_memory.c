@@ -134,26 +134,35 @@ static hpa_t find_ram(uint64_t size)
 	return INVALID_HPA;
 }
 
-int32_t vm_map_prelaunched_memory(struct acrn_vm *vm)
+int32_t vm_reserve_prelaunched_memory(struct acrn_vm *vm)
 {
 	const struct scenario_vm *config = vm->config;
 	const uint64_t size = config->mem_bytes;
-	const uint64_t low = MIN(size, LOW_RAM_LIMIT);
 	const hpa_t base = config->mem_fixed ? config->mem_hpa : find_ram(size);
-	int32_t ret;
 
 	if ((size == 0UL) || (base == INVALID_HPA) || !vm_is_service_ram(base, size) ||
 		vm_memory_is_module(base, size)) {
 		pr_err("VM%u '%s': no place for its %lu MiB of memory", vm->vm_id, vm->name, size >> 20U);
 		return -ENOMEM;
 	}
-	ret = arch_gpa_map(vm, 0UL, base, low, GPA_RWX, GPA_TYPE_WB);
-	if ((ret == 0) && (size > low)) {
-		ret = arch_gpa_map(vm, SIZE_4G, base + low, size - low, GPA_RWX, GPA_TYPE_WB);
+	memory_reserve(base, size, config->name);
+	vm->ram_hpa = base;
+	pr_info("VM%u '%s': %lu MiB of memory at 0x%lx", vm->vm_id, vm->name, size >> 20U, base);
+	return 0;
+}
+
+int32_t vm_map_prelaunched_memory(struct acrn_vm *vm)
+{
+	const uint64_t size = vm->config->mem_bytes;
+	const uint64_t low = MIN(size, LOW_RAM_LIMIT);
+	int32_t ret;
+
+	if (vm->ram_hpa == 0UL) {
+		return -ENOMEM;
 	}
-	if (ret == 0) {
-		memory_reserve(base, size, vm->name);
-		pr_info("VM%u '%s': %lu MiB of memory at 0x%lx", vm->vm_id, vm->name, size >> 20U, base);
+	ret = arch_gpa_map(vm, 0UL, vm->ram_hpa, low, GPA_RWX, GPA_TYPE_WB);
+	if ((ret == 0) && (size > low)) {
+		ret = arch_gpa_map(vm, SIZE_4G, vm->ram_hpa + low, size - low, GPA_RWX, GPA_TYPE_WB);
 	}
 	return ret;
 }

@@ -3,7 +3,7 @@
  * How VMs end by themselves, and when that is the end of the machine.
  *
  * This runs on vCPU threads, which must not take a vm->lock: a stop is a flag and a kick. vm->state stays as it is
- * until the Service VM pauses, resets or destroys the VM.
+ * until somebody pauses, resets or destroys the VM: the Service VM, the console, or the keeper of a pre-launched VM.
  */
 #include <stdarg.h>
 
@@ -14,6 +14,7 @@
 #include <hv/summary.h>
 #include <hv/trace.h>
 #include <hv/upcall.h>
+#include <hv/vcpu.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
 #include <hv/vm_devices.h>
@@ -28,8 +29,12 @@ void vm_stop_clear(struct acrn_vm *vm)
 	__atomic_store_n(&vm->stop_claimed, false, __ATOMIC_RELEASE);
 }
 
+/* A VM that is being reset will run. */
 static bool is_running(const struct acrn_vm *vm)
 {
+	if (__atomic_load_n(&vm->restart, __ATOMIC_ACQUIRE) != VM_RESTART_NONE) {
+		return true;
+	}
 	return (__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) == VM_RUNNING) &&
 		!__atomic_load_n(&vm->stop_requested, __ATOMIC_ACQUIRE);
 }
@@ -67,13 +72,19 @@ static void end_machine_if_last(void)
 	end_machine();
 }
 
-/* @return true if this call is the one that stopped the VM */
-static bool stop(struct acrn_vm *vm, const char *fmt, va_list args)
+/*
+ * @param restart the VM is to run again
+ * @return true if this call is the one that stopped the VM
+ */
+static bool stop(struct acrn_vm *vm, bool restart, const char *fmt, va_list args)
 {
 	if (__atomic_exchange_n(&vm->stop_claimed, true, __ATOMIC_SEQ_CST)) {
 		return false;
 	}
 	(void)vsnprintf(vm->stop_reason, sizeof(vm->stop_reason), fmt, args);
+	if (restart) {
+		__atomic_store_n(&vm->restart, (uint32_t)VM_RESTART_WANTED, __ATOMIC_SEQ_CST);
+	}
 	__atomic_store_n(&vm->stop_requested, true, __ATOMIC_SEQ_CST);
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 		vcpu_kick(&vm->vcpus[i]);
@@ -90,7 +101,7 @@ static bool stop_printf(struct acrn_vm *vm, const char *fmt, ...)
 	bool first;
 
 	va_start(args, fmt);
-	first = stop(vm, fmt, args);
+	first = stop(vm, false, fmt, args);
 	va_end(args);
 	return first;
 }
@@ -140,11 +151,65 @@ void vm_stop_self(struct acrn_vm *vm, const char *fmt, ...)
 	bool first;
 
 	va_start(args, fmt);
-	first = stop(vm, fmt, args);
+	first = stop(vm, false, fmt, args);
 	va_end(args);
 	if (first) {
 		report_stop(vm);
 	}
+}
+
+/* ---- Reset ---- */
+
+/* `on_reset=stop` of the command line: a guest that resets itself only stops, as whoever tests it may want. */
+static bool guest_resets_restart(const struct acrn_vm *vm)
+{
+	char how[8] = "restart";
+
+	(void)cmdline_get("on_reset", how, sizeof(how));
+	return (vm->config->load_order == SCN_PRE_LAUNCHED_VM) && (strcmp(how, "stop") != 0);
+}
+
+static bool claim_restart(struct acrn_vm *vm, const char *fmt, ...) __printf(2, 3);
+
+static bool claim_restart(struct acrn_vm *vm, const char *fmt, ...)
+{
+	va_list args;
+	bool first;
+
+	va_start(args, fmt);
+	first = stop(vm, true, fmt, args);
+	va_end(args);
+	return first;
+}
+
+/* A pre-launched VM: its keeper loads it anew. Nothing more happens on this thread, which is one of its vCPUs. */
+static void restart(struct acrn_vm *vm, const char *why)
+{
+	if (claim_restart(vm, "%s", why)) {
+		pr_guest(vm->vm_id, 0U, "'%s' is reset: %s", vm->name, why);
+		thread_wake(&vm->keeper);
+	}
+}
+
+void vm_reset_requested(struct acrn_vm *vm)
+{
+	if (vm_is_service(vm)) {
+		pr_info("the Service VM resets the machine");
+		arch_reboot();
+	}
+	if (guest_resets_restart(vm)) {
+		restart(vm, "reset requested");
+	} else {
+		vm_stop_self(vm, "reset requested");
+	}
+}
+
+/* ---- Faults ---- */
+
+static void count_fault(struct acrn_vm *vm)
+{
+	(void)__atomic_fetch_add(&vm->faults, 1UL, __ATOMIC_RELAXED);
+	hv_stats_count(&hv_counters.faults);
 }
 
 /* The guest is at fault. A User VM's device model hears of it as of a power-off. */
@@ -152,13 +217,12 @@ static void stop_faulty(struct acrn_vcpu *vcpu, const char *what)
 {
 	struct acrn_vm *vm = vcpu->vm;
 
-	(void)__atomic_fetch_add(&vm->faults, 1UL, __ATOMIC_RELAXED);
-	hv_stats_count(&hv_counters.faults);
+	count_fault(vm);
 	if (!stop_printf(vm, "vCPU%u: %s", vcpu->vcpu_id, what)) {
 		return;
 	}
 	if (vm->forward_io) {
-		vhm_send_power_off(vcpu);
+		(void)vhm_send_power_off(vcpu);
 	}
 	report_stop(vm);
 }
@@ -174,16 +238,16 @@ void vcpu_fatal(struct acrn_vcpu *vcpu, const char *fmt, ...)
 	stop_faulty(vcpu, what);
 }
 
+/* SDM vol 3, 6.15: shutdown mode. Boards answer it with a reset. */
 void vcpu_triple_fault(struct acrn_vcpu *vcpu)
 {
-	stop_faulty(vcpu, "triple fault");
-}
+	char what[32];
 
-void vm_reset_requested(struct acrn_vm *vm)
-{
-	if (vm_is_service(vm)) {
-		pr_info("the Service VM resets the machine");
-		arch_reboot();
+	if (!guest_resets_restart(vcpu->vm)) {
+		stop_faulty(vcpu, "triple fault");
+		return;
 	}
-	vm_stop_self(vm, "reset requested");
+	count_fault(vcpu->vm);
+	(void)snprintf(what, sizeof(what), "vCPU%u: triple fault", vcpu->vcpu_id);
+	restart(vcpu->vm, what);
 }

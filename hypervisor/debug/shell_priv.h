@@ -18,6 +18,7 @@ int32_t __must_check shell_lock_vm(struct acrn_vm *vm);
 
 int32_t shell_cmd_vm_console(uint32_t argc, char **argv);
 int32_t shell_cmd_vm_start(uint32_t argc, char **argv);
+int32_t shell_cmd_vm_resume(uint32_t argc, char **argv);
 int32_t shell_cmd_vm_pause(uint32_t argc, char **argv);
 int32_t shell_cmd_vm_stop(uint32_t argc, char **argv);
 int32_t shell_cmd_vm_reset(uint32_t argc, char **argv);

@@ -8,6 +8,7 @@
 #include <hv/vhm.h>
 #include <hv/vm.h>
 #include <hv/vm_console.h>
+#include <hv/vm_life.h>
 #include <hv/vm_stop.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -120,23 +121,51 @@ int32_t shell_cmd_vm_console(uint32_t argc, char **argv)
 	return 0;
 }
 
+static void say_refusal(const struct acrn_vm *vm, const char *what, int32_t error)
+{
+	shell_printf("VM%u '%s' %s: not %s (it is %s; error %d)\n", vm->vm_id, vm->name, vm_life_error(error), what,
+		vm->stop_requested ? "stopped" : vm_state_name(vm->state), error);
+}
+
 int32_t shell_cmd_vm_start(uint32_t argc, char **argv)
 {
 	struct acrn_vm *vm = shell_find_vm(argv[1]);
-	int32_t ret = -EBUSY;
+	int32_t ret;
 
 	(void)argc;
 	if ((vm == NULL) || (shell_lock_vm(vm) != 0)) {
 		return 0;
 	}
 	/* A User VM that was only created has no registers yet: those are its device model's. */
-	if ((vm->state == VM_PAUSED) || (vm->config->load_order != SCN_POST_LAUNCHED_VM)) {
-		ret = vm_start(vm);
+	if ((vm->config->load_order == SCN_POST_LAUNCHED_VM) && (vm->state == VM_CREATED)) {
+		ret = -EPERM;
+	} else {
+		ret = vm_life_start(vm);
 	}
 	spin_unlock(&vm->lock);
 	if (ret != 0) {
-		shell_printf("VM%u '%s' is %s%s: not started\n", vm->vm_id, vm->name, vm_state_name(vm->state),
-			vm->stop_requested ? " and has stopped for good" : "");
+		say_refusal(vm, "started", ret);
+	} else {
+		pr_info("VM%u '%s' was started at the console", vm->vm_id, vm->name);
+	}
+	return 0;
+}
+
+int32_t shell_cmd_vm_resume(uint32_t argc, char **argv)
+{
+	struct acrn_vm *vm = shell_find_vm(argv[1]);
+	int32_t ret;
+
+	(void)argc;
+	if ((vm == NULL) || (shell_lock_vm(vm) != 0)) {
+		return 0;
+	}
+	ret = ((vm->state == VM_CREATED) || (vm->state == VM_POWERED_OFF)) ? -EBUSY : vm_start(vm);
+	spin_unlock(&vm->lock);
+	if (ret != 0) {
+		say_refusal(vm, "resumed", ret);
+	} else {
+		pr_info("VM%u '%s' was resumed at the console", vm->vm_id, vm->name);
 	}
 	return 0;
 }
@@ -154,14 +183,17 @@ int32_t shell_cmd_vm_pause(uint32_t argc, char **argv)
 }
 
 /* Its device model waits for requests: a free slot is needed to tell it. The lock is held, the VM is paused. */
-static bool tell_device_model(struct acrn_vm *vm)
+static bool tell_device_model(struct acrn_vm *vm, bool (*send)(struct acrn_vcpu *))
 {
+	if (!vm->forward_io || (vm->ioreq_buf == NULL)) {
+		return false;
+	}
 	for (uint32_t i = 0U; i < vm->vcpu_count; i++) {
-		if (vm->vcpus[i].io_state == IO_NONE) {
-			vhm_send_power_off(&vm->vcpus[i]);
-			return vm->vcpus[i].io_state == IO_PENDING;
+		if ((vm->vcpus[i].io_state == IO_NONE) && send(&vm->vcpus[i])) {
+			return true;
 		}
 	}
+	shell_printf("its device model could not be told: all its vCPUs wait for an answer\n");
 	return false;
 }
 
@@ -173,12 +205,50 @@ int32_t shell_cmd_vm_stop(uint32_t argc, char **argv)
 	if ((vm == NULL) || (pause_and_lock(vm) != 0)) {
 		return 0;
 	}
-	if (!vm->stop_requested && vm->forward_io && (vm->ioreq_buf != NULL) && !tell_device_model(vm)) {
-		shell_printf("its device model could not be told: all its vCPUs wait for an answer\n");
+	if (vm_life_forget_wish(vm)) {
+		vm_stop_clear(vm); /* instead of its reset */
+	}
+	if (!vm->stop_requested) {
+		(void)tell_device_model(vm, vhm_send_power_off);
 	}
 	spin_unlock(&vm->lock);
 	vm_stop_self(vm, "stopped at the console");
 	return 0;
+}
+
+/* What its guest would do: the device model pauses it, resets it, loads it and starts it. */
+static void reset_user_vm(struct acrn_vm *vm)
+{
+	if (vm->stop_requested) {
+		shell_printf("VM%u '%s' has stopped for good; launch it again in the Service VM\n", vm->vm_id,
+			vm->name);
+		return;
+	}
+	if (pause_and_lock(vm) != 0) {
+		return;
+	}
+	if (tell_device_model(vm, vhm_send_reset)) {
+		pr_info("VM%u '%s': its device model was told to reset it", vm->vm_id, vm->name);
+	} else if (vm_start(vm) != 0) {
+		shell_printf("VM%u '%s' has stopped meanwhile\n", vm->vm_id, vm->name);
+	}
+	spin_unlock(&vm->lock);
+}
+
+static void reset_prelaunched_vm(struct acrn_vm *vm)
+{
+	int32_t ret;
+
+	if (shell_lock_vm(vm) != 0) {
+		return;
+	}
+	ret = vm_life_reset(vm);
+	spin_unlock(&vm->lock);
+	if (ret != 0) {
+		say_refusal(vm, "reset", ret);
+	} else {
+		pr_info("VM%u '%s' was reset at the console", vm->vm_id, vm->name);
+	}
 }
 
 int32_t shell_cmd_vm_reset(uint32_t argc, char **argv)
@@ -192,10 +262,9 @@ int32_t shell_cmd_vm_reset(uint32_t argc, char **argv)
 	if (vm_is_service(vm)) {
 		vm_reset_requested(vm);
 	} else if (vm->config->load_order == SCN_POST_LAUNCHED_VM) {
-		shell_printf("a User VM is loaded by its device model: vm_stop it, and launch it again in the Service "
-			"VM\n");
+		reset_user_vm(vm);
 	} else {
-		shell_printf("a pre-launched VM is loaded at boot: its image is no longer there; use reboot\n");
+		reset_prelaunched_vm(vm);
 	}
 	return 0;
 }

@@ -16,6 +16,9 @@ struct acrn_vcpu;
  */
 #define VHM_PM1_FAULT      (0x80000000U | (1U << 13U) | (5U << 10U))
 #define VHM_PM1_FAULT_SIZE 4UL
+/* The reset control register and its "reset now". */
+#define VHM_RESET_PORT 0xCF9U
+#define VHM_RESET_NOW  0x06U
 
 /**
  * Gives the VM its request page, all slots FREE, or takes it away. No vCPU of the VM is on a CPU.
@@ -25,9 +28,13 @@ void vhm_set_page(struct acrn_vm *vm, hpa_t hpa);
 
 /**
  * Tells the device model that the VM has stopped by itself: as if the guest had powered off. The answer is not
- * waited for. On the vCPU's thread; nothing if its slot is in use.
+ * waited for. On the vCPU's thread, or while it is paused with vm->lock held.
+ * @return false: its slot is in use, nothing was done
  */
-void vhm_send_power_off(struct acrn_vcpu *vcpu);
+bool vhm_send_power_off(struct acrn_vcpu *vcpu);
+
+/** As vhm_send_power_off(): asks the device model to reset the VM, as if the guest had. */
+bool vhm_send_reset(struct acrn_vcpu *vcpu);
 
 /** From now on upcalls go to this vCPU of the Service VM with this vector. */
 void vhm_set_upcall(uint32_t vector, uint32_t vcpu_id);

@@ -26,6 +26,13 @@ enum vm_state {
 	VM_PAUSED,
 };
 
+/* Where a pre-launched VM is between its guest's wish to be reset and its new start. */
+enum vm_restart {
+	VM_RESTART_NONE,
+	VM_RESTART_WANTED,    /* its vCPUs stand still, its keeper has been woken */
+	VM_RESTART_UNDER_WAY, /* vm->lock is held; what the VM does next counts already */
+};
+
 /* Why a VM stopped by itself: shown by the console, kept until it is reset or destroyed. */
 #define VM_STOP_REASON_LEN 96U
 
@@ -77,6 +84,9 @@ struct acrn_vm {
 	bool stop_claimed;   /* atomic: somebody is writing stop_reason */
 	bool stop_requested; /* atomic: stopped by itself; waits for the Service VM, or for the end */
 	char stop_reason[VM_STOP_REASON_LEN];
+	uint32_t restart;     /* enum vm_restart; atomic */
+	struct thread keeper; /* of a pre-launched VM: starts it anew when its guest asks for a reset; vm_life.c */
+	hpa_t ram_hpa;        /* of a pre-launched VM: its memory, which is its own from boot on; 0: it has none */
 	uint64_t faults; /* times vcpu_fatal() was called */
 
 	struct vm_arch arch;
@@ -122,13 +132,19 @@ void vm_boot_all(void);
  */
 int32_t __must_check vm_create(struct acrn_vm *vm, const uint16_t *affinity, uint16_t count);
 
-/** VM_CREATED or VM_PAUSED -> VM_RUNNING. vm->lock held. @return 0 or -EBUSY */
+/**
+ * VM_CREATED or VM_PAUSED -> VM_RUNNING. vm->lock held.
+ * @return 0; -ENOENT it is off; -EBUSY it runs; -ESHUTDOWN it has stopped by itself and must be reset first
+ */
 int32_t __must_check vm_start(struct acrn_vm *vm);
 
-/** Takes every vCPU off its CPU; when it returns none runs. -> VM_PAUSED. vm->lock held. @return 0 or -EBUSY (off) */
+/** Takes every vCPU off its CPU; when it returns none runs. -> VM_PAUSED. vm->lock held. @return 0 or -ENOENT (off) */
 int32_t __must_check vm_pause(struct acrn_vm *vm);
 
-/** Paused VM back to reset: vCPUs, interrupt controllers, request slots; memory kept. -> VM_CREATED. vm->lock held. */
+/**
+ * Paused VM back to reset: vCPUs, devices, request slots; memory kept. -> VM_CREATED. vm->lock held.
+ * @return 0; -ENOENT it is off; -EBUSY it is not paused
+ */
 int32_t __must_check vm_reset(struct acrn_vm *vm);
 
 /** Pauses, then frees all. -> VM_POWERED_OFF. vm->lock held. @return 0 (also when it was off) */

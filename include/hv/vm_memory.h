@@ -16,9 +16,15 @@ struct acrn_vm;
 int32_t __must_check vm_map_service_memory(struct acrn_vm *vm);
 
 /**
- * Finds the memory of a pre-launched VM (at config->mem_hpa if fixed), maps it from guest address 0 (3 GiB at most,
- * the rest from 4 GiB) and reserves it, for good. Boot only.
+ * Finds the memory of a pre-launched VM (at config->mem_hpa if fixed) and reserves it, for good: vm->ram_hpa. Boot
+ * only, before the Service VM gets the rest.
  * @return 0 or -ENOMEM, logged
+ */
+int32_t __must_check vm_reserve_prelaunched_memory(struct acrn_vm *vm);
+
+/**
+ * Maps the memory of a pre-launched VM from guest address 0 (3 GiB at most, the rest from 4 GiB).
+ * @return 0; -ENOMEM: no pages, or none was reserved at boot
  */
 int32_t __must_check vm_map_prelaunched_memory(struct acrn_vm *vm);
 

@@ -10,7 +10,11 @@ struct acrn_vm;
 /** Forgets why the VM stopped, so that it can run again. vm->lock held, no vCPU on a CPU. */
 void vm_stop_clear(struct acrn_vm *vm);
 
-/** The guest asked its chip set for a reset: the Service VM resets the machine, another VM stops. Any vCPU thread. */
+/**
+ * The guest asked its chip set for a reset, by whatever port: the Service VM resets the machine, a pre-launched VM is
+ * loaded anew and runs again (with on_reset=stop on the command line it stops), a User VM stops. Any vCPU thread; it
+ * does not enter the guest again.
+ */
 void vm_reset_requested(struct acrn_vm *vm);
 
 /**

@@ -20,6 +20,7 @@
 #define ERANGE    34
 #define ENOSYS    38
 #define ENOTTY    25
+#define ESHUTDOWN 108
 #define ETIMEDOUT 110
 #endif
 

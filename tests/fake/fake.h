@@ -27,7 +27,9 @@ extern bool fake_end_set;
 extern char fake_log[65536];  /* all lines since fake_reset() */
 extern const char *fake_cmdline_on_stop;
 extern uint64_t fake_cmdline_trace; /* trace=N; 0: the word is not there */
+extern const char *fake_cmdline_on_reset;
 extern int32_t fake_load_result;
+extern uint32_t fake_loads;   /* vm_load_image() */
 extern uint32_t fake_access_depth; /* arch_guest_access_begin() without end */
 
 /* Memory. */

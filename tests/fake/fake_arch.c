@@ -42,6 +42,7 @@ bool fake_end_set;
 char fake_log[65536];
 
 int32_t fake_load_result;
+uint32_t fake_loads;
 uint32_t fake_access_depth;
 int32_t fake_pages_left = -1;
 uint8_t *fake_ram;
@@ -660,9 +661,15 @@ void summary_log(void)
 {
 }
 
+void vm_load_reserve_modules(const struct acrn_vm *vm)
+{
+	(void)vm;
+}
+
 int32_t vm_load_image(struct acrn_vm *vm)
 {
 	(void)vm;
+	fake_loads++;
 	return fake_load_result;
 }
 
@@ -697,7 +704,9 @@ void fake_reset(void)
 	fake_log[0] = '\0';
 	fake_cmdline_on_stop = NULL;
 	fake_cmdline_trace = 0UL;
+	fake_cmdline_on_reset = NULL;
 	fake_load_result = 0;
+	fake_loads = 0U;
 	fake_access_depth = 0U;
 	fake_pages_left = -1;
 	fake_port_writes = 0U;

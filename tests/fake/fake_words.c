@@ -9,14 +9,18 @@
 #include <hv/console.h>
 
 const char *fake_cmdline_on_stop;
+const char *fake_cmdline_on_reset;
 uint64_t fake_cmdline_trace;
 
 bool cmdline_get(const char *name, char *value, size_t size)
 {
-	if ((strcmp(name, "on_stop") != 0) || (fake_cmdline_on_stop == NULL)) {
+	const char *word = (strcmp(name, "on_stop") == 0) ? fake_cmdline_on_stop :
+		(strcmp(name, "on_reset") == 0) ? fake_cmdline_on_reset : NULL;
+
+	if (word == NULL) {
 		return false;
 	}
-	(void)snprintf(value, size, "%s", fake_cmdline_on_stop);
+	(void)snprintf(value, size, "%s", word);
 	return true;
 }
 

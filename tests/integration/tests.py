@@ -118,6 +118,8 @@ GUESTS: dict[str, Guest] = {
     "segmentation": CPU_ALONE,
     "cable": Guest(kinds=()),
     "pci": Guest(kinds=("bare", "svm"), models=False),
+    # A User VM's device model has no battery: CMOS RAM is lost with a reset.
+    "reset": Guest(kinds=("bare",), cpus=2),
 }
 
 
@@ -143,7 +145,7 @@ def guest_tests() -> list[Test]:
 
 # Subjects that pre-launched VMs have all the devices for; those with several CPUs have as many vCPUs.
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
-              "timer", "ioapic", "pic", "hlt", "sipi", "uart", "pci",
+              "timer", "ioapic", "pic", "hlt", "sipi", "uart", "pci", "reset",
               *(name for name, settings in GUESTS.items() if settings == CPU_ALONE))
 
 
@@ -153,7 +155,7 @@ def pre_tests() -> list[Test]:
                      not_packaged="Bochs 2.7 keeps one VM's NMI blocking for the next" if "apic" in name else "")
              for name in PRE_GUESTS]
     tests += [replace(_guest_test("pre", name), name=f"pre/{name}-1cpu", scenario=PRE_SMP, cpus=1)
-              for name in ("cpuid", "sipi")]
+              for name in ("cpuid", "sipi", "reset")]
     # Without a mask of CPUs the scenario places them.
     tests.append(replace(_guest_test("uvm", "sipi"), name="uvm/sipi-1cpu", cpus=1, guest_words="cpus=0",
                          changes=(Change("UVM1", "vcpu_num", "2"),)))

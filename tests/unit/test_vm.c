@@ -64,9 +64,9 @@ TEST(vm_life)
 {
 	struct acrn_vm *vm = user();
 
-	EXPECT_EQ(vm_start(vm), -EBUSY);
-	EXPECT_EQ(vm_pause(vm), -EBUSY);
-	EXPECT_EQ(vm_reset(vm), -EBUSY);
+	EXPECT_EQ(vm_start(vm), -ENOENT);
+	EXPECT_EQ(vm_pause(vm), -ENOENT);
+	EXPECT_EQ(vm_reset(vm), -ENOENT);
 	EXPECT_EQ(vm_destroy(vm), 0);
 	EXPECT_EQ(vm_create(vm, on_1, 1U), 0);
 	EXPECT_EQ(vm->state, VM_CREATED);
@@ -88,6 +88,19 @@ TEST(vm_life)
 	EXPECT_EQ(vm_destroy(vm), 0); /* running: paused first */
 	EXPECT_EQ(vm->state, VM_POWERED_OFF);
 	EXPECT_EQ(fake_pages_of(1U), 0U);
+	fake_machine_end();
+}
+
+TEST(vm_paused_before_its_first_start_begins_with_it)
+{
+	struct acrn_vm *vm = user();
+
+	EXPECT_EQ(vm_create(vm, on_1, 1U), 0);
+	EXPECT_EQ(vm_pause(vm), 0);
+	EXPECT_EQ(vm_start(vm), 0);
+	EXPECT_EQ(vm->vcpus[0].state, VCPU_RUNNING);
+	(void)fake_run(1U, 1U);
+	EXPECT(vm->vcpus[0].arch.runs != 0U);
 	fake_machine_end();
 }
 
@@ -222,7 +235,7 @@ TEST(vm_stop_keeps_the_first_reason)
 	(void)fake_run(1U, 10U);
 	EXPECT_EQ(vm->vcpus[0].arch.runs, 0U);
 	EXPECT_EQ(vm_pause(vm), 0);
-	EXPECT_EQ(vm_start(vm), -EBUSY); /* only a reset brings it back */
+	EXPECT_EQ(vm_start(vm), -ESHUTDOWN); /* only a reset brings it back */
 	EXPECT_EQ(vm_reset(vm), 0);
 	EXPECT_EQ(vm->stop_reason[0], '\0');
 	EXPECT_EQ(vm_start(vm), 0);

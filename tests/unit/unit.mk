@@ -38,6 +38,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/vm_cpus.c \
 	hypervisor/vm_devices.c \
 	hypervisor/vm_e820.c \
+	hypervisor/vm_life.c \
 	hypervisor/vm_memory.c \
 	hypervisor/vm_stop.c \
 	hypervisor/dm/vioapic_glue.c \
