@@ -116,6 +116,7 @@ GUESTS: dict[str, Guest] = {
     "paging": CPU_ALONE,
     "realmode": CPU_ALONE,
     "segmentation": CPU_ALONE,
+    "task_switch": CPU_ALONE,
     "cable": Guest(kinds=()),
     "pci": Guest(kinds=("bare", "svm"), models=False),
     # A User VM's device model has no battery: CMOS RAM is lost with a reset.

@@ -14,6 +14,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/acpi_tables.c \
 	arch/x86/guest/guest_walk.c \
 	arch/x86/guest/regs_check.c \
+	arch/x86/guest/task_switch.c \
 	arch/x86/guest/instr_decode.c \
 	arch/x86/guest/instr_emul.c \
 	arch/x86/guest/instr_emul_alu.c \

@@ -22,8 +22,7 @@ static bool in_64bit_code(const struct acrn_vcpu *vcpu)
 	return ((vcpu->arch.efer & EFER_LMA) != 0UL) && ((exec_vmread(VMX_GUEST_CS_AR) & CS_L) != 0UL);
 }
 
-/* PAE paging takes its four PDPTEs when it begins and at some changes (SDM 4.4.1). @return false: reserved bits, #GP */
-static bool load_pdptes(struct acrn_vcpu *vcpu)
+bool vcpu_load_pdptes(struct acrn_vcpu *vcpu)
 {
 	const gpa_t at = exec_vmread(VMX_GUEST_CR3) & 0xFFFFFFE0UL;
 	const uint64_t reserved = 0x1E6UL | ~MASK((uint32_t)cpu_caps.phys_bits - 1U, 0U);
@@ -83,7 +82,7 @@ static int32_t write_cr0_guest(struct acrn_vcpu *vcpu, uint64_t value)
 	}
 	value = (value & CR0_DEFINED) | CR0_ET;
 	if (paging && !lme && ((vcpu_get_cr4(vcpu) & CR4_PAE) != 0UL) &&
-		(((old ^ value) & (CR0_PG | CR0_CD | CR0_NW)) != 0UL) && !load_pdptes(vcpu)) {
+		(((old ^ value) & (CR0_PG | CR0_CD | CR0_NW)) != 0UL) && !vcpu_load_pdptes(vcpu)) {
 		return -EACCES;
 	}
 	if (pg_changes && lme) {
@@ -116,7 +115,8 @@ static int32_t write_cr4_guest(struct acrn_vcpu *vcpu, uint64_t value)
 		(!lma || ((exec_vmread(VMX_GUEST_CR3) & 0xFFFUL) != 0UL))) {
 		return -EACCES;
 	}
-	if (pae_paging && (((old ^ value) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP)) != 0UL) && !load_pdptes(vcpu)) {
+	if (pae_paging && (((old ^ value) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP)) != 0UL) &&
+	    !vcpu_load_pdptes(vcpu)) {
 		return -EACCES;
 	}
 	exec_vmwrite(VMX_GUEST_CR4, value | CR4_VMXE | CR4_MCE);

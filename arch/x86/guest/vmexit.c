@@ -84,6 +84,7 @@ static const vmexit_handler_t handlers[EXIT_REASON_MAX] = {
 	[EXIT_TRIPLE_FAULT] = triple_fault_vmexit_handler,
 	[EXIT_INT_WINDOW] = window_vmexit_handler,
 	[EXIT_NMI_WINDOW] = window_vmexit_handler,
+	[EXIT_TASK_SWITCH] = task_switch_vmexit_handler,
 	[EXIT_CPUID] = cpuid_vmexit_handler,
 	[EXIT_GETSEC] = undefined_vmexit_handler,
 	[EXIT_HLT] = hlt_vmexit_handler,

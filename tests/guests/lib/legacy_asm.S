@@ -182,7 +182,12 @@ legacy_trap:
 	push	%es
 	push	%fs
 	push	%gs
-	mov	$0x10, %eax
+	mov	%ss, %ecx
+	lar	%ecx, %ecx
+	test	$0x400000, %ecx			/* a 16-bit stack leaves junk above SP */
+	jnz	1f
+	movzwl	%sp, %esp
+1:	mov	$0x10, %eax
 	mov	%eax, %ds
 	cld
 	movzwl	0(%esp), %eax

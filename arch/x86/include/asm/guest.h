@@ -144,6 +144,7 @@ int32_t cr_access_vmexit_handler(struct acrn_vcpu *vcpu);
 int32_t rdmsr_vmexit_handler(struct acrn_vcpu *vcpu);
 int32_t wrmsr_vmexit_handler(struct acrn_vcpu *vcpu);
 int32_t xsetbv_vmexit_handler(struct acrn_vcpu *vcpu);
+int32_t task_switch_vmexit_handler(struct acrn_vcpu *vcpu);
 int32_t vmcall_vmexit_handler(struct acrn_vcpu *vcpu);
 int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu);
 
@@ -159,6 +160,12 @@ void vmsr_reset(struct acrn_vcpu *vcpu);
 /** MTRRs (vmtrr.c). @return 0 or -EACCES (#GP) */
 int32_t vmtrr_read(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value);
 int32_t vmtrr_write(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value);
+
+/**
+ * PAE paging takes its four PDPTEs when it begins and at some changes (SDM 4.4.1): from where the guest's CR3 says.
+ * @return false: one has reserved bits, or they are not in memory
+ */
+bool vcpu_load_pdptes(struct acrn_vcpu *vcpu);
 
 /** A write to EFER by the guest. @return 0 or -EACCES (#GP) */
 int32_t vcpu_write_efer(struct acrn_vcpu *vcpu, uint64_t value);
