@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A pre-launched VM's ACPI tables (ACPI 6.4, 5.2): the machine that vm_devices.c gives it, and no other. */
 #include <dm/pre_dsdt_aml.h>
+#include <dm/vhpet.h>
 #include <dm/vioapic.h>
 #include <dm/vpci.h>
 #include <dm/vpm.h>
@@ -14,6 +15,7 @@
 #define FADT_SIZE   244U /* revision 3: ACPI 2.0 and later */
 #define FACS_SIZE   64U
 #define RSDP_SIZE   36U
+#define HPET_SIZE   (HEADER_SIZE + 20U)
 #define MCFG_SIZE   (HEADER_SIZE + 8U + 16U)
 
 /* Offsets in the area; what is behind the MADT's is its. */
@@ -22,6 +24,7 @@
 #define FACS_AT 0x100U /* 64-byte aligned, as it must be */
 #define FADT_AT 0x140U
 #define MCFG_AT 0x240U
+#define HPET_AT 0x280U
 #define DSDT_AT 0x300U
 #define MADT_AT 0x1000U
 
@@ -35,13 +38,16 @@
 #define BIT_FLAG(n)        (1U << (n))
 
 #define BOOT_LEGACY_DEVICES 0x01U
+#define BOOT_8042           0x02U
 #define BOOT_NO_VGA         0x04U
+
+#define HPET_MIN_PERIOD 500U /* clocks: 50 us, see dm/vhpet_glue.c */
 
 #define RESET_PORT  0xCF9U
 #define RESET_VALUE 0x06U
 
 /* What the roots list. */
-static const uint32_t listed[] = {FADT_AT, MADT_AT, MCFG_AT};
+static const uint32_t listed[] = {FADT_AT, MADT_AT, MCFG_AT, HPET_AT};
 
 _Static_assert((ARRAY_SIZE(listed) <= 7U) && (XSDT_AT + HEADER_SIZE + 7U * 8U <= RSDT_AT) &&
 	(RSDT_AT + HEADER_SIZE + 7U * 4U <= FACS_AT), "the roots' places");
@@ -106,7 +112,7 @@ static void make_fadt(uint8_t *fadt)
 	put(fadt + 96U, 0xFFFU, 2U);  /* above 100: no C2 */
 	put(fadt + 98U, 0xFFFFU, 2U); /* above 1000: no C3 */
 	fadt[108] = 0x32U;            /* century in CMOS */
-	put(fadt + 109U, BOOT_LEGACY_DEVICES | BOOT_NO_VGA, 2U);
+	put(fadt + 109U, BOOT_LEGACY_DEVICES | BOOT_8042 | BOOT_NO_VGA, 2U);
 	put(fadt + 112U, FLAG_WBINVD | FLAG_PROC_C1 | FLAG_NO_PWR_BUTTON | FLAG_NO_SLP_BUTTON | FLAG_NO_FIX_RTC |
 		FLAG_TMR_32BIT | FLAG_RESET_REG, 4U);
 	put_gas(fadt + 116U, RESET_PORT, 8U, 1U);
@@ -184,6 +190,16 @@ static void make_mcfg(uint8_t *mcfg)
 	finish(mcfg, MCFG_SIZE);
 }
 
+/* IA-PC HPET Specification 1.0a, 3.2.4. */
+static void make_hpet(uint8_t *hpet)
+{
+	begin(hpet, "HPET", 1U);
+	put(hpet + HEADER_SIZE, VHPET_ID, 4U);
+	put(hpet + HEADER_SIZE + 8U, VHPET_BASE, 8U); /* in memory: the rest of the address structure is 0 */
+	put(hpet + HEADER_SIZE + 17U, HPET_MIN_PERIOD, 2U);
+	finish(hpet, HPET_SIZE);
+}
+
 /* ---- DSDT ---- */
 
 /* Name (NAME, 0x0F) becomes Name (NAME, 0). */
@@ -249,6 +265,7 @@ int32_t vm_acpi_pre_make(const struct vm_acpi_pre_input *in, uint8_t *area)
 	area[FACS_AT + 32U] = 2U; /* version */
 	make_fadt(area + FADT_AT);
 	make_mcfg(area + MCFG_AT);
+	make_hpet(area + HPET_AT);
 	make_dsdt(in, area + DSDT_AT);
 	make_madt(in, area + MADT_AT);
 	return 0;

@@ -5,9 +5,12 @@
  *   Service VM      the machine's I/O APICs (virtual, driving the physical ones), PIC, console port, PM1 control and
  *                   reset port watched; all other ports and devices are the machine's
  *   User VM         I/O APIC (48 pins) and PIC; all other ports go to its device model
- *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT, RTC, PCI bus; nobody has the others
+ *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT, RTC, HPET, keyboard
+ *                   controller, PCI bus; nobody has the others
  */
 #include <asm/io.h>
+#include <dm/vhpet.h>
+#include <dm/vi8042.h>
 #include <dm/vioapic.h>
 #include <dm/vpci.h>
 #include <dm/vpic.h>
@@ -205,6 +208,7 @@ static void init_ports(struct acrn_vm *vm)
 		vpm_attach(vm);
 		vpit_attach(vm);
 		vrtc_attach(vm);
+		vi8042_attach(vm);
 	}
 	if (vm->config->debug_exit) {
 		register_io_emulation_handler(vm, DEBUG_EXIT_PIO_IDX, &debug_exit, NULL, debug_exit_write);
@@ -258,6 +262,7 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 	vm->vuart[1].active = false;
 	vm->vpit.active = false;
 	vm->vrtc.active = false;
+	vm->vhpet.active = false;
 	vm->vpci.active = false;
 	vpic_attach(vm);
 	if (vm->config->load_order == SCN_SERVICE_VM) {
@@ -268,6 +273,7 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 	}
 	if ((ret == 0) && (vm->config->load_order == SCN_PRE_LAUNCHED_VM)) {
 		ret = vpci_attach(vm);
+		ret = (ret == 0) ? vhpet_attach(vm) : ret;
 	}
 	if (ret == 0) {
 		init_ports(vm);
@@ -287,6 +293,8 @@ void vm_devices_reset(struct acrn_vm *vm)
 	vpm_reset(&vm->vpm);
 	vpit_reset(&vm->vpit);
 	vrtc_reset(&vm->vrtc);
+	vhpet_reset(&vm->vhpet);
+	vi8042_reset(vm);
 	if (vm->vpci.active) {
 		vpci_reset(&vm->vpci);
 	}
@@ -308,6 +316,7 @@ void vm_devices_destroy(struct acrn_vm *vm)
 	}
 	vpit_detach(&vm->vpit);
 	vrtc_detach(&vm->vrtc);
+	vhpet_detach(&vm->vhpet);
 	for (uint32_t i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
 		if (vm->vuart[i].active) {
 			vuart_detach(&vm->vuart[i]);

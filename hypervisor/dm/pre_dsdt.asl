@@ -85,6 +85,11 @@ DefinitionBlock ("", "DSDT", 2, "ARIL", "ARILPRE", 1)
 			Method (_SRS, 1, NotSerialized) { }
 			Method (_DIS, 0, NotSerialized) { }
 		}
+		Device (HPET)
+		{
+			Name (_HID, EisaId ("PNP0103"))
+			Name (_CRS, ResourceTemplate () { Memory32Fixed (ReadWrite, 0xFED00000, 0x00000400) })
+		}
 		/* The memory of MCFG: a bridge's own memory is not among what it produces (PCI Firmware 3.2, 4.1.2). */
 		Device (ECAM)
 		{

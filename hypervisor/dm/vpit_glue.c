@@ -42,7 +42,9 @@ static void expired(struct hv_timer *timer)
 	now = clocks();
 	if (vpit->active) {
 		/* The output fell and rose, however long ago: the line is left as the chip would have it, high. */
-		(void)vm_set_irqline(vpit->vm, VPIT_GSI, GSI_FALLING_PULSE);
+		if (!vhpet_replaces_legacy(&vpit->vm->vhpet)) {
+			(void)vm_set_irqline(vpit->vm, VPIT_GSI, GSI_FALLING_PULSE);
+		}
 		arm(vpit, now, now + MIN_CLOCKS);
 	}
 	spin_unlock(&vpit->lock);

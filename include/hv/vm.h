@@ -6,6 +6,8 @@
 #include <config.h>
 
 #include <asm/vm.h>
+#include <dm/vhpet.h>
+#include <dm/vi8042.h>
 #include <dm/vioapic.h>
 #include <dm/vpci.h>
 #include <dm/vpic.h>
@@ -79,6 +81,8 @@ struct acrn_vm {
 	struct vpm vpm;        /* of a pre-launched VM, as are the next */
 	struct vpit vpit;
 	struct vrtc vrtc;
+	struct vhpet vhpet;
+	struct vi8042 vi8042;
 	struct vpci vpci;
 
 	bool stop_claimed;   /* atomic: somebody is writing stop_reason */

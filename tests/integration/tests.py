@@ -121,6 +121,8 @@ GUESTS: dict[str, Guest] = {
     "pci": Guest(kinds=("bare", "svm"), models=False),
     # A User VM's device model has no battery: CMOS RAM is lost with a reset.
     "reset": Guest(kinds=("bare",), cpus=2),
+    "hpet": Guest(kinds=("bare",), models=False),
+    "i8042": Guest(kinds=("bare", "svm"), models=False),
 }
 
 
@@ -146,7 +148,7 @@ def guest_tests() -> list[Test]:
 
 # Subjects that pre-launched VMs have all the devices for; those with several CPUs have as many vCPUs.
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
-              "timer", "ioapic", "pic", "hlt", "sipi", "uart", "pci", "reset",
+              "timer", "ioapic", "pic", "hlt", "sipi", "uart", "pci", "reset", "hpet", "i8042",
               *(name for name, settings in GUESTS.items() if settings == CPU_ALONE))
 
 

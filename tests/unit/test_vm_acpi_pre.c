@@ -61,6 +61,8 @@ TEST(vm_acpi_pre_tables)
 	memcpy(&at, xsdt + 52, 8);
 	mcfg = pre_table(area, at, "MCFG");
 	EXPECT(memcmp(mcfg + 44, "\0\0\0\xE0\0\0\0\0\0\0\0\0", 12) == 0);
+	memcpy(&at, xsdt + 60, 8);
+	EXPECT_EQ(pre_table(area, at, "HPET")[46], 0xD0);
 	/* What our own parser makes of them. */
 	EXPECT_EQ(acpi_parse_fadt(fadt, 244, &info), 0);
 	EXPECT_EQ(info.pm1a_cnt, 0x604);

@@ -43,6 +43,10 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/vm_memory.c \
 	hypervisor/vm_stop.c \
 	hypervisor/dm/vioapic_glue.c \
+	hypervisor/dm/vhpet.c \
+	hypervisor/dm/vhpet_glue.c \
+	hypervisor/dm/vi8042.c \
+	hypervisor/dm/vi8042_glue.c \
 	hypervisor/dm/vpci.c \
 	hypervisor/dm/vpci_glue.c \
 	hypervisor/dm/vpic_glue.c \
