@@ -3,6 +3,7 @@
  * Debug exceptions: single step (over instructions that a hypervisor emulates too), the MOV SS
  * shadow, code, data and I/O breakpoints, DR6, DR7. SDM vol. 3 chapter 18.
  */
+#include <guests/lib/apic.h>
 #include <guests/lib/exec.h>
 #include <guests/lib/guest.h>
 
@@ -29,6 +30,10 @@ STUB(step_out, "outb %al, %dx");
 STUB(step_rdmsr, "rdmsr");
 STUB(step_rdtsc, "rdtsc");
 STUB(step_cr, "mov %cr0, %rax");
+STUB(step_inw, "inw %dx, %ax");
+STUB(step_insb, "insb");
+STUB(step_outsb, "outsb");
+STUB(rep_outsb, "rep outsb");
 STUB(step_nop, "nop");
 STUB(rf_ud2, "ud2");
 STUB(rf_int3, "int3");
@@ -208,6 +213,41 @@ static void test_data(void)
 	exec_regs(&r, read_word);
 	report(hits == 1, "one overlapping byte is enough");
 
+	/* The operand of an instruction that a hypervisor emulates. */
+	r.rdx = NOBODY;
+	r.rdi = r.rsi = (uint64_t)&words[1];
+	begin(0);
+	exec_regs(&r, step_insb);
+	report(hits == 1 && log[0].rip == (uint64_t)step_insb_after && (log[0].dr6 & 0xf) == 1,
+	       "access breakpoint: INSB fires");
+	begin(0);
+	exec_regs(&r, step_outsb);
+	report(hits == 1 && log[0].rip == (uint64_t)step_outsb_after, "access breakpoint: OUTSB fires");
+	write_dr7(DR7_INIT | DR7_G(0) | DR7_RW(0, RW_WRITE) | DR7_LEN(0, 3));
+	begin(0);
+	exec_regs(&r, step_outsb);
+	report(hits == 0, "write breakpoint: OUTSB does not fire");
+	if (lapic_present() && !lapic_in_x2apic()) {
+		write_dr7(DR7_INIT | DR7_G(0) | DR7_RW(0, RW_ACCESS) | DR7_LEN(0, 3));
+		write_dr0(lapic_base() + APIC_VERSION);
+		r.rax = lapic_base() + APIC_VERSION;
+		begin(0);
+		exec_regs(&r, read_word);
+		report(hits == 1 && log[0].rip == (uint64_t)read_word_after,
+		       "access breakpoint on a device's register");
+		r.rflags |= FLAG_TF;
+		begin((uint64_t)read_word_after);
+		exec_regs(&r, read_word);
+		report(hits == 2 && (log[1].dr6 & (DR6_BS | 0xf)) == (DR6_BS | 1), "... and single step: one #DB");
+		r.rflags &= ~FLAG_TF;
+		r.rax = lapic_base() + APIC_TPR;
+		begin(0);
+		exec_regs(&r, read_word);
+		report(hits == 0, "... another register does not fire");
+		write_dr0((uint64_t)&words[1]);
+	}
+	write_dr7(DR7_INIT | DR7_G(0) | DR7_RW(0, RW_ACCESS) | DR7_LEN(0, 3));
+
 	/* A data breakpoint by the MOV SS itself waits for the next instruction. */
 	words[1] = SEL_DATA;
 	r.rax = (uint64_t)&words[1];
@@ -235,13 +275,53 @@ static void test_io(void)
 	r.rdx = NOBODY;
 	begin(0);
 	exec_regs(&r, step_in);
-	report_xfail(on_hypervisor(), "a port that is emulated",
-		     hits == 1 && log[0].rip == (uint64_t)step_in_after && (log[0].dr6 & 0xf) == 8,
-		     "I/O breakpoint: a trap behind IN, DR6.B3");
+	report(hits == 1 && log[0].rip == (uint64_t)step_in_after && (log[0].dr6 & 0xf) == 8 &&
+	       (log[0].dr6 & DR6_BS) == 0, "I/O breakpoint: a trap behind IN, DR6.B3");
 	begin(0);
 	exec_regs(&r, step_out);
-	report_xfail(on_hypervisor(), "a port that is emulated",
-		     hits == 1 && log[0].rip == (uint64_t)step_out_after, "I/O breakpoint: OUT fires too");
+	report(hits == 1 && log[0].rip == (uint64_t)step_out_after, "I/O breakpoint: OUT fires too");
+	r.rflags |= FLAG_TF;
+	begin((uint64_t)step_in_after);
+	exec_regs(&r, step_in);
+	report(hits == 2 && log[1].rip == (uint64_t)step_in_after && (log[1].dr6 & (DR6_BS | 0xf)) == (DR6_BS | 8),
+	       "I/O breakpoint and single step: one #DB, DR6.B3 and BS");
+	r.rflags &= ~FLAG_TF;
+	write_dr7(DR7_INIT | DR7_RW(3, RW_IO));
+	begin(0);
+	exec_regs(&r, step_in);
+	report(hits == 0, "I/O breakpoint: not enabled, does not fire");
+	write_dr7(DR7_INIT | DR7_L(3) | DR7_RW(3, RW_IO));
+	begin(0);
+	exec_regs(&r, step_in);
+	report(hits == 1, "I/O breakpoint by its local enable");
+	write_cr4(cr4);
+	begin(0);
+	exec_regs(&r, step_in);
+	write_cr4(cr4 | CR4_DE);
+	report(hits == 0, "I/O breakpoint: without CR4.DE it does not fire");
+	write_dr7(DR7_INIT | DR7_G(3) | DR7_RW(3, RW_IO) | DR7_LEN(3, 3));
+	write_dr3(NOBODY + 3);
+	for (uint64_t port = NOBODY - 1; port <= NOBODY + 4; port++) {
+		r.rdx = port;
+		begin(0);
+		exec_regs(&r, step_in);
+		report((hits == 1) == (port >= NOBODY && port < NOBODY + 4),
+		       "I/O breakpoint on four ports: port %#lx", port);
+	}
+	r.rdx = NOBODY - 1;
+	begin(0);
+	exec_regs(&r, step_inw);
+	report(hits == 1 && log[0].rip == (uint64_t)step_inw_after, "I/O breakpoint: a word that overlaps fires");
+	write_dr3(NOBODY);
+	write_dr7(DR7_INIT | DR7_G(3) | DR7_RW(3, RW_IO));
+	r.rdx = NOBODY;
+	r.rsi = (uint64_t)test_io;
+	r.rcx = 3;
+	begin(0);
+	exec_regs(&r, rep_outsb);
+	report(hits == 3 && log[0].rip == (uint64_t)rep_outsb && log[1].rip == (uint64_t)rep_outsb &&
+	       log[2].rip == (uint64_t)rep_outsb_after && r.rcx == 0,
+	       "I/O breakpoint: REP OUTSB fires at each element");
 	r.rdx = NOBODY + 1;
 	begin(0);
 	exec_regs(&r, step_in);
@@ -283,6 +363,12 @@ static void test_registers(void)
 	write_dr6(DR6_INIT);
 	write_dr7(0);
 	report(read_dr7() == DR7_INIT, "DR7: bit 10 is one");
+	write_dr7(DR7_INIT);
+	write_dr7(0xfffffbffUL & ~DR7_GD & ~0xffUL & ~0xffff0000UL);
+	report((read_dr7() & 0xf7ff) == 0x700, "DR7: bits 15, 14, 12 are zero");
+	__asm__ volatile("mov %1, %%r13\n\tmov %%r13, %%dr2\n\tmov %%dr2, %%r9\n\tmov %%r9, %0"
+			 : "=r"(ret) : "r"(0x123456789UL) : "r9", "r13");
+	report(ret == 0x123456789UL, "MOV DR with R8 to R15");
 	write_dr7(DR7_INIT);
 	report(user_call(user_dr, 0, 0, &ret, &t) == VEC_GP && t.err == 0, "MOV DR at CPL 3: #GP(0)");
 

@@ -17,7 +17,7 @@
 #define CS_L        BIT(13)
 #define TYPE_TSS32  BIT(3) /* of a TSS: 32 or 64 bits, not 16 */
 
-static bool in_64bit_code(const struct acrn_vcpu *vcpu)
+bool vcpu_in_64bit_code(struct acrn_vcpu *vcpu)
 {
 	return ((vcpu->arch.efer & EFER_LMA) != 0UL) && ((exec_vmread(VMX_GUEST_CS_AR) & CS_L) != 0UL);
 }
@@ -65,7 +65,7 @@ static bool cr0_is_legal(struct acrn_vcpu *vcpu, uint64_t old, uint64_t value)
 		       ((exec_vmread(VMX_GUEST_TR_AR) & TYPE_TSS32) != 0UL);
 	}
 	if (pg_off) {
-		return !in_64bit_code(vcpu) && ((cr4 & CR4_PCIDE) == 0UL);
+		return !vcpu_in_64bit_code(vcpu) && ((cr4 & CR4_PCIDE) == 0UL);
 	}
 	return true;
 }
@@ -157,7 +157,7 @@ int32_t cr_access_vmexit_handler(struct acrn_vcpu *vcpu)
 	switch ((q >> 4U) & 3UL) {
 	case 0UL: /* MOV to CR */
 		value = vcpu_get_gpr(vcpu, reg);
-		if (!in_64bit_code(vcpu)) {
+		if (!vcpu_in_64bit_code(vcpu)) {
 			value &= 0xFFFFFFFFUL;
 		}
 		status = mov_to_cr(vcpu, cr, value);

@@ -119,6 +119,9 @@ static int32_t mem_access(struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, uint
 	if (status != 0) {
 		return status;
 	}
+	if (unlikely(vcpu->arch.watching)) {
+		vcpu_watch_memory(vcpu, gla, size, write);
+	}
 	if ((t->rights & need) == 0U) {
 		return device_access(vcpu, t->gpa + offset, size, val, write);
 	}
@@ -184,14 +187,32 @@ static int32_t emulation_failed(struct acrn_vcpu *vcpu, int32_t status)
 	return status;
 }
 
+/* Goes on with a repeated instruction. A debugger sees each iteration. */
+static int32_t __noinline emulate_more(struct acrn_vcpu *vcpu)
+{
+	const bool debugged = vcpu->arch.watching || ((exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_TF) != 0UL);
+	int32_t status = INSTR_MORE;
+
+	for (uint32_t i = 1U; (i < REP_BATCH) && (status == INSTR_MORE) && !debugged; i++) {
+		status = instr_emul_run(&vcpu->arch.emul);
+	}
+	if (status == INSTR_MORE) {
+		vcpu_end_iteration(vcpu); /* the guest executes the instruction again */
+	}
+	return status;
+}
+
 /* Runs the instruction in `emul` until it is done, waits, or has used up its batch. */
 static int32_t emulate(struct acrn_vcpu *vcpu)
 {
 	struct instr_emul *const emul = &vcpu->arch.emul;
-	int32_t status = INSTR_MORE;
+	int32_t status = instr_emul_run(emul);
 
-	for (uint32_t i = 0U; (i < REP_BATCH) && (status == INSTR_MORE); i++) {
-		status = instr_emul_run(emul);
+	if (unlikely(status == INSTR_MORE)) {
+		status = emulate_more(vcpu);
+	}
+	if (unlikely(vcpu->arch.watching) && ((status == 0) || (status == INSTR_MORE))) {
+		vcpu_watch_end(vcpu);
 	}
 	vcpu->arch.emul_active = status == INSTR_PENDING;
 	if (status == -EFAULT) {
@@ -239,6 +260,7 @@ int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
 	if (got == 0U) {
 		return 0;
 	}
+	arch->watch_hits = 0U;
 	instr_emul_init(&arch->emul, &emul_ops, vcpu, &cpu);
 	status = instr_emul_start(&arch->emul, bytes, got);
 	if (status != 0) {

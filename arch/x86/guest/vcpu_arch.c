@@ -367,6 +367,7 @@ static int32_t run_once(struct acrn_vcpu *vcpu)
 		vmx_clear(arch->vmcs);
 		vmx_load(arch->vmcs);
 		vmcs_build(vcpu);
+		vcpu_debug_reset(vcpu);
 		apicv_build(vcpu);
 		vmx_invvpid(arch->vpid);
 #if CONFIG_DEBUG

@@ -93,6 +93,7 @@ static const vmexit_handler_t handlers[EXIT_REASON_MAX] = {
 	[EXIT_VMCALL] = vmcall_vmexit_handler,
 	[EXIT_VMCLEAR ... EXIT_VMXON] = undefined_vmexit_handler,
 	[EXIT_CR_ACCESS] = cr_access_vmexit_handler,
+	[EXIT_DR_ACCESS] = dr_access_vmexit_handler,
 	[EXIT_IO_INSTRUCTION] = pio_instr_vmexit_handler,
 	[EXIT_RDMSR] = rdmsr_vmexit_handler,
 	[EXIT_WRMSR] = wrmsr_vmexit_handler,

@@ -74,6 +74,14 @@ int32_t pio_instr_vmexit_handler(struct acrn_vcpu *vcpu)
 /* Goes on with a string I/O instruction: the element at hand is answered. */
 static void __noinline pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value);
 
+/* The end of an IN or OUT while DR7 has breakpoints. */
+static void __noinline watched_end(struct acrn_vcpu *vcpu)
+{
+	vcpu_skip_instruction(vcpu);
+	vcpu_watch_port(vcpu, vcpu->arch.pio.port, vcpu->arch.pio.size);
+	vcpu_watch_end(vcpu);
+}
+
 void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {
 	const struct pio_request *const req = &io_req->reqs.pio;
@@ -91,6 +99,10 @@ void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 
 			*rax = (*rax & ~mask) | (req->value & mask);
 		}
+	}
+	if (unlikely(vcpu->arch.watching)) {
+		watched_end(vcpu);
+		return;
 	}
 	vcpu_skip_instruction(vcpu);
 }
@@ -226,6 +238,7 @@ static int32_t string_start(struct acrn_vcpu *vcpu)
 	vcpu_paging_get(vcpu);
 	offset = vcpu->arch.gprs.reg[pio->is_in ? GPR_RDI : GPR_RSI] & addr_mask(pio);
 	gla = exec_vmread(VMX_GUEST_LINEAR_ADDR);
+	pio->gla = gla;
 	if (!operand_is_legal(vcpu, seg, offset, gla)) {
 		return 0;
 	}
@@ -255,11 +268,27 @@ static int32_t string_start(struct acrn_vcpu *vcpu)
 	return 0;
 }
 
-static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
+/* Registers and RIP after an element. */
+static void string_advance(struct acrn_vcpu *vcpu)
 {
 	const struct pio_exit *const pio = &vcpu->arch.pio;
 	const bool down = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_DF) != 0UL;
 	const int64_t step = down ? -(int64_t)pio->size : (int64_t)pio->size;
+
+	reg_add(vcpu, pio->is_in ? GPR_RDI : GPR_RSI, step);
+	if (pio->is_rep) {
+		reg_add(vcpu, GPR_RCX, -1L);
+		if (rep_count(vcpu) != 0UL) {
+			vcpu_end_iteration(vcpu); /* the guest executes the instruction again */
+			return;
+		}
+	}
+	vcpu_skip_instruction(vcpu);
+}
+
+static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
+{
+	const struct pio_exit *const pio = &vcpu->arch.pio;
 
 	/* The operand was translated at the exit; the vCPU has not run since. */
 	if (pio->is_in) {
@@ -274,13 +303,10 @@ static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
 			return;
 		}
 	}
-	reg_add(vcpu, pio->is_in ? GPR_RDI : GPR_RSI, step);
-	if (pio->is_rep) {
-		reg_add(vcpu, GPR_RCX, -1L);
-		if (rep_count(vcpu) != 0UL) {
-			vcpu_end_iteration(vcpu); /* the guest executes the instruction again */
-			return;
-		}
+	string_advance(vcpu);
+	if (unlikely(vcpu->arch.watching)) {
+		vcpu_watch_port(vcpu, pio->port, pio->size);
+		vcpu_watch_memory(vcpu, pio->gla, pio->size, pio->is_in);
+		vcpu_watch_end(vcpu);
 	}
-	vcpu_skip_instruction(vcpu);
 }

@@ -86,7 +86,7 @@ static void build_controls(struct acrn_vcpu *vcpu)
 			if_has(vmx_interrupts_need_help(), PIN_PREEMPTION_TIMER),
 		"pin");
 	arch->proc_ctls = vmx_ctls(&c->proc,
-		PROC_HLT | PROC_MWAIT | PROC_MONITOR | PROC_RDPMC | PROC_TSC_OFFSET | PROC_IO_BITMAPS |
+		PROC_HLT | PROC_MWAIT | PROC_MONITOR | PROC_RDPMC | PROC_TSC_OFFSET | PROC_MOV_DR | PROC_IO_BITMAPS |
 		PROC_MSR_BITMAPS |
 			PROC_SECONDARY |
 			(c->has_tpr_shadow ? PROC_TPR_SHADOW : (PROC_CR8_LOAD | PROC_CR8_STORE)),

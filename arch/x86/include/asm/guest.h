@@ -56,6 +56,26 @@ void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip);
  */
 void vcpu_end_iteration(struct acrn_vcpu *vcpu);
 
+/** @return true while the guest runs 64-bit code, not compatibility mode */
+bool vcpu_in_64bit_code(struct acrn_vcpu *vcpu);
+
+/* ---- Debug registers (debug_regs.c) ---- */
+
+/** DR0 to DR3, DR6 and DR7 as after INIT or RESET. The VMCS is built, the vCPU loaded. */
+void vcpu_debug_reset(struct acrn_vcpu *vcpu);
+
+/**
+ * An emulated instruction reads or writes \p size bytes of memory, or of ports: notes the breakpoints that it meets. To
+ * be called for each access, while vcpu->arch.watching only.
+ */
+void vcpu_watch_memory(struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, bool write);
+void vcpu_watch_port(struct acrn_vcpu *vcpu, uint16_t port, uint32_t size);
+
+/** That instruction, or iteration of a repeated one, has ended: #DB for what it met. After vcpu_retire_to() and such. */
+void vcpu_watch_end(struct acrn_vcpu *vcpu);
+
+int32_t dr_access_vmexit_handler(struct acrn_vcpu *vcpu);
+
 /* ---- Events (inject.c) ---- */
 
 /**

@@ -56,6 +56,7 @@ struct pio_exit {
 	uint16_t port;
 	gpa_t gpa[2];      /* string: where the element is; [1] != INVALID_GPA when it crosses a page */
 	uint8_t first;     /* string: bytes of the element that are at gpa[0] */
+	gla_t gla;         /* string: where the element is */
 };
 
 /*
@@ -113,6 +114,8 @@ struct vcpu_arch {
 	uint64_t switched_msr[SWITCHED_MSR_COUNT];
 	uint64_t dr[4];
 	uint64_t dr6;
+	bool watching;      /* DR7 has breakpoints on data or ports: debug_regs.c */
+	uint8_t watch_hits; /* those that the instruction under emulation has met so far */
 	uint64_t xcr0;
 	void *xsave_area; /* 2^xsave_order pages */
 

@@ -142,6 +142,7 @@ enum vmcs_field {
 #define PROC_CR8_STORE    BIT32(20)
 #define PROC_TPR_SHADOW   BIT32(21)
 #define PROC_NMI_WINDOW   BIT32(22)
+#define PROC_MOV_DR       BIT32(23)
 #define PROC_IO_BITMAPS   BIT32(25)
 #define PROC_MSR_BITMAPS  BIT32(28)
 #define PROC_MONITOR      BIT32(29)
