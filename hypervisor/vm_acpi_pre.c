@@ -242,7 +242,7 @@ static void make_roots(uint8_t *area)
 {
 	begin(area + XSDT_AT, "XSDT", 1U);
 	begin(area + RSDT_AT, "RSDT", 1U);
-	for (uint32_t i = 0U; i < ARRAY_SIZE(listed); i++) {
+	for (size_t i = 0U; i < ARRAY_SIZE(listed); i++) {
 		put(area + XSDT_AT + HEADER_SIZE + 8U * i, VM_ACPI_PRE_GPA + listed[i], 8U);
 		put(area + RSDT_AT + HEADER_SIZE + 4U * i, VM_ACPI_PRE_GPA + listed[i], 4U);
 	}

@@ -23,7 +23,17 @@
 #define LOW_RAM_LIMIT (3UL << 30U) /* vm_memory.c: a pre-launched VM's memory below 4 GiB */
 #define VGA_HOLE      0xA0000UL
 #define GDT_ENTRIES   4U
-#define CR0_FLAT      0x31UL /* PE, ET, NE */
+#define GDT_CODE_32   0x00CF9B000000FFFFUL /* SDM vol 3, 3.4.5: base 0, limit 4 GiB, and accessed, so that loading a */
+#define GDT_CODE_64   0x00AF9B000000FFFFUL /* selector writes nothing */
+#define GDT_DATA      0x00CF93000000FFFFUL
+#define CR0_FLAT      0x31UL       /* PE, ET, NE */
+#define CR0_PAGING    0x80000000UL
+#define CR4_PAE       0x20UL
+#define EFER_LONG     0x500UL      /* LME, LMA */
+#define PT_TABLE      0x3UL        /* present, writable */
+#define PT_LARGE      0x83UL
+#define PT_ENTRIES    (PAGE_SIZE / 8UL)
+#define IDENTITY_PDS  4UL          /* of 1 GiB each */
 
 static struct vm_loader the_loader; /* tens of KiB */
 static struct spinlock loader_lock = SPINLOCK_INIT; /* guards it; taken with a vm->lock held */
@@ -180,14 +190,14 @@ int32_t vm_loader_claim(struct vm_loader *ld, gpa_t gpa, uint64_t size, const ch
 
 	if (!range_is_valid(gpa, size) || !vm_e820_is_ram(&ld->map, gpa, size)) {
 		return vm_loader_refuse(ld,
-			"%s at 0x%lx + 0x%lx is not in RAM that the VM has; link it for another address",
-			what, gpa, size);
+			"kernel module '%s': %s, 0x%lx + 0x%lx, is not in RAM that the VM has; link it for another "
+			"address, or give the VM more memory", ld->kernel.tag, what, gpa, size);
 	}
 	busy = immovable(ld, gpa, size);
 	if (busy != NULL) {
 		return vm_loader_refuse(ld,
-			"%s at 0x%lx + 0x%lx overlaps %s at 0x%lx + 0x%lx; link it for another address", what,
-			gpa, size, busy->what, busy->base, busy->size);
+			"kernel module '%s': %s, 0x%lx + 0x%lx, overlaps %s at 0x%lx + 0x%lx; link it for another "
+			"address", ld->kernel.tag, what, gpa, size, busy->what, busy->base, busy->size);
 	}
 	ret = take(ld, gpa, size, what); /* first, so that nothing is moved to where it is in the way again */
 	if (ret == 0) {
@@ -212,7 +222,8 @@ int32_t vm_loader_place_module(struct vm_loader *ld, struct vm_image *image, uin
 
 /* ---- Registers ---- */
 
-int32_t vm_loader_flat_regs(struct vm_loader *ld, uint32_t entry, uint16_t code, uint16_t data)
+/* GDT and registers, without paging. `segment` is the descriptor of the code segment. */
+static int32_t flat_regs(struct vm_loader *ld, uint64_t entry, uint16_t code, uint16_t data, uint64_t segment)
 {
 	uint64_t gdt[GDT_ENTRIES] = {0UL};
 	const gpa_t at = vm_loader_alloc_info(ld, sizeof(gdt), sizeof(gdt), "the first GDT");
@@ -221,9 +232,8 @@ int32_t vm_loader_flat_regs(struct vm_loader *ld, uint32_t entry, uint16_t code,
 	if (at == INVALID_GPA) {
 		return -ENOSPC;
 	}
-	/* SDM vol 3, 3.4.5: base 0, limit 4 GiB, 32-bit; accessed, so that loading a selector writes nothing. */
-	gdt[(code / 8U) % GDT_ENTRIES] = 0x00CF9B000000FFFFUL;
-	gdt[(data / 8U) % GDT_ENTRIES] = 0x00CF93000000FFFFUL;
+	gdt[(code / 8U) % GDT_ENTRIES] = segment;
+	gdt[(data / 8U) % GDT_ENTRIES] = GDT_DATA;
 	(void)memset(regs, 0, sizeof(*regs));
 	regs->gdt.base = at;
 	regs->gdt.limit = (uint16_t)(sizeof(gdt) - 1U);
@@ -231,7 +241,7 @@ int32_t vm_loader_flat_regs(struct vm_loader *ld, uint32_t entry, uint16_t code,
 	regs->cr0 = CR0_FLAT;
 	regs->rflags = 0x2UL;
 	regs->cs_sel = code;
-	regs->cs_ar = 0xC09BU;
+	regs->cs_ar = (uint32_t)(segment >> 40U) & 0xF0FFU;
 	regs->cs_limit = 0xFFFFFFFFU;
 	regs->ds_sel = data;
 	regs->es_sel = data;
@@ -239,6 +249,53 @@ int32_t vm_loader_flat_regs(struct vm_loader *ld, uint32_t entry, uint16_t code,
 	regs->gs_sel = data;
 	regs->ss_sel = data;
 	return vm_loader_write(ld, at, gdt, sizeof(gdt));
+}
+
+int32_t vm_loader_flat_regs(struct vm_loader *ld, uint32_t entry, uint16_t code, uint16_t data)
+{
+	return flat_regs(ld, entry, code, data, GDT_CODE_32);
+}
+
+/* Page tables that map the first 4 GiB to themselves in pages of 2 MiB. @return their PML4, or INVALID_GPA, logged */
+static gpa_t make_identity_map(struct vm_loader *ld)
+{
+	static uint64_t table[PT_ENTRIES];
+	const gpa_t pml4 = vm_loader_alloc_info(ld, (2UL + IDENTITY_PDS) * PAGE_SIZE, PAGE_SIZE, "page tables");
+	const gpa_t pdpt = pml4 + PAGE_SIZE;
+	int32_t ret;
+
+	if (pml4 == INVALID_GPA) {
+		return INVALID_GPA;
+	}
+	(void)memset(table, 0, sizeof(table));
+	table[0] = pdpt | PT_TABLE;
+	ret = vm_loader_write(ld, pml4, table, sizeof(table));
+	for (uint64_t i = 0UL; i < IDENTITY_PDS; i++) {
+		table[i] = (pdpt + (1UL + i) * PAGE_SIZE) | PT_TABLE;
+	}
+	ret = (ret == 0) ? vm_loader_write(ld, pdpt, table, sizeof(table)) : ret;
+	for (uint64_t pd = 0UL; (ret == 0) && (pd < IDENTITY_PDS); pd++) {
+		for (uint64_t i = 0UL; i < PT_ENTRIES; i++) {
+			table[i] = ((pd * PT_ENTRIES + i) << 21U) | PT_LARGE;
+		}
+		ret = vm_loader_write(ld, pdpt + (1UL + pd) * PAGE_SIZE, table, sizeof(table));
+	}
+	return (ret == 0) ? pml4 : INVALID_GPA;
+}
+
+int32_t vm_loader_long_regs(struct vm_loader *ld, uint64_t entry, uint16_t code, uint16_t data)
+{
+	const int32_t ret = flat_regs(ld, entry, code, data, GDT_CODE_64);
+	const gpa_t pml4 = (ret == 0) ? make_identity_map(ld) : INVALID_GPA;
+
+	if (pml4 == INVALID_GPA) {
+		return -ENOSPC;
+	}
+	ld->regs.cr0 |= CR0_PAGING;
+	ld->regs.cr3 = pml4;
+	ld->regs.cr4 = CR4_PAE;
+	ld->regs.ia32_efer = EFER_LONG;
+	return 0;
 }
 
 static int32_t set_registers(struct vm_loader *ld)

@@ -4,8 +4,9 @@
  * Older ones don't say how much memory the kernel needs while it unpacks itself (init_size), so nothing could be placed
  * safely; they are refused.
  *
- * The 32-bit entry is used, not the 64-bit one: it needs no page tables from us (which the kernel would have to keep
- * out of its own way), all kernels have it, 32-bit ones too, and everything that it is given lies below 4 GiB anyway.
+ * A kernel that says it has a 64-bit entry (XLF_KERNEL_64, Linux 3.8 and later) is entered there, by a map of the first
+ * 4 GiB that lies outside of its init_size, as the protocol demands; the others by the 32-bit entry. Kernel, zero page
+ * and command line lie below 4 GiB for both; a ramdisk that finds no room there goes above, if the kernel looks there.
  *
  * EFI: no efi_info is filled, as the boot loader's information does not hold the EFI memory map. The kernel then runs
  * without EFI runtime services; ACPI is found by acpi_rsdp_addr, the screen by the frame buffer in screen_info.
@@ -27,6 +28,7 @@
 #define ZP_SCREEN_INFO    0x000U
 #define ZP_ACPI_RSDP      0x070U
 #define ZP_EXT_RAMDISK    0x0C0U
+#define ZP_EXT_RD_SIZE    0x0C4U
 #define ZP_EXT_CMD_LINE   0x0C8U
 #define ZP_ALT_MEM_K      0x1E0U
 #define ZP_E820_ENTRIES   0x1E8U
@@ -47,6 +49,7 @@
 #define HDR_ALIGNMENT     0x230U
 #define HDR_RELOCATABLE   0x234U
 #define HDR_CMDLINE_SIZE  0x238U
+#define HDR_XLOADFLAGS    0x236U
 #define HDR_SETUP_DATA    0x250U
 #define HDR_PREF_ADDRESS  0x258U
 #define HDR_INIT_SIZE     0x260U
@@ -57,7 +60,11 @@
 #define LOADER_UNKNOWN 0xFFU
 #define LOADED_HIGH    0x01U
 #define VERSION_MIN    0x20AU
+#define VERSION_XLF    0x20CU
 #define VERSION_RSDP   0x20EU
+#define XLF_KERNEL_64  0x1U
+#define XLF_ABOVE_4G   0x2U
+#define ENTRY_64       0x200UL
 
 #define SCREEN_VGA  0x01U /* orig_video_isVGA: text */
 #define SCREEN_VLFB 0x23U /* linear frame buffer */
@@ -91,25 +98,26 @@ int32_t bzimage_parse(const struct vm_image *image, struct bzimage_plan *plan, c
 	uint64_t end;
 
 	(void)memset(plan, 0, sizeof(*plan));
-	*why = "it is no bzImage; kern_type KERNEL_BZIMAGE needs Linux's arch/x86/boot/bzImage";
+	*why = "boot_flag is not 0xAA55 or header not \"HdrS\": no bzImage; KERNEL_BZIMAGE needs Linux's "
+		"arch/x86/boot/bzImage";
 	if (!vm_image_read(image, 0UL, header, sizeof(header)) || (get(header, HDR_BOOT_FLAG, 2U) != 0xAA55UL) ||
 		(memcmp(header + HDR_MAGIC, "HdrS", 4U) != 0)) {
 		return -EINVAL;
 	}
 	plan->version = (uint32_t)get(header, HDR_VERSION, 2U);
 	end = HDR_MAGIC + get(header, HDR_JUMP_LEN, 1U);
-	*why = "its boot protocol is older than 2.10; use Linux 2.6.31 or later";
+	*why = "version is below 2.10, or jump too short for it; use Linux 2.6.31 or later";
 	if ((plan->version < VERSION_MIN) || (end < HDR_NEEDED_END)) {
 		return -EINVAL;
 	}
-	*why = "it is a zImage, to be loaded below 1 MiB; build a bzImage";
+	*why = "loadflags has no LOADED_HIGH: a zImage, to be loaded below 1 MiB; build a bzImage";
 	if ((get(header, HDR_LOADFLAGS, 1U) & LOADED_HIGH) == 0UL) {
 		return -EINVAL;
 	}
 	plan->header_end = (uint32_t)MIN(end, (uint64_t)HDR_LIMIT);
 	sects = get(header, HDR_SETUP_SECTS, 1U);
 	plan->at = (((sects == 0UL) ? 4UL : sects) + 1UL) * SECTOR;
-	*why = "the file is shorter than its header says (setup_sects, syssize); copy it again";
+	*why = "setup_sects and syssize promise more than the file holds; copy it again";
 	if ((plan->at >= image->size) || (get(header, HDR_SYSSIZE, 4U) == 0UL) ||
 		/* syssize counts units of 16 bytes; the file may end in the last of them */
 		(get(header, HDR_SYSSIZE, 4U) * 16UL > round_up(image->size - plan->at, 16UL))) {
@@ -122,12 +130,20 @@ int32_t bzimage_parse(const struct vm_image *image, struct bzimage_plan *plan, c
 	plan->room = MAX(get(header, HDR_INIT_SIZE, 4U), plan->size);
 	plan->initrd_max = get(header, HDR_INITRD_MAX, 4U);
 	plan->cmdline_max = (uint32_t)get(header, HDR_CMDLINE_SIZE, 4U);
-	*why = "its kernel_alignment is not a power of two, or pref_address is not below 4 GiB";
+	*why = "kernel_alignment is no power of two, or pref_address not in 1 MiB..4 GiB";
 	if ((plan->align == 0UL) || ((plan->align & (plan->align - 1UL)) != 0UL) || (plan->pref_address >= LOADER_4G) ||
 		(plan->pref_address < LOADER_1M)) {
 		return -EINVAL;
 	}
 	plan->align = MAX(plan->align, PAGE_SIZE);
+	if (plan->version >= VERSION_XLF) {
+		plan->has_entry64 = (get(header, HDR_XLOADFLAGS, 2U) & XLF_KERNEL_64) != 0UL;
+		plan->above_4g = (get(header, HDR_XLOADFLAGS, 2U) & XLF_ABOVE_4G) != 0UL;
+	}
+	*why = "xloadflags has XLF_KERNEL_64, but the file ends before that entry; copy it again";
+	if (plan->has_entry64 && (plan->size <= ENTRY_64)) {
+		return -EINVAL;
+	}
 	(void)memcpy(plan->header, header + HDR_START, plan->header_end - HDR_START);
 	return 0;
 }
@@ -147,16 +163,25 @@ static int32_t place_kernel(struct vm_loader *ld, const struct bzimage_plan *pla
 	if (*at == INVALID_GPA) {
 		*at = plan->pref_address; /* only moving modules can help */
 	}
-	return vm_loader_claim(ld, *at, plan->room, "the kernel (init_size)");
+	if (!vm_e820_is_ram(&ld->map, *at, plan->room)) {
+		return vm_loader_refuse(ld,
+			"kernel module '%s': init_size 0x%lx at pref_address 0x%lx does not fit its memory; give it "
+			"more", ld->kernel.tag, plan->room, plan->pref_address);
+	}
+	return vm_loader_claim(ld, *at, plan->room, "init_size");
 }
 
 static int32_t place_ramdisk(struct vm_loader *ld, const struct bzimage_plan *plan)
 {
 	struct vm_image *ramdisk = &ld->module[0];
-	const gpa_t high = MIN(plan->initrd_max + 1UL, LOADER_4G);
+	gpa_t high = MIN(plan->initrd_max + 1UL, LOADER_4G);
 
 	if (!ld->has_ramdisk) {
 		return 0;
+	}
+	if (plan->above_4g &&
+		(vm_e820_find_highest(&ld->map, ramdisk->size, PAGE_SIZE, LOADER_1M, high) == INVALID_GPA)) {
+		high = UINT64_MAX;
 	}
 	return vm_loader_place_module(ld, ramdisk, PAGE_SIZE, high);
 }
@@ -229,7 +254,8 @@ static void fill_zero_page(const struct vm_loader *ld, const struct bzimage_plan
 	put(zp, HDR_SETUP_DATA, 0UL, 8U); /* a list of ours, not of the file */
 	put(zp, HDR_RAMDISK_IMAGE, ld->has_ramdisk ? ld->module[0].gpa : 0UL, 4U);
 	put(zp, HDR_RAMDISK_SIZE, ld->has_ramdisk ? ld->module[0].size : 0UL, 4U);
-	put(zp, ZP_EXT_RAMDISK, 0UL, 8U);
+	put(zp, ZP_EXT_RAMDISK, ld->has_ramdisk ? (ld->module[0].gpa >> 32U) : 0UL, 4U);
+	put(zp, ZP_EXT_RD_SIZE, ld->has_ramdisk ? (ld->module[0].size >> 32U) : 0UL, 4U);
 	put(zp, ZP_ACPI_RSDP, ld->rsdp, 8U);
 	bzimage_fill_e820(zp, &ld->map);
 	if (ld->identity) {
@@ -277,7 +303,8 @@ int32_t vm_load_bzimage(struct vm_loader *ld)
 		ret = vm_loader_copy(ld, plan.at, kernel, plan.size);
 	}
 	if (ret == 0) {
-		ret = vm_loader_flat_regs(ld, (uint32_t)kernel, LINUX_CODE, LINUX_DATA);
+		ret = plan.has_entry64 ? vm_loader_long_regs(ld, kernel + ENTRY_64, LINUX_CODE, LINUX_DATA) :
+					 vm_loader_flat_regs(ld, (uint32_t)kernel, LINUX_CODE, LINUX_DATA);
 	}
 	if (ret != 0) {
 		return ret;

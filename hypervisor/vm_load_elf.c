@@ -60,13 +60,13 @@ static bool read_header(const struct vm_image *image, struct elf_common *out, co
 	struct elf64_header h64;
 	uint8_t ident[16];
 
-	*why = "it is no ELF file for a little-endian machine; kern_type KERNEL_ELF needs one";
+	*why = "e_ident is not that of a little-endian ELF file; kern_type KERNEL_ELF needs one";
 	if (!vm_image_read(image, 0UL, ident, sizeof(ident)) || (memcmp(ident, "\177ELF", 4U) != 0) ||
 		(ident[5] != ELFDATA_LSB)) {
 		return false;
 	}
 	out->is64 = (ident[4] == ELFCLASS64);
-	*why = "its ELF header is cut off, or of no known class";
+	*why = "the file ends in its ELF header, or e_ident has no known class; is the file whole?";
 	if (out->is64 && vm_image_read(image, 0UL, &h64, sizeof(h64))) {
 		*out = (struct elf_common){.is64 = true, .type = h64.type, .machine = h64.machine,
 			.phentsize = h64.phentsize, .phnum = h64.phnum, .entry = h64.entry, .phoff = h64.phoff};
@@ -83,16 +83,16 @@ static bool read_header(const struct vm_image *image, struct elf_common *out, co
 static bool check_header(const struct elf_common *h, const char **why)
 {
 	if ((h->type != ET_EXEC) && (h->type != ET_DYN)) {
-		*why = "its ELF type is not an executable; link it";
+		*why = "e_type is neither ET_EXEC nor ET_DYN; link it";
 		return false;
 	}
 	if ((h->machine != EM_386) && (h->machine != EM_X86_64)) {
-		*why = "its ELF machine is neither i386 nor x86-64";
+		*why = "e_machine is neither EM_386 nor EM_X86_64; build it for this machine";
 		return false;
 	}
 	if ((h->phnum == 0U) || (h->phnum > MAX_PHNUM) ||
 		(h->phentsize < (h->is64 ? sizeof(struct elf64_phdr) : sizeof(struct elf32_phdr)))) {
-		*why = "it has no program headers, more than 64, or too short ones";
+		*why = "e_phnum is 0 or above 64, or e_phentsize too small; link it again";
 		return false;
 	}
 	return true;
@@ -120,13 +120,11 @@ static bool read_phdr(const struct vm_image *image, const struct elf_common *h, 
 static bool check_phdr(const struct vm_image *image, const struct elf64_phdr *p, const char **why)
 {
 	if ((p->filesz > p->memsz) || (p->offset > image->size) || (p->filesz > image->size - p->offset)) {
-		*why = "a segment is longer in the file than in memory, or reaches past the file's end; is the file "
-			"whole?";
+		*why = "p_offset and p_filesz of a segment reach past the file's end or p_memsz; is the file whole?";
 		return false;
 	}
 	if ((p->memsz > LOADER_4G) || (p->paddr > LOADER_4G - p->memsz)) {
-		*why = "a segment's physical address is not below 4 GiB; link it lower (multiboot starts in 32-bit "
-			"mode)";
+		*why = "p_paddr of a segment is not below 4 GiB; link it lower (multiboot starts in 32-bit mode)";
 		return false;
 	}
 	return true;
@@ -145,7 +143,7 @@ int32_t elf_parse(const struct vm_image *image, struct elf_plan *plan, const cha
 		struct elf64_phdr p;
 
 		if (!read_phdr(image, &h, i, &p)) {
-			*why = "its program headers reach past the file's end; is the file whole?";
+			*why = "e_phoff and e_phnum reach past the file's end; is the file whole?";
 			return -EINVAL;
 		}
 		if ((p.type != PT_LOAD) || (p.memsz == 0UL)) {
@@ -155,7 +153,7 @@ int32_t elf_parse(const struct vm_image *image, struct elf_plan *plan, const cha
 			return -EINVAL;
 		}
 		if (plan->count == ELF_MAX_SEGMENTS) {
-			*why = "it has more than 16 segments to load";
+			*why = "more than 16 PT_LOAD segments; link it with fewer";
 			return -EINVAL;
 		}
 		/* e_entry is a virtual address; the loader needs the physical one. */
@@ -167,7 +165,7 @@ int32_t elf_parse(const struct vm_image *image, struct elf_plan *plan, const cha
 			.memsz = p.memsz};
 	}
 	if (plan->count == 0U) {
-		*why = "it has no segment to load";
+		*why = "no PT_LOAD segment; link it";
 		return -EINVAL;
 	}
 	return 0;
@@ -183,7 +181,8 @@ int32_t elf_plan_from_addresses(const struct vm_image *image, const struct multi
 	uint64_t memsz;
 
 	(void)memset(plan, 0, sizeof(*plan));
-	*why = "the addresses in its multiboot header do not fit the file";
+	*why = "header_addr, load_addr, load_end_addr, bss_end_addr of its multiboot header do not fit the file; mend "
+		"them";
 	if ((header->header_addr < header->load_addr) || (before > header->at) || !header->has_entry) {
 		return -EINVAL;
 	}
@@ -249,7 +248,7 @@ static int32_t load_segments(struct vm_loader *ld, const struct elf_plan *plan)
 
 	/* All claims first: they move modules, also this one. */
 	for (uint32_t i = 0U; (ret == 0) && (i < plan->count); i++) {
-		ret = vm_loader_claim(ld, plan->segment[i].gpa, plan->segment[i].memsz, "an ELF segment");
+		ret = vm_loader_claim(ld, plan->segment[i].gpa, plan->segment[i].memsz, "p_paddr and p_memsz");
 	}
 	for (uint32_t i = 0U; (ret == 0) && (i < plan->count); i++) {
 		const struct elf_segment *s = &plan->segment[i];
@@ -288,7 +287,7 @@ static int32_t make_plan(struct vm_loader *ld, struct multiboot_header *header, 
 		}
 	}
 	if (!plan->entry_is_inside) {
-		return vm_loader_refuse(ld, "kernel module '%s': its entry 0x%lx lies in no segment; set it (ld -e)",
+		return vm_loader_refuse(ld, "kernel module '%s': entry 0x%lx lies in no segment; set it (ld -e)",
 			ld->kernel.tag, plan->entry);
 	}
 	return 0;

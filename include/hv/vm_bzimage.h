@@ -17,6 +17,8 @@ struct bzimage_plan {
 	gpa_t pref_address;  /* 1 MiB .. 4 GiB */
 	uint64_t align;      /* a power of two, PAGE_SIZE at least */
 	bool relocatable;
+	bool has_entry64;    /* XLF_KERNEL_64: enterable in 64-bit mode, 0x200 behind its start */
+	bool above_4g;       /* XLF_CAN_BE_LOADED_ABOVE_4G: finds a ramdisk there */
 	uint64_t room;       /* bytes from its start that it may write to before it reads the memory map */
 	uint64_t initrd_max; /* highest address of the ramdisk's last byte */
 	uint32_t cmdline_max; /* characters */

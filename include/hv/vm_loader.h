@@ -88,6 +88,12 @@ int32_t __must_check vm_loader_write(struct vm_loader *ld, gpa_t gpa, const void
  */
 int32_t __must_check vm_loader_flat_regs(struct vm_loader *ld, uint32_t entry, uint16_t code, uint16_t data);
 
+/**
+ * The same in 64-bit mode, the first 4 GiB mapped to themselves. The page tables lie where vm_loader_alloc_info() puts
+ * them.
+ */
+int32_t __must_check vm_loader_long_regs(struct vm_loader *ld, uint64_t entry, uint16_t code, uint16_t data);
+
 /** Loads KERNEL_ELF by multiboot1 or multiboot2. @return 0 or -errno, logged */
 int32_t __must_check vm_load_elf(struct vm_loader *ld);
 

@@ -61,6 +61,13 @@ def _typist(machine: Machine, test: Boot) -> Callable[[str], None]:
     return on_line
 
 
+def _without_entry64(kernel: Path) -> Path:
+    """The same bzImage, its header without XLF_KERNEL_64 (bit 0 of xloadflags at 0x236)."""
+    data = bytearray(kernel.read_bytes())
+    data[0x236] &= 0xFE
+    return build.write_if_changed(build_dir() / "system" / "bzImage-entry32", bytes(data))
+
+
 class Runner:
     def __init__(self, tests: list[Test], jobs: int, verbose: bool,
                  kernel_builder: subprocess.Popen[bytes] | None):
@@ -218,7 +225,8 @@ class Runner:
         elif test.kind == "pre-linux":
             scenario = PRE_LINUX
             files = build.linux_files(build_dir() / "aril-dm")
-            modules = [BootModule("pre-kernel", files.kernel), BootModule("pre-initrd", files.user)]
+            kernel = _without_entry64(files.kernel) if test.words == "entry32" else files.kernel
+            modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", files.user)]
         elif test.kind in DEBIAN_LINUX:
             kernel = build.debian_kernel(test.guest)
             initrd = build.write_if_changed(build_dir() / "system" / "user-initrd", user_initrd())
@@ -230,7 +238,7 @@ class Runner:
             changes += [Change("PRE1", "os_config/bootargs", test.words), Change("PRE1", "memory/size", "512")]
         elif test.kind == "hv":
             return self._hv_iso(test, name, output)
-        if test.words and test.kind not in DEBIAN_LINUX:
+        if test.words and test.kind not in ("pre-linux", *DEBIAN_LINUX):
             changes.append(Change("SVM", "os_config/bootargs", "+" + test.words))
         image = HvImage(name=name, scenario=scenario, changes=tuple(changes), modules=tuple(modules),
                         cmdline=test.hv_words, cpus=test.cpus, memory_mb=test.memory_mb)

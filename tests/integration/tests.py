@@ -48,8 +48,9 @@ class Boot:
     kind   bare: the guest image alone, by GRUB multiboot1; pre: it runs in two pre-launched VMs that share a CPU,
            without a Service VM; svm: the guest is the Service VM; uvm: the
            guest is a User VM of the bare-metal Service VM; enemy: the enemy Service VM; linux: Linux in
-           both; pre-linux: Linux in a pre-launched VM; debian-bare, debian-pre: Debian's own kernel of the flavour
-           `guest`, bare and in a pre-launched VM; hv: the hypervisor with whatever `scenario` and `files` say
+           both; pre-linux: Linux in a pre-launched VM (words="entry32": its header denies the 64-bit entry);
+           debian-bare, debian-pre: Debian's own kernel of the flavour `guest`, bare and in a pre-launched VM; hv: the
+           hypervisor with whatever `scenario` and `files` say
     """
     name: str
     kind: str
@@ -345,7 +346,10 @@ def linux_tests() -> list[Test]:
     pre = replace(base, kind="pre-linux", scenario=None, must_not=(complaint, r"ACPI (BIOS )?(Error|Warning)"),
                   must=(r"\[PRE1\] User VM: hello from user space", r"^\(aril\) .*'PRE1' has stopped: power off"))
     return [
-        replace(pre, name="linux/pre-launched"),
+        # By the 64-bit entry, as its header offers it; and by the 32-bit one, as if it had no other.
+        replace(pre, name="linux/pre-launched", must=(*pre.must, r"'pre-kernel' loaded, entry 0x1000200,")),
+        replace(pre, name="linux/pre-launched-entry32", words="entry32",
+                must=(*pre.must, r"'pre-kernel' loaded, entry 0x1000000,")),
         *(replace(pre, name=f"linux/pre-launched-{vcpus}on{pcpus}", cpus=pcpus, timeout=400,
                   changes=(Change("PRE1", "vcpu_num", str(vcpus)),),
                   must=(*pre.must, rf"\[PRE1\] .*User VM: Linux .* {vcpus} CPU"), alone=by_name)

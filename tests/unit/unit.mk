@@ -36,6 +36,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/vhm.c \
 	hypervisor/vm.c \
 	hypervisor/vm_acpi_pre.c \
+	hypervisor/vm_acpi_tables.c \
 	hypervisor/vm_cpus.c \
 	hypervisor/vm_devices.c \
 	hypervisor/vm_e820.c \
