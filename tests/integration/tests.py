@@ -120,6 +120,7 @@ GUESTS: dict[str, Guest] = {
     "task_switch": CPU_ALONE,
     "cable": Guest(kinds=()),
     "pci": Guest(kinds=("bare", "svm"), models=False),
+    "ipi": Guest(cpus=2, guest_words="cpus=3", kinds=("bare", "uvm"), timeout=120, models=False),
     # A User VM's device model has no battery: CMOS RAM is lost with a reset.
     "reset": Guest(kinds=("bare",), cpus=2),
     "hpet": Guest(kinds=("bare",), models=False),
@@ -150,6 +151,7 @@ def guest_tests() -> list[Test]:
 # Subjects that pre-launched VMs have all the devices for; those with several CPUs have as many vCPUs.
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
               "timer", "ioapic", "pic", "hlt", "sipi", "uart", "pci", "reset", "hpet", "i8042",
+              "ipi",
               *(name for name, settings in GUESTS.items() if settings == CPU_ALONE))
 
 
@@ -160,6 +162,12 @@ def pre_tests() -> list[Test]:
              for name in PRE_GUESTS]
     tests += [replace(_guest_test("pre", name), name=f"pre/{name}-1cpu", scenario=PRE_SMP, cpus=1)
               for name in ("cpuid", "sipi", "reset")]
+    tests.append(replace(_guest_test("pre", "ipi"), name="pre/ipi-4on1", scenario=PRE_SMP, cpus=1,
+                         changes=(Change("PRE1", "vcpu_num", "4"),)))
+    # A million wake-ups and more.
+    tests += [replace(_guest_test("pre", "ipi"), name=f"pre/ipi-million-{pcpus}cpu", scenario=PRE_SMP, cpus=pcpus,
+                      changes=(Change("PRE1", "vcpu_num", "4"), Change("PRE1", "os_config/bootargs", "rounds=40000")),
+                      timeout=1500, alone=True) for pcpus in (1, 2)]
     # Without a mask of CPUs the scenario places them.
     tests.append(replace(_guest_test("uvm", "sipi"), name="uvm/sipi-1cpu", cpus=1, guest_words="cpus=0",
                          changes=(Change("UVM1", "vcpu_num", "2"),)))
