@@ -35,9 +35,12 @@ int32_t vcpu_create(struct acrn_vm *vm, uint16_t vcpu_id, uint16_t pcpu_id)
 	clear_work(vcpu);
 	vcpu->io_since = 0UL;
 	vcpu->io_latency = 0UL;
-	vcpu->exits = 0UL;
+	vcpu->until_timed = 1U;
+	vcpu->timed_at_first = VCPU_TIMED_AT_FIRST;
 	vcpu->io_forwarded = 0UL;
 	(void)memset(vcpu->exit_count, 0, sizeof(vcpu->exit_count));
+	(void)memset(vcpu->exit_timed, 0, sizeof(vcpu->exit_timed));
+	(void)memset(vcpu->exit_ticks, 0, sizeof(vcpu->exit_ticks));
 	(void)memset(&vcpu->arch, 0, sizeof(vcpu->arch));
 
 	ret = arch_vcpu_init(vcpu);
@@ -49,6 +52,16 @@ int32_t vcpu_create(struct acrn_vm *vm, uint16_t vcpu_id, uint16_t pcpu_id)
 	vcpu->thread.who = TRACE_WHO(vm->vm_id, vcpu_id);
 	thread_init(&vcpu->thread, pcpu_id, vcpu_thread_run, vcpu_thread_switch_out);
 	return 0;
+}
+
+uint64_t vcpu_exits(const struct acrn_vcpu *vcpu)
+{
+	uint64_t exits = 0UL;
+
+	for (uint32_t reason = 0U; reason < VCPU_EXIT_REASONS; reason++) {
+		exits += vcpu->exit_count[reason];
+	}
+	return exits;
 }
 
 void vcpu_destroy(struct acrn_vcpu *vcpu)

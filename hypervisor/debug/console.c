@@ -20,6 +20,7 @@
 
 static struct spinlock console_lock;
 static bool initialised;
+static void (*input_hook)(void);
 static bool panicking;
 static bool serial_at_line_start = true;
 static uint32_t line_count;
@@ -37,7 +38,12 @@ static void lock(void)
 static void unlock(void)
 {
 	if (!__atomic_load_n(&panicking, __ATOMIC_RELAXED)) {
+		const bool received = uart16550_has_kept();
+
 		spin_unlock(&console_lock);
+		if (received && (input_hook != NULL)) {
+			input_hook();
+		}
 	}
 }
 
@@ -170,6 +176,11 @@ void console_use_port(uint16_t base, uint32_t baud)
 	pr_info("console: goes on at port 0x%x with %u baud", to, speed);
 	(void)uart16550_init(to, speed);
 	repeat_log();
+}
+
+void console_on_input(void (*received)(void))
+{
+	input_hook = received;
 }
 
 int console_getc(void)

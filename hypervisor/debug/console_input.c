@@ -195,6 +195,7 @@ void console_input_init(void)
 	input_thread.who = TRACE_NOBODY;
 	hv_timer_init(&line_timer, line_timer_expired);
 	vm_console_on_partial_line(line_begun);
+	console_on_input(console_rx);
 	if (!uart16550_is_present()) {
 		pr_info("console: no serial port, no input");
 	} else if (!start_interrupt()) {

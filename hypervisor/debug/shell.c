@@ -44,6 +44,7 @@ static char out[SHELL_OUT_SIZE];
 static uint32_t out_len, out_sent;
 static bool out_cut;
 static bool prompt_due;         /* a command has run: the prompt comes after its output */
+static bool json_wanted;        /* by the command that runs */
 static bool (*continuation)(void);
 static bool interrupted;        /* atomic */
 
@@ -63,6 +64,7 @@ void shell_init(const struct shell_command *commands, uint32_t count, const stru
 	out_cut = false;
 	prompt_due = false;
 	continuation = NULL;
+	json_wanted = false;
 	interrupted = false;
 }
 
@@ -85,9 +87,13 @@ void shell_printf(const char *fmt, ...)
 	}
 }
 
-void shell_json_string(const char *text)
+bool shell_json(void)
 {
-	shell_printf("\"");
+	return json_wanted;
+}
+
+void shell_json_chars(const char *text)
+{
 	for (; *text != '\0'; text++) {
 		const uint8_t c = (uint8_t)*text;
 
@@ -99,7 +105,30 @@ void shell_json_string(const char *text)
 			shell_printf("%c", c);
 		}
 	}
+}
+
+void shell_json_string(const char *text)
+{
 	shell_printf("\"");
+	shell_json_chars(text);
+	shell_printf("\"");
+}
+
+void shell_error(const char *fmt, ...)
+{
+	char text[200];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (!json_wanted) {
+		shell_printf("%s\n", text);
+		return;
+	}
+	shell_printf("{\"error\":");
+	shell_json_string(text);
+	shell_printf("}\n");
 }
 
 void shell_continue(bool (*more)(void))
@@ -213,7 +242,8 @@ int32_t shell_help(const char *name)
 	}
 	for (uint32_t i = 0U; i < table_count; i++) {
 		if ((one == NULL) || (one == &table[i])) {
-			shell_printf("  %-10s %-18s %s\n", table[i].name, table[i].args, table[i].help);
+			shell_printf("  %-10s %-18s %-4s  %s\n", table[i].name, table[i].args,
+				table[i].json ? "[-j]" : "", table[i].help);
 		}
 	}
 	return 0;
@@ -244,7 +274,7 @@ static uint32_t split(char *text, char **argv)
 static void execute(char *text)
 {
 	char *argv[SHELL_ARGS];
-	const uint32_t argc = split(text, argv);
+	uint32_t argc = split(text, argv);
 	const struct shell_command *command;
 	int32_t ret = -EINVAL;
 
@@ -256,13 +286,17 @@ static void execute(char *text)
 		shell_printf("%s: no such command; `help` lists them\n", argv[0]);
 		return;
 	}
+	json_wanted = command->json && (argc <= SHELL_ARGS) && (strcmp(argv[argc - 1U], "-j") == 0);
+	argc -= json_wanted ? 1U : 0U;
 	if ((argc <= SHELL_ARGS) && (argc - 1U >= command->min_args) && (argc - 1U <= command->max_args)) {
 		ret = command->run(argc, argv);
 	}
 	if (ret == -EINVAL) {
-		shell_printf("usage: %s %s\n", command->name, command->args);
+		shell_error("usage: %s %s%s%s: %s", command->name, command->args,
+			((command->args[0] != '\0') && command->json) ? " " : "", command->json ? "[-j]" : "",
+			command->help);
 	} else if (ret != 0) {
-		shell_printf("%s: error %d\n", command->name, ret);
+		shell_error("%s: error %d", command->name, ret);
 	}
 }
 

@@ -16,6 +16,26 @@ struct acrn_vm *shell_find_vm(const char *id_or_name);
  */
 int32_t __must_check shell_lock_vm(struct acrn_vm *vm);
 
+/** As shell_lock_vm(), saying nothing. @return true if it is locked */
+bool __must_check shell_try_lock_vm(struct acrn_vm *vm);
+
+/** @return microseconds that `ticks` of the TSC take */
+uint64_t shell_ticks_to_us(uint64_t ticks);
+
+/* Commands: shell_facts.c, shell_machine.c, shell_vm.c; what each is for is in shell_cmds.c. */
+int32_t shell_cmd_vm_list(uint32_t argc, char **argv);
+int32_t shell_cmd_vcpu_list(uint32_t argc, char **argv);
+int32_t shell_cmd_vmexit(uint32_t argc, char **argv);
+int32_t shell_cmd_ioreq(uint32_t argc, char **argv);
+int32_t shell_cmd_sched(uint32_t argc, char **argv);
+
+int32_t shell_cmd_irq(uint32_t argc, char **argv);
+int32_t shell_cmd_mem(uint32_t argc, char **argv);
+int32_t shell_cmd_ept(uint32_t argc, char **argv);
+int32_t shell_cmd_cpuid(uint32_t argc, char **argv);
+int32_t shell_cmd_caps(uint32_t argc, char **argv);
+int32_t shell_cmd_version(uint32_t argc, char **argv);
+
 int32_t shell_cmd_vm_console(uint32_t argc, char **argv);
 int32_t shell_cmd_vm_start(uint32_t argc, char **argv);
 int32_t shell_cmd_vm_resume(uint32_t argc, char **argv);

@@ -8,6 +8,7 @@
 #include <lib/string.h>
 
 #include "shell_priv.h"
+#include "shell_table.h"
 
 #define LINES_AT_ONCE 32U
 
@@ -30,17 +31,25 @@ static bool dump_more(void)
 
 static void show_state(void)
 {
+	static const struct shell_column class_columns[] = {{"class", 0U, SHELL_TEXT}, {"on", 0U, SHELL_FLAG}};
+	static const struct shell_column columns[] = {{"cpu", 0U, SHELL_DEC}, {"events", 10U, SHELL_DEC},
+		{"lost", 10U, SHELL_DEC}};
 	uint64_t recorded, lost;
 
-	shell_printf("recorded now:");
+	shell_parts_begin();
+	shell_table_begin("recorded_now", class_columns, ARRAY_SIZE(class_columns));
 	for (uint32_t i = 0U; i < TRACE_CLASSES; i++) {
-		shell_printf("%s%s", trace_wants(i << 4U) ? " " : "", trace_wants(i << 4U) ? class_names[i] : "");
+		shell_table_row((const struct shell_cell[]){SHELL_STR(class_names[i]),
+			SHELL_NUM(trace_wants(i << 4U))});
 	}
-	shell_printf("%s\ncpu      events        lost\n", trace_classes == 0U ? " nothing" : "");
+	shell_table_end();
+	shell_table_begin("events", columns, ARRAY_SIZE(columns));
 	for (uint16_t cpu = 0U; cpu < arch_cpu_count(); cpu++) {
 		trace_counts(cpu, &recorded, &lost);
-		shell_printf("%3u  %10lu  %10lu\n", cpu, recorded, lost);
+		shell_table_row((const struct shell_cell[]){SHELL_NUM(cpu), SHELL_NUM(recorded), SHELL_NUM(lost)});
 	}
+	shell_table_end();
+	shell_parts_end();
 }
 
 static int32_t turn_on(uint32_t argc, char **argv)
@@ -66,6 +75,9 @@ int32_t shell_cmd_trace(uint32_t argc, char **argv)
 	const char *const what = (argc == 1U) ? "" : argv[1];
 	uint64_t most = 0UL;
 
+	if (shell_json() && (argc != 1U)) {
+		return -EINVAL;
+	}
 	if (argc == 1U) {
 		show_state();
 	} else if (strcmp(what, "on") == 0) {

@@ -33,7 +33,7 @@ struct acrn_vm *shell_find_vm(const char *id_or_name)
 			return vm;
 		}
 	}
-	shell_printf("there is no VM '%s'; `vm_list` shows them\n", id_or_name);
+	shell_error("there is no VM '%s'; `vm_list` shows them", id_or_name);
 	return NULL;
 }
 
@@ -42,16 +42,24 @@ static uint64_t deadline(void)
 	return arch_now() + (uint64_t)arch_tsc_khz() * LOCK_PATIENCE_MS;
 }
 
-int32_t shell_lock_vm(struct acrn_vm *vm)
+bool shell_try_lock_vm(struct acrn_vm *vm)
 {
 	const uint64_t end = deadline();
 
 	while (!spin_try_lock(&vm->lock)) {
 		if (arch_now() > end) {
-			shell_printf("VM%u '%s' is busy\n", vm->vm_id, vm->name);
-			return -EBUSY;
+			return false;
 		}
 		arch_irq_window();
+	}
+	return true;
+}
+
+int32_t shell_lock_vm(struct acrn_vm *vm)
+{
+	if (!shell_try_lock_vm(vm)) {
+		shell_error("VM%u '%s' is busy; try again", vm->vm_id, vm->name);
+		return -EBUSY;
 	}
 	return 0;
 }

@@ -10,7 +10,7 @@
 
 #define MAX_STAGES  16U
 #define TOP_REASONS 12U
-#define REASONS     ARRAY_SIZE(((struct acrn_vcpu *)0)->exit_count)
+#define REASONS     VCPU_EXIT_REASONS
 
 static struct {
 	const char *name;
@@ -46,7 +46,7 @@ static void add_vm(struct vm_counts *counts, const struct acrn_vm *vm)
 	for (uint32_t i = 0U; i < vm->vcpu_count; i++) {
 		const struct acrn_vcpu *vcpu = &vm->vcpus[i];
 
-		counts->exits += vcpu->exits;
+		counts->exits += vcpu_exits(vcpu);
 		counts->forwarded += vcpu->io_forwarded;
 		counts->run_ticks += vcpu->thread.run_ticks;
 		for (uint32_t reason = 0U; reason < REASONS; reason++) {
@@ -119,7 +119,8 @@ static void log_vm(const struct acrn_vm *vm)
 		const struct acrn_vcpu *vcpu = &vm->vcpus[i];
 
 		pr_info("summary: vcpu %s %u cpu %u exits %lu slices %lu run_us %lu", name, i, vcpu->pcpu_id,
-			vcpu->exits, vcpu->thread.slices, vcpu->thread.run_ticks * 1000UL / MAX(arch_tsc_khz(), 1U));
+			vcpu_exits(vcpu), vcpu->thread.slices,
+			vcpu->thread.run_ticks * 1000UL / MAX(arch_tsc_khz(), 1U));
 	}
 	log_reasons(name, &counts);
 }

@@ -3,6 +3,7 @@
 #include "uart16550.h"
 
 #include <asm/io.h>
+#include <lib/spinlock.h>
 
 #define REG_DATA 0U
 #define REG_IER  1U
@@ -29,6 +30,7 @@
 
 #define SPIN_MAX  200000U /* reads of LSR, about a microsecond each: more than any byte takes at 300 baud */
 #define FIFO_SIZE 16U
+#define KEPT_SIZE 512U /* power of two */
 
 static uint16_t uart_base; /* 0: none */
 static uint32_t fifo_room;
@@ -83,6 +85,31 @@ bool uart16550_is_present(void)
 	return uart_base != 0U;
 }
 
+/*
+ * Received while a byte to be sent waited, which is as long for both: the chip would keep only 16. Whoever reads the
+ * port holds rx_lock.
+ */
+static struct spinlock rx_lock;
+static uint8_t kept[KEPT_SIZE];
+static uint32_t kept_in, kept_out;
+
+static void keep_received(void)
+{
+	if (!spin_try_lock(&rx_lock)) {
+		return; /* somebody else reads, or was stopped by a panic */
+	}
+	while ((kept_in - kept_out < KEPT_SIZE) && ((inb(port(REG_LSR)) & LSR_DATA) != 0U)) {
+		kept[kept_in % KEPT_SIZE] = inb(port(REG_DATA));
+		__atomic_store_n(&kept_in, kept_in + 1U, __ATOMIC_RELAXED);
+	}
+	spin_unlock(&rx_lock);
+}
+
+bool uart16550_has_kept(void)
+{
+	return __atomic_load_n(&kept_in, __ATOMIC_RELAXED) != __atomic_load_n(&kept_out, __ATOMIC_RELAXED);
+}
+
 void uart16550_putc(char c)
 {
 	if (uart_base == 0U) {
@@ -90,8 +117,12 @@ void uart16550_putc(char c)
 	}
 	if (fifo_room == 0U) {
 		uint32_t spins = 0U;
+		uint8_t lsr;
 
-		while ((inb(port(REG_LSR)) & LSR_THRE) == 0U) {
+		while (((lsr = inb(port(REG_LSR))) & LSR_THRE) == 0U) {
+			if ((lsr & LSR_DATA) != 0U) {
+				keep_received();
+			}
 			if (++spins == SPIN_MAX) {
 				return; /* the byte is lost; the log in RAM has it */
 			}
@@ -104,10 +135,20 @@ void uart16550_putc(char c)
 
 int uart16550_getc(void)
 {
-	if (uart_base == 0U || (inb(port(REG_LSR)) & LSR_DATA) == 0U) {
+	int c = -1;
+
+	if (uart_base == 0U) {
 		return -1;
 	}
-	return inb(port(REG_DATA));
+	spin_lock(&rx_lock);
+	if (kept_in != kept_out) {
+		c = kept[kept_out % KEPT_SIZE];
+		__atomic_store_n(&kept_out, kept_out + 1U, __ATOMIC_RELAXED);
+	} else if ((inb(port(REG_LSR)) & LSR_DATA) != 0U) {
+		c = inb(port(REG_DATA));
+	}
+	spin_unlock(&rx_lock);
+	return c;
 }
 
 uint32_t uart16550_irq(void)

@@ -28,6 +28,9 @@ void uart16550_putc(char c);
 /** @return received byte, or -1 */
 int uart16550_getc(void);
 
+/** @return true if bytes that came while others were sent wait for uart16550_getc(); no interrupt tells of them */
+bool uart16550_has_kept(void);
+
 /** @return the ISA interrupt which PCs wire to the port in use, or UINT32_MAX (no port, or not a PC's) */
 uint32_t uart16550_irq(void);
 

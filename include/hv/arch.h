@@ -216,8 +216,15 @@ const char *arch_own_interrupt(uint32_t index, uint32_t *vector, uint64_t *count
  */
 int32_t arch_vcpu_cpuid(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
-/** Logs the capability table of arch_survey() again. */
-void arch_show_caps(void);
+/* For the log and the console: a feature of the CPU. */
+struct arch_cap {
+	const char *name;
+	bool present;
+	const char *then; /* what is done with it, or without it */
+};
+
+/** @return true and *cap, the features one after the other; false past the last */
+bool arch_cap_info(uint32_t index, struct arch_cap *cap);
 
 /** @return name of a basic exit reason, "unknown" for others */
 const char *arch_exit_name(uint32_t reason);

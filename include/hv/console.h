@@ -40,6 +40,9 @@ void console_use_port(uint16_t base, uint32_t baud);
 /** @return I/O port of the serial port in use, 0: none */
 uint16_t console_port(void);
 
+/** `received` is called when bytes have come while others were sent, on any pCPU: console_getc() has them. Boot. */
+void console_on_input(void (*received)(void));
+
 /** @return next character from the serial port, or -1 if there is none. Does not wait. */
 int console_getc(void);
 

@@ -14,7 +14,7 @@
 #define SHELL_LINE     128U   /* characters of a command line, with the terminating 0 */
 #define SHELL_HISTORY  8U     /* lines kept */
 #define SHELL_ARGS     8U     /* words of a line */
-#define SHELL_OUT_SIZE 32768U /* bytes of output of one command; more is cut, with a remark */
+#define SHELL_OUT_SIZE 65536U /* bytes of output of one command; more is cut, with a remark */
 
 struct shell_command {
 	const char *name;
@@ -23,6 +23,7 @@ struct shell_command {
 	uint32_t min_args, max_args; /* words after the name */
 	/* @return 0; -EINVAL: the usage line is shown; other errors: the number is shown */
 	int32_t (*run)(uint32_t argc, char **argv); /* argv[0] is the name */
+	bool json; /* a last word -j asks for JSON: shell_json(); run() does not see it */
 };
 
 struct shell_ops {
@@ -54,8 +55,17 @@ void shell_interrupt(void);
 /** Adds to the output. */
 void shell_printf(const char *fmt, ...) __printf(1, 2);
 
+/** @return true if the command that runs is asked for JSON */
+bool shell_json(void);
+
 /** Adds `text` as a JSON string, with its quotes. */
 void shell_json_string(const char *text);
+
+/** The same without the quotes, for a string that comes in pieces. */
+void shell_json_chars(const char *text);
+
+/** The command cannot do it: a sentence that says what would be right, or {"error": that}. A line end is added. */
+void shell_error(const char *fmt, ...) __printf(1, 2);
 
 /** Asks to be called each time the buffer has been sent, to add more; it returns false after the last piece. */
 void shell_continue(bool (*more)(void));

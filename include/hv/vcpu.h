@@ -33,6 +33,9 @@ enum vcpu_io_state {
 #define VCPU_REQ_SIPI      4U /* SIPI arrived; vector in vcpu->sipi_vector */
 #define VCPU_REQ_MAP       5U /* PCI BARs have moved: the memory map is to follow, first */
 
+#define VCPU_EXIT_REASONS   80U
+#define VCPU_TIMED_AT_FIRST 256U /* exits */
+
 struct acrn_vcpu {
 	struct acrn_vm *vm;
 	uint16_t vcpu_id; /* 0.. in its VM, slot on the request page */
@@ -52,15 +55,22 @@ struct acrn_vcpu {
 	uint32_t io_seen;      /* REQ_STATE_* of the slot as last seen: it must not go backwards */
 	uint64_t io_latency;   /* running mean of how long the Service VM takes, ticks */
 
-	uint64_t exits;          /* VM exits */
+	uint32_t until_timed;    /* exits up to the next that is timed, that one too */
+	uint32_t timed_at_first; /* how many are timed yet without a pause */
 	uint64_t io_forwarded;   /* requests sent to the Service VM */
-	uint32_t exit_count[80]; /* by basic exit reason */
+	/* By basic exit reason: how many; how many of them were timed; ticks that these took, to the next entry. */
+	uint64_t exit_count[VCPU_EXIT_REASONS];
+	uint64_t exit_timed[VCPU_EXIT_REASONS];
+	uint64_t exit_ticks[VCPU_EXIT_REASONS];
 
 	struct vcpu_arch arch;
 };
 
 /** Prepares vCPU `vcpu_id` of `vm` on `pcpu_id`: state VCPU_INIT, reset registers. @return 0 or -ENOMEM */
 int32_t __must_check vcpu_create(struct acrn_vm *vm, uint16_t vcpu_id, uint16_t pcpu_id);
+
+/** @return its VM exits since it was created; a moment's figure while it runs */
+uint64_t vcpu_exits(const struct acrn_vcpu *vcpu);
 
 /** Frees it. Its thread is off the CPU and blocked. */
 void vcpu_destroy(struct acrn_vcpu *vcpu);

@@ -519,7 +519,7 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 	if (vcpu->state != VCPU_RUNNING) {
 		return 0;
 	}
-	vcpu->exits++;
+	vcpu->exit_count[0]++;
 	if (vcpu->arch.on_run == NULL) {
 		memset(vcpu->arch.irr, 0, sizeof(vcpu->arch.irr));
 		vcpu_halt(vcpu);

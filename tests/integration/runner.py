@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import threading
@@ -33,6 +34,9 @@ SPEAKERS = {"bare": ("",), "svm": ("[SVM] ",), "enemy": ("[SVM] ",), "uvm": ("[S
 VM_FAULT = re.compile(r"^\(aril\) .*(?:VM entry failed|entry failed: |has stopped: vCPU).*$", re.M)
 
 
+# A whole line of the console's JSON; a VM's line begins with a bracket too.
+JSON_LINE = re.compile(r'^(\[[{"\]]|\{").*$', re.M)
+
 PAGES_FREE = re.compile(r"^\(aril\) .*destroyed: (\d+) pages free", re.M)
 
 
@@ -53,6 +57,10 @@ class Result:
 def _typist(machine: Machine, test: Boot) -> Callable[[str], None]:
     """Types what the test wants typed, each when its line has come."""
     todo = list(test.typed)
+    if test.json:
+        answer = JSON_LINE.pattern
+        todo += list(zip([todo[-1][0]] + [answer] * len(test.json), [*(c + "\r" for c in test.json), "poweroff\r"]))
+        todo = [(todo[0][0], todo[0][1] + todo[1][1]), *todo[2:]]
 
     def on_line(line: str) -> None:
         if todo and re.search(todo[0][0], line):
@@ -66,6 +74,19 @@ def _without_entry64(kernel: Path) -> Path:
     data = bytearray(kernel.read_bytes())
     data[0x236] &= 0xFE
     return build.write_if_changed(build_dir() / "system" / "bzImage-entry32", bytes(data))
+
+
+def _judge_json(test: Boot, text: str) -> list[str]:
+    """Each command's answer is JSON, not empty, and no error."""
+    answers = [found.group(0) for found in JSON_LINE.finditer(text)]
+    problems = [] if len(answers) == len(test.json) else [f"{len(test.json)} commands, {len(answers)} answers of JSON"]
+    for command, answer in zip(test.json, answers):
+        try:
+            if not (value := json.loads(answer)) or "error" in value:
+                problems.append(f"{command}: {answer}")
+        except ValueError as e:
+            problems.append(f"{command}: {e}: {answer[:200]}")
+    return problems
 
 
 class Runner:
@@ -309,6 +330,8 @@ class Runner:
         for pattern in test.must:
             if not re.search(pattern, text, re.M):
                 problems.append(f"never said: {pattern}")
+        if test.json:
+            problems += _judge_json(test, text)
         if test.no_leak:
             self._judge_pages(text, problems)
         for pattern in test.must_not:

@@ -73,6 +73,7 @@ class Boot:
     timeout: float = 60			# with the fast simulator; more with the packaged one
     screen: str = ""			# this must be readable on the screen (QEMU)
     typed: tuple[tuple[str, str], ...] = ()	# in order: when a line matches the first, the second is typed
+    json: tuple[str, ...] = ()	# after those: commands, each of which must answer with one line of JSON
     strict_msrs: bool = False		# unknown MSRs raise #GP, as on hardware (Bochs)
     quantum: int = 16			# 1 to 32: of a halted CPU's turn (Bochs)
     com: int = 1				# the serial port that is read; if 2, COM1 leads nowhere (Bochs)
@@ -198,8 +199,8 @@ def trace_tests() -> list[Boot]:
     idle = Boot(name="trace/shell", kind="svm", guest="bad", words="bad=cli_hlt expect=hang", guest_report=False,
                 end=("off",), typed=(
                     (r"about to: cli_hlt", "\rtrace on sched irq\r"), (r"^aril> trace on", "trace\r"),
-                    (r"^recorded now: irq sched", "trace dump 50\r"), (r"^@t end ", "trace\r"),
-                    (r"^recorded now: nothing", "trace on x\r"), (r"^usage: trace", "poweroff\r")),
+                    (r"^sched +yes", "trace dump 50\r"), (r"^@t end ", "trace\r"),
+                    (r"^sched +no", "trace on x\r"), (r"^usage: trace", "poweroff\r")),
                 must=(r"^@t vm 0 SVM ", r"power off from the console"))
     return [replace(base, name="trace/1cpu"), replace(base, name="trace/2cpu", cpus=2), idle]
 
@@ -298,7 +299,20 @@ def console_tests() -> list[Test]:
         replace(idle, name="console/shell", end=("off",),
                 typed=((ready, "\rvm_list\r"), (r"SVM +service +running", "vmexit\r"), (r"HLT", "mem\r"),
                        (r"hypervisor image", "poweroff\r")),
-                must=(r"^ +0 SVM", r"hypervisor pool", r"power off from the console")),
+                must=(r"^ +0 +SVM", r"hypervisor pool", r"power off from the console")),
+        # All that shows facts does it as JSON too.
+        replace(idle, name="console/json", end=("off",), typed=((ready, "\r"),),
+                json=tuple(f"{c} -j" for c in (
+                    "vm_list", "vcpu_list", "vmexit", "vmexit SVM", "ioreq", "sched", "irq", "mem", "ept SVM 0x100000",
+                    "cpuid SVM 1", "cpuid 0 0xd 1", "caps", "version", "trace", "log"))),
+        # What is right, instead.
+        replace(idle, name="console/errors", end=("off",),
+                typed=((ready, "\rept SVM\rept SVM nowhere\rcpuid 77 1\rcpuid SVM 0x100000000\rlog loud\r"
+                        "vmexit nobody -j\rvm_lst\rhelp x\rpoweroff\r"),),
+                must=(r"^usage: ept VM ADDRESS \[-j\]: where", r"'nowhere' is no number; write it as 4096 or 0x1000",
+                      r"there is no VM '77'; `vm_list` shows them", r"leaf 0x100000000 is too large; it goes up to",
+                      r"'loud' is no level; there are none, error", r'^\{"error":"there is no VM .nobody.',
+                      r"vm_lst: no such command; `help`", r"x: no such command; `help`")),
         # The words of a panic, with names, and the VM that was on the CPU when there was one.
         replace(idle, name="console/panic", end=(), allow_panic=True,
                 typed=((ready, "\rpanic\r"),), until=r"PANIC: the machine is stopped: asked for on the console",

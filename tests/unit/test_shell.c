@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hypervisor/debug/shell_table.h"
 #include "unit.h"
 
 static char screen[131072];
@@ -80,12 +81,44 @@ static int32_t cmd_json(uint32_t argc, char **argv)
 	return 0;
 }
 
+/* Two rows; with a word also a record, both named. */
+static int32_t cmd_rows(uint32_t argc, char **argv)
+{
+	static const struct shell_column columns[] = {{"n", 4U, SHELL_DEC}, {"name", 6U, SHELL_TEXT},
+		{"at", 0U, SHELL_HEX}, {"on", 0U, SHELL_FLAG}};
+	const struct shell_cell one[] = {SHELL_NUM(1U), SHELL_STR("a\"b"), SHELL_NUM(0x1000U), SHELL_NUM(1U)};
+	const struct shell_cell two[] = {SHELL_NUM(12345U), SHELL_STR("longer name"), SHELL_NUM(0U), SHELL_NUM(0U)};
+
+	(void)argv;
+	if (argc == 2U) {
+		shell_parts_begin();
+	}
+	shell_table_begin((argc == 2U) ? "rows" : NULL, columns, 4U);
+	shell_table_row(one);
+	shell_table_row(two);
+	shell_table_end();
+	if (argc == 2U) {
+		shell_record("record", columns, 4U, one);
+		shell_parts_end();
+	}
+	return 0;
+}
+
+static int32_t cmd_error(uint32_t argc, char **argv)
+{
+	(void)argc;
+	shell_error("'%s' is wrong", argv[0]);
+	return 0;
+}
+
 static const struct shell_command commands[] = {
-	{"echo", "[WORD]...", "keeps its words", 0U, 4U, cmd_echo},
-	{"fail", "HOW", "fails", 1U, 1U, cmd_fail},
-	{"flood", "", "prints too much", 0U, 0U, cmd_flood},
-	{"pieces", "", "prints piece by piece", 0U, 0U, cmd_pieces},
-	{"json", "", "a string", 0U, 0U, cmd_json},
+	{"echo", "[WORD]...", "keeps its words", 0U, 4U, cmd_echo, false},
+	{"fail", "HOW", "fails", 1U, 1U, cmd_fail, true},
+	{"flood", "", "prints too much", 0U, 0U, cmd_flood, false},
+	{"pieces", "", "prints piece by piece", 0U, 0U, cmd_pieces, false},
+	{"json", "", "a string", 0U, 0U, cmd_json, false},
+	{"rows", "[WORD]", "facts", 0U, 1U, cmd_rows, true},
+	{"error", "", "a sentence", 0U, 0U, cmd_error, true},
 };
 static const struct shell_ops ops = {fake_write, fake_foreign};
 
@@ -277,4 +310,70 @@ TEST(shell_any_bytes)
 		}
 		screen_len = 0U;
 	}
+}
+
+TEST(shell_tables)
+{
+	start();
+	type("rows\r");
+	EXPECT(shown("   n  name    at  on\n   1  a\"b     0x1000  yes\n12345  longer name  0x0  no\n"));
+	screen_len = 0U;
+	type("rows -j\r");
+	EXPECT(shown("[{\"n\":1,\"name\":\"a\\\"b\",\"at\":4096,\"on\":true},"
+		     "{\"n\":12345,\"name\":\"longer name\",\"at\":0,\"on\":false}]\n"));
+	screen_len = 0U;
+	type("rows x\r");
+	EXPECT(shown("rows:\n   n  name ") && shown("no\n\nrecord:\n   n  name "));
+	screen_len = 0U;
+	type("rows x -j\r");
+	EXPECT(shown("\n{\"rows\":[{\"n\":1,") && shown("}],\"record\":{\"n\":1,") && shown("\"on\":true}}\n"));
+}
+
+TEST(shell_json_option)
+{
+	start();
+	type("error\r");
+	EXPECT(shown("'error' is wrong\n"));
+	type("error -j\r");
+	EXPECT(shown("{\"error\":\"'error' is wrong\"}\n"));
+	type("rows a b -j\r");
+	EXPECT(shown("{\"error\":\"usage: rows [WORD] [-j]: facts\"}\n"));
+	type("fail -j\r");
+	EXPECT(shown("{\"error\":\"usage: fail HOW [-j]: fails\"}\n"));
+	type("echo -j\r"); /* a word like others */
+	EXPECT(strcmp(ran, "echo|-j|") == 0);
+	type("-j\r");
+	EXPECT(shown("-j: no such command"));
+	screen_len = 0U;
+	type("rows -j x\r");
+	EXPECT(shown("usage: rows"));
+}
+
+/* Not bytes but pieces of lines: more of it gets through to the commands. */
+TEST(shell_any_lines)
+{
+	static const char *const pieces[] = {"echo", "fail", "rows", "error", "json", "pieces", "flood", " ", "  ",
+		"-j", " -j", "\r", "\n", "\r\n", "\r", "\x1B[A", "\x1B[B", "\x1B[", "\x1BO", "\x1B", "\t", "\x03", "\x15",
+		"\x10", "\x0E", "\x0C", "\b", "\x7F", "%s%n%d", "\"", "\\", "\xFF\x80\xC3"};
+	char run[300];
+
+	start();
+	memset(run, 'x', sizeof(run) - 1U);
+	run[sizeof(run) - 1U] = '\0';
+	for (uint32_t i = 0U; i < 100000U; i++) {
+		const uint64_t r = unit_rand64();
+		const uint32_t which = (uint32_t)(r % 34U);
+
+		if (which < ARRAY_SIZE(pieces)) {
+			type(pieces[which]);
+		} else {
+			type(run + (r >> 32U) % sizeof(run));
+		}
+		if ((r >> 60U) == 0U) {
+			shell_interrupt();
+			foreign++;
+		}
+		screen_len = 0U;
+	}
+	settle();
 }

@@ -20,6 +20,7 @@ UNIT_PRODUCT := $(wildcard \
 	arch/x86/guest/instr_emul_alu.c \
 	arch/x86/guest/instr_emul_string.c \
 	hypervisor/debug/shell.c \
+	hypervisor/debug/shell_table.c \
 	hypervisor/debug/trace.c \
 	hypervisor/guest_copy.c \
 	hypervisor/hypercall.c \
@@ -70,7 +71,7 @@ UNIT_LIBS := $(shell echo 'int main(void) { return 0; }' | \
 # tests/fake/include comes first: it replaces the headers that need a real CPU.
 UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer \
 	-fsanitize=$(UNIT_SANITIZE) $(if $(filter thread,$(UNIT_SANITIZE)),-Wno-error=tsan,-fno-sanitize-recover=all) \
-	-DUNIT_TEST -Itests/fake/include -Itests/fake -Itests/unit -Iinclude -Iarch/x86/include
+	-DUNIT_TEST -I. -Itests/fake/include -Itests/fake -Itests/unit -Iinclude -Iarch/x86/include
 
 # Tests linked apart, with their product files, and all names then made local: CPU code with its own headers instead
 # of the fake's, or modules that the fake replaces for the others.

@@ -285,16 +285,15 @@ static void __noreturn refuse(const char *what, const char *detail)
 	stop_for_good();
 }
 
-struct row {
-	const char *name;
-	bool present;
-	const char *used;     /* what is done with it */
-	const char *fallback; /* what is done without it */
-};
-
-static void show_table(const struct cpu_caps *c)
+bool arch_cap_info(uint32_t index, struct arch_cap *cap)
 {
-	const struct row rows[] = {
+	const struct cpu_caps *const c = &cpu_caps;
+	const struct {
+		const char *name;
+		bool present;
+		const char *used;     /* what is done with it */
+		const char *fallback; /* what is done without it */
+	} rows[] = {
 		{"VT-x, EPT, 2 MiB, unrestricted, NX...", true, "required", ""},
 		{"EPT 1 GiB pages", c->has_ept_1g, "largest leaves", "2 MiB leaves"},
 		{"EPT accessed/dirty", c->has_ept_ad, "not used yet", "not needed"},
@@ -323,10 +322,22 @@ static void show_table(const struct cpu_caps *c)
 		{"L1D_FLUSH", c->has_l1d_flush, "for guests; not used by us", "absent"},
 	};
 
+	if (index >= ARRAY_SIZE(rows)) {
+		return false;
+	}
+	cap->name = rows[index].name;
+	cap->present = rows[index].present;
+	cap->then = cap->present ? rows[index].used : rows[index].fallback;
+	return true;
+}
+
+static void log_caps(void)
+{
+	struct arch_cap cap;
+
 	pr_info("  %-36s %-4s %s", "feature", "has", "so");
-	for (uint32_t i = 0U; i < ARRAY_SIZE(rows); i++) {
-		pr_info("  %-36s %-4s %s", rows[i].name, rows[i].present ? "yes" : "no",
-			rows[i].present ? rows[i].used : rows[i].fallback);
+	for (uint32_t i = 0U; arch_cap_info(i, &cap); i++) {
+		pr_info("  %-36s %-4s %s", cap.name, cap.present ? "yes" : "no", cap.then);
 	}
 }
 
@@ -364,7 +375,7 @@ static void caps_survey(void)
 	if (why != NULL) {
 		refuse("VT-x lacks a required feature: ", why);
 	}
-	show_table(caps);
+	log_caps();
 }
 
 bool caps_check_ap(const char **why)
@@ -396,9 +407,4 @@ bool caps_check_ap(const char **why)
 void arch_survey(void)
 {
 	caps_survey();
-}
-
-void arch_show_caps(void)
-{
-	show_table(&cpu_caps);
 }

@@ -214,6 +214,21 @@ static void fpu_load(const void *area)
 	}
 }
 
+#define TIMED_EVERY 61U
+
+/* The exit that is timed is dealt with. */
+static void __noinline end_timing(struct acrn_vcpu *vcpu)
+{
+	const uint32_t reason = MIN(vcpu->arch.exit_reason, VCPU_EXIT_REASONS - 1U);
+
+	vcpu->exit_timed[reason]++;
+	vcpu->exit_ticks[reason] += arch_now() - vcpu->arch.timed_since;
+	vcpu->arch.timed_since = 0UL;
+	/* What comes seldom comes early: the first exits are timed one and all. A prime keeps out of step with loops. */
+	vcpu->until_timed = (vcpu->timed_at_first != 0U) ? 1U : TIMED_EVERY;
+	vcpu->timed_at_first -= (vcpu->timed_at_first != 0U) ? 1U : 0U;
+}
+
 void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 {
 	struct percpu *const cpu = this_percpu();
@@ -221,6 +236,9 @@ void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 
 	if (cpu->loaded_vcpu != vcpu) {
 		return;
+	}
+	if (arch->timed_since != 0UL) {
+		end_timing(vcpu);
 	}
 	for (uint32_t i = 0U; i < SWITCHED_MSR_COUNT; i++) {
 		if (switched_msr_exists(i)) {
@@ -381,6 +399,9 @@ static int32_t run_once(struct acrn_vcpu *vcpu)
 	 */
 	if (arch->check_events) {
 		vcpu_inject_events(vcpu);
+		if (arch->timed_since != 0UL) {
+			end_timing(vcpu);
+		}
 		if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) || sched_need_resched()) {
 			return 0;
 		}

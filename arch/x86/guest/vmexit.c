@@ -139,15 +139,31 @@ static int32_t __noinline traced_exit(struct acrn_vcpu *vcpu)
 	return handlers[vcpu->arch.exit_reason](vcpu);
 }
 
-int32_t vmexit_handler(struct acrn_vcpu *vcpu)
+static inline int32_t handle(struct acrn_vcpu *vcpu)
 {
 	const uint32_t reason = vcpu->arch.exit_reason;
 
-	vcpu->exits++;
 	if (unlikely((reason >= EXIT_REASON_MAX) || (handlers[reason] == NULL))) {
 		return unknown_exit(vcpu);
 	}
 	vcpu->exit_count[reason]++;
 	vcpu->arch.exit_qualification = exec_vmread(VMX_EXIT_QUALIFICATION);
 	return trace_wants(TRACE_EXIT) ? traced_exit(vcpu) : handlers[reason](vcpu);
+}
+
+/* Who looks after events ends the timing: so an entry need not look for it. */
+static int32_t __noinline handle_timed(struct acrn_vcpu *vcpu)
+{
+	vcpu->arch.timed_since = arch_now();
+	vcpu->arch.check_events = true;
+	return handle(vcpu);
+}
+
+int32_t vmexit_handler(struct acrn_vcpu *vcpu)
+{
+	vcpu->until_timed--;
+	if (unlikely(vcpu->until_timed == 0U)) {
+		return handle_timed(vcpu);
+	}
+	return handle(vcpu);
 }

@@ -89,6 +89,7 @@ struct vcpu_arch {
 
 	/* Of the exit being handled. */
 	uint32_t exit_reason;
+	uint64_t timed_since; /* TSC of the exit that is timed, 0: none is */
 	uint64_t exit_qualification;
 
 	/* Controls as they are in the VMCS: written only on change. */
