@@ -353,7 +353,8 @@ TEST(shell_json_option)
 TEST(shell_any_lines)
 {
 	static const char *const pieces[] = {"echo", "fail", "rows", "error", "json", "pieces", "flood", " ", "  ",
-		"-j", " -j", "\r", "\n", "\r\n", "\r", "\x1B[A", "\x1B[B", "\x1B[", "\x1BO", "\x1B", "\t", "\x03", "\x15",
+		"-j", " -j", "\r", "\n", "\r\n", "\r", "\x1B[A", "\x1B[B", "\x1B[", "\x1BO", "\x1B", "\t", "\x03",
+		"\x15",
 		"\x10", "\x0E", "\x0C", "\b", "\x7F", "%s%n%d", "\"", "\\", "\xFF\x80\xC3"};
 	char run[300];
 
