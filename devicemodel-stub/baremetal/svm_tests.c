@@ -353,5 +353,9 @@ void svm_tests(const char *name, struct uvm *u, uint32_t seconds, bool spin)
 		known = true;
 		test_pending(u, seconds, spin);
 	}
+	if (strcmp(name, "maps") == 0) {
+		known = true;
+		svm_test_maps(u, seconds, spin);
+	}
 	report(known, "battery '%s' exists", name);
 }

@@ -103,7 +103,7 @@ class Guest:
 
 
 # Guests that are no tests by themselves: the bare-metal Service VMs and what only they run.
-NOT_TESTS = ("svm", "enemy", "bad")
+NOT_TESTS = ("svm", "enemy", "bad", "maps")
 
 # Subjects about the CPU alone: also in pre-launched VMs that share one, but not as User VM, which differs in devices.
 CPU_ALONE = Guest(kinds=("bare", "svm"), strict_msrs=True, models=False)
@@ -246,6 +246,9 @@ def io_tests() -> list[Test]:
         replace(two, name="io/shared-2cpu", guest_words="cpus=1"),
         replace(base, name="io/batteries", guest="ioreq", words="test=all", timeout=120),
         replace(two, name="io/batteries-2cpu", guest="ioreq", words="test=all", timeout=120),
+        # Memory maps that change under vCPUs on other CPUs, and on the Service VM's.
+        replace(two, name="io/maps", guest="maps", cpus=3, words="test=maps timeout=20", guest_words="cpus=7",
+                timeout=120),
         Boot(name="enemy/random", kind="enemy", timeout=240),
         *(Boot(name=f"enemy/dies-{how}-{cpus}cpu", kind="enemy", cpus=cpus, words=f"die={how}", guest_report=False,
                end=("off", "debug-exit 0", *(("reset",) if how == "reset" else ())), until=until,
