@@ -66,7 +66,7 @@ static void check(enum how how, uint64_t va, int err, const char *what)
 /* Bochs 3.0 lets CPL 0 read through a key that forbids it. */
 static void check_key(enum how how, int err, const char *what)
 {
-	report_xfail(how < OUTS || !on_hypervisor(), "Bochs: keys bind CPL 0 too", gives(how, window, err), "%s: %s",
+	report_xfail(how < OUTS || !on_hypervisor(), "Bochs lets CPL 0 through", gives(how, window, err), "%s: %s",
 		     how_names[how], what);
 }
 

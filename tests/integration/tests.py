@@ -107,6 +107,7 @@ NOT_TESTS = ("svm", "enemy", "bad", "maps")
 
 # Subjects about the CPU alone: also in pre-launched VMs that share one, but not as User VM, which differs in devices.
 CPU_ALONE = Guest(kinds=("bare", "svm"), strict_msrs=True, models=False)
+TWO_CPUS_ALONE = replace(CPU_ALONE, cpus=2)
 
 # Guests that aren't listed here get Guest().
 GUESTS: dict[str, Guest] = {
@@ -119,6 +120,8 @@ GUESTS: dict[str, Guest] = {
     "realmode": CPU_ALONE,
     "segmentation": CPU_ALONE,
     "task_switch": CPU_ALONE,
+    "tsc": TWO_CPUS_ALONE,
+    "xsave": CPU_ALONE,
     "cable": Guest(kinds=()),
     "pci": Guest(kinds=("bare", "svm"), models=False),
     "ipi": Guest(cpus=2, guest_words="cpus=3", kinds=("bare", "uvm"), timeout=120, models=False),
@@ -153,7 +156,7 @@ def guest_tests() -> list[Test]:
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
               "timer", "ioapic", "pic", "hlt", "sipi", "uart", "pci", "reset", "hpet", "i8042",
               "ipi",
-              *(name for name, settings in GUESTS.items() if settings == CPU_ALONE))
+              *(name for name, settings in GUESTS.items() if settings in (CPU_ALONE, TWO_CPUS_ALONE)))
 
 
 def pre_tests() -> list[Test]:
@@ -353,6 +356,9 @@ def model_tests() -> list[Test]:
                   if "svm" in _guest_settings(name).kinds and _guest_settings(name).models]
         tests += [_guest_test("uvm", name, f"model/{model}/", model) for name in ("hello", "pio")
                   if name in guest_names()]
+    # What the default model lacks: protection keys, more states; and a CPU without SMEP, PCID, XSAVE.
+    tests += [_guest_test("svm", name, f"model/{model}/", model) for name in ("paging", "xsave")
+              for model in ("sapphire_rapids", "corei5_arrandale_m520")]
     return [replace(t, slow=True) if isinstance(t, Boot) else t for t in tests]
 
 

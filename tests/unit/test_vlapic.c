@@ -876,12 +876,22 @@ TEST(vlapic_timer_deadline)
 	EXPECT(!l->timer.armed);
 	EXPECT_EQ(rd(0U, LAPIC_TIMER_CURRENT), 0);
 
-	l->tsc_offset = (uint64_t)-500L; /* the guest's TSC is behind */
+	vlapic_set_tsc_offset(l, (uint64_t)-500L); /* the guest's TSC is behind */
+	EXPECT(!l->timer.armed);
 	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_TSC_DEADLINE, now + 5000UL), 0);
 	EXPECT(l->timer.armed);
 	EXPECT_EQ(l->timer.deadline, now + 5500UL);
 	EXPECT_EQ(vlapic_read_msr(l, MSR_IA32_TSC_DEADLINE, &val), 0);
 	EXPECT_EQ(val, now + 5000UL);
+	/* The guest sets its TSC: the timer follows, and fires if the deadline is past. */
+	vlapic_set_tsc_offset(l, (uint64_t)-900L);
+	EXPECT_EQ(l->timer.deadline, now + 5900UL);
+	vlapic_set_tsc_offset(l, 1000000UL);
+	EXPECT(!l->timer.armed);
+	EXPECT_EQ(receivers(0x31U), 1);
+	vlapic_set_tsc_offset(l, (uint64_t)-500L);
+	EXPECT(!l->timer.armed);
+	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_TSC_DEADLINE, now + 5000UL), 0);
 	l->timer.armed = false;
 	now += 5500UL;
 	expire(0U);

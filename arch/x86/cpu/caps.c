@@ -93,6 +93,10 @@ static void identify(struct cpu_caps *caps)
 	}
 }
 
+/* x87, SSE, AVX, AVX-512, PKRU. Guests see no others: MPX and AMX are hidden from them (vcpuid.c). */
+#define XCR0_SWITCHED     (BIT(0) | BIT(1) | BIT(2) | BIT(5) | BIT(6) | BIT(7) | BIT(9))
+#define XSAVE_LEGACY_SIZE 576U /* x87 and SSE, header */
+
 static void survey_xsave(struct cpu_caps *caps)
 {
 	struct cpuid_regs leaf;
@@ -102,8 +106,14 @@ static void survey_xsave(struct cpu_caps *caps)
 		return;
 	}
 	leaf = cpuid(0xDU, 0U);
-	caps->xcr0_mask = ((uint64_t)leaf.edx << 32U) | leaf.eax;
-	caps->xsave_size = leaf.ecx;
+	caps->xcr0_mask = (((uint64_t)leaf.edx << 32U) | leaf.eax) & XCR0_SWITCHED;
+	caps->xsave_size = XSAVE_LEGACY_SIZE;
+	for (uint32_t i = 2U; i < 63U; i++) {
+		if ((caps->xcr0_mask & BIT(i)) != 0UL) {
+			leaf = cpuid(0xDU, i);
+			caps->xsave_size = MAX(caps->xsave_size, leaf.eax + leaf.ebx); /* size and place */
+		}
+	}
 	caps->has_xsaves = (cpuid(0xDU, 1U).eax & BIT32(3)) != 0U;
 }
 

@@ -136,6 +136,7 @@ void arch_vcpu_reset(struct acrn_vcpu *vcpu)
 	struct vcpu_arch *const arch = &vcpu->arch;
 
 	reset_execution(vcpu);
+	arch->msrs_reset = true;
 	memset(arch->switched_msr, 0, sizeof(arch->switched_msr));
 	memset(arch->dr, 0, sizeof(arch->dr));
 	arch->dr6 = 0xFFFF0FF0UL;

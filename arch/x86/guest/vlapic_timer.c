@@ -139,6 +139,16 @@ void vlapic_timer_write_deadline(struct vlapic *vlapic, uint64_t deadline)
 	}
 }
 
+void vlapic_set_tsc_offset(struct vlapic *vlapic, uint64_t offset)
+{
+	const uint64_t deadline = vlapic->tsc_deadline;
+
+	vlapic->tsc_offset = offset;
+	if (deadline != 0UL) {
+		vlapic_timer_write_deadline(vlapic, deadline);
+	}
+}
+
 /* On the vCPU's pCPU, but not in its thread: only posts. */
 void vlapic_timer_expired(struct hv_timer *timer)
 {

@@ -160,7 +160,7 @@ static int32_t write_xss(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
 static void set_tsc_offset(struct acrn_vcpu *vcpu, uint64_t offset)
 {
 	vcpu->arch.tsc_offset = offset;
-	vcpu->arch.vlapic.tsc_offset = offset;
+	vlapic_set_tsc_offset(&vcpu->arch.vlapic, offset);
 	exec_vmwrite(VMX_TSC_OFFSET, offset);
 }
 

@@ -115,7 +115,7 @@ static void build_controls(struct acrn_vcpu *vcpu)
 	exec_vmwrite(VMX_EXIT_MSR_LOAD_COUNT, 0UL);
 	exec_vmwrite(VMX_ENTRY_MSR_LOAD_COUNT, 0UL);
 	exec_vmwrite(VMX_ENTRY_INTR_INFO, 0UL);
-	exec_vmwrite(VMX_TSC_OFFSET, 0UL);
+	exec_vmwrite(VMX_TSC_OFFSET, arch->tsc_offset);
 	exec_vmwrite(VMX_IO_BITMAP_A, hva_to_hpa(vcpu->vm->arch.io_bitmap));
 	exec_vmwrite(VMX_IO_BITMAP_B, hva_to_hpa(vcpu->vm->arch.io_bitmap) + PAGE_SIZE);
 	exec_vmwrite(VMX_MSR_BITMAP, hva_to_hpa(vcpu->vm->arch.msr_bitmap));
@@ -240,16 +240,19 @@ static void build_guest(struct acrn_vcpu *vcpu)
 	vcpu->arch.efer = r->ia32_efer;
 	exec_vmwrite(VMX_GUEST_EFER, r->ia32_efer);
 	vmcs_set_entry(vcpu, ENTRY_IA32E, long_mode);
-	exec_vmwrite(VMX_GUEST_PAT, 0x0007040600070406UL); /* SDM 12.12.4: after reset */
 	exec_vmwrite(VMX_GUEST_DEBUGCTL, 0UL);
 	exec_vmwrite(VMX_GUEST_DR7, 0x400UL);
 	exec_vmwrite(VMX_GUEST_RSP, r->gprs.rsp);
 	exec_vmwrite(VMX_GUEST_RIP, r->rip);
 	exec_vmwrite(VMX_GUEST_RFLAGS, (r->rflags == 0UL) ? RFLAGS_R1 : r->rflags);
 	exec_vmwrite(VMX_GUEST_PENDING_DEBUG, 0UL);
-	exec_vmwrite(VMX_GUEST_SYSENTER_CS, 0UL);
-	exec_vmwrite(VMX_GUEST_SYSENTER_ESP, 0UL);
-	exec_vmwrite(VMX_GUEST_SYSENTER_EIP, 0UL);
+	if (vcpu->arch.msrs_reset) { /* INIT leaves MSRs alone (SDM table 10-1): the VMCS still has them */
+		vcpu->arch.msrs_reset = false;
+		exec_vmwrite(VMX_GUEST_PAT, 0x0007040600070406UL); /* SDM 12.12.4 */
+		exec_vmwrite(VMX_GUEST_SYSENTER_CS, 0UL);
+		exec_vmwrite(VMX_GUEST_SYSENTER_ESP, 0UL);
+		exec_vmwrite(VMX_GUEST_SYSENTER_EIP, 0UL);
+	}
 	exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, 0UL);
 	exec_vmwrite(VMX_GUEST_ACTIVITY, 0UL);
 	exec_vmwrite(VMX_GUEST_GDTR_BASE, r->gdt.base);

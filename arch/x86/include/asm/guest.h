@@ -71,7 +71,7 @@ void vcpu_debug_reset(struct acrn_vcpu *vcpu);
 void vcpu_watch_memory(struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, bool write);
 void vcpu_watch_port(struct acrn_vcpu *vcpu, uint16_t port, uint32_t size);
 
-/** That instruction, or iteration of a repeated one, has ended: #DB for what it met. After vcpu_retire_to() and such. */
+/** That instruction, or iteration of a repeated one, has ended: #DB for what it met. After vcpu_retire_to() etc. */
 void vcpu_watch_end(struct acrn_vcpu *vcpu);
 
 int32_t dr_access_vmexit_handler(struct acrn_vcpu *vcpu);

@@ -50,7 +50,7 @@ struct vlapic {
 	bool extint;            /* an ExtINT message waits for its INTA; atomic */
 	bool eoi_map_changed;   /* TMR changed since vlapic_eoi_map() was asked; atomic */
 	uint32_t esr_pending;   /* errors since the last write to ESR; atomic */
-	uint64_t tsc_offset;    /* guest TSC - host TSC, ticks; set by the code that owns the offset */
+	uint64_t tsc_offset;    /* guest TSC - host TSC, ticks: vlapic_set_tsc_offset() */
 
 	struct hv_timer timer;
 	uint64_t timer_start;   /* host TSC of the write to the initial count, or of the last period's begin */
@@ -160,6 +160,9 @@ void vlapic_set_vid(struct vlapic *vlapic, bool on);
  * @return true if it may have changed since the last call
  */
 bool vlapic_eoi_map(struct vlapic *vlapic, uint64_t map[4]);
+
+/** The guest's TSC jumps: a TSC deadline comes earlier, at once, or later. Owner. @param offset guest - host TSC */
+void vlapic_set_tsc_offset(struct vlapic *vlapic, uint64_t offset);
 
 /* ---- Interrupts in: any pCPU ---- */
 
