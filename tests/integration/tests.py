@@ -116,6 +116,8 @@ GUESTS: dict[str, Guest] = {
     "msr": Guest(strict_msrs=True),
     "debug": Guest(strict_msrs=True),
     "ioreq": Guest(kinds=("uvm",)),
+    "inject": CPU_ALONE,
+    "nmi": CPU_ALONE,
     "paging": CPU_ALONE,
     "realmode": CPU_ALONE,
     "segmentation": CPU_ALONE,
