@@ -128,7 +128,8 @@ static void test_interrupt_faults(void)
 	present(VEC_A, false);
 	lapic_ipi(ICR_FIXED | ICR_ASSERT | ICR_SELF | VEC_A, 0);
 	vec = catch_exception(sti_nop, NULL, &t);
-	report(vec == VEC_NP && t.err == (VEC_A << 3 | ERR_IDT | ERR_EXT), "an interrupt with an absent gate: #NP with EXT");
+	report(vec == VEC_NP && t.err == (VEC_A << 3 | ERR_IDT | ERR_EXT),
+	       "an interrupt with an absent gate: #NP with EXT");
 	report(lapic_vector_bit(APIC_ISR, VEC_A) && !lapic_vector_bit(APIC_IRR, VEC_A),
 	       "... it was acknowledged all the same");
 	present(VEC_A, true);

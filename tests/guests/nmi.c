@@ -178,6 +178,7 @@ void test_main(void)
 	}
 	lapic_enable();
 	trap_set_handler(VEC_NMI, on_nmi);
+	trap_set_ist(VEC_NMI, 0);	/* one inside another would overwrite its frame */
 	test_basic();
 	test_blocking();
 	test_unblocking();
