@@ -20,7 +20,7 @@ from lib.initrd import user_initrd
 from lib.iso import BootModule, ImageConfig, make_iso
 from lib.machine import Machine, MachineConfig, Outcome, watch
 from lib.screen import screen_text
-from tests import DEBIAN_LINUX, HV_BROKEN, OUR_LINUX, PRE_LINUX, TEST_PRE, TEST_SVM, Boot, Command, Test
+from tests import DEBIAN_LINUX, HV_BROKEN, OUR_LINUX, PRE_LINUX, PRE_LOAD, TEST_PRE, TEST_SVM, Boot, Command, Test
 
 # The packaged simulator is about ten times as slow in code that runs, not in waiting.
 STOCK_FACTOR = 6.0
@@ -29,7 +29,7 @@ GUEST_SUMMARY = re.compile(r"^((?:\[\w+\] )*)SUMMARY: (\d+) passed, (\d+) failed
 # Whose SUMMARY there must be, one each: a Service VM that reports well says nothing about a guest below it
 # that never ran. The prefix is the VM's place, as printed.
 SPEAKERS = {"bare": ("",), "svm": ("[SVM] ",), "enemy": ("[SVM] ",), "uvm": ("[SVM] ", "[SVM] [UVM1] "),
-            "pre": ("[PRE1] ", "[PRE2] ")}
+            "pre": ("[PRE1] ", "[PRE2] "), "pre-bad": ("[PRE2] ",), "load": ("[PRE1] ",)}
 # The hypervisor stopped a VM for a fault. Only tests that expect a crash may hold it.
 VM_FAULT = re.compile(r"^\(aril\) .*(?:VM entry failed|entry failed: |has stopped: vCPU).*$", re.M)
 
@@ -87,6 +87,23 @@ def _judge_json(test: Boot, text: str) -> list[str]:
         except ValueError as e:
             problems.append(f"{command}: {e}: {answer[:200]}")
     return problems
+
+
+def _bad_image(good: Path, how: str) -> Path | None:
+    """An image that no VM can be given: cut off, or none at all."""
+    if how == "missing":
+        return None
+    data = good.read_bytes()[:0x2800] if how == "cut" else b"not a kernel\n" * 1000
+    return build.write_if_changed(build_dir() / "system" / f"bad-{how}", data)
+
+
+def _load_modules(words: str) -> list[BootModule]:
+    """The modules that tests/guests/load.c and flat.c know; "env=N" is the environment NR_CPUS=N."""
+    cpus = words.removeprefix("env=")
+    files = {"pre-env": f"NR_CPUS={cpus}\nMEMSIZE=64\n".encode(),
+             "pre-mod": bytes((7 * i + 3) & 255 for i in range(10000)), "pre-small": b"Z"}
+    return [BootModule(tag, build.write_if_changed(build_dir() / "system" / f"{tag}-{cpus}", data))
+            for tag, data in files.items()]
 
 
 class Runner:
@@ -231,6 +248,15 @@ class Runner:
         elif test.kind == "pre":
             scenario = test.scenario or TEST_PRE
             modules = [BootModule("pre-elf", self._guest_elf(test.guest))]
+        elif test.kind == "pre-bad":
+            scenario = TEST_PRE
+            modules = [BootModule("pre-elf", self._guest_elf(test.guest))]
+            changes.append(Change("PRE1", "os_config/kern_mod", "pre-bad"))
+            if (bad := _bad_image(self._guest_elf(test.guest), test.words)) is not None:
+                modules.append(BootModule("pre-bad", bad))
+        elif test.kind == "load":
+            scenario = PRE_LOAD
+            modules = [BootModule("pre-image", build_dir() / "guests" / test.guest), *_load_modules(test.words)]
         elif test.kind == "uvm":
             modules = [BootModule("svm-elf", self._guest_elf("svm")),
                        BootModule("uvm-elf", self._guest_elf(test.guest))]
@@ -259,7 +285,7 @@ class Runner:
             changes += [Change("PRE1", "os_config/bootargs", test.words), Change("PRE1", "memory/size", "512")]
         elif test.kind == "hv":
             return self._hv_iso(test, name, output)
-        if test.words and test.kind not in ("pre-linux", *DEBIAN_LINUX):
+        if test.words and test.kind not in ("pre-linux", "load", "pre-bad", *DEBIAN_LINUX):
             changes.append(Change("SVM", "os_config/bootargs", "+" + test.words))
         image = HvImage(name=name, scenario=scenario, changes=tuple(changes), modules=tuple(modules),
                         cmdline=test.hv_words, cpus=test.cpus, memory_mb=test.memory_mb)

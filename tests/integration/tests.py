@@ -16,6 +16,7 @@ TEST_CABLE = SCENARIOS / "test-cable.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
 PRE_SMP = SCENARIOS / "test-pre-smp.xml"
 PRE_LINUX = SCENARIOS / "test-pre-linux.xml"
+PRE_LOAD = SCENARIOS / "test-pre-load.xml"
 DEFAULT = SCENARIOS / "default.xml"
 POLLING = SCENARIOS / "polling.xml"
 
@@ -49,6 +50,8 @@ class Boot:
            without a Service VM; svm: the guest is the Service VM; uvm: the
            guest is a User VM of the bare-metal Service VM; enemy: the enemy Service VM; linux: Linux in
            both; pre-linux: Linux in a pre-launched VM (words="entry32": its header denies the 64-bit entry);
+           load: the file `guest` of the build's guests/ in one pre-launched VM, with modules; pre-bad: as pre, but the
+           first VM's image is bad, as `words` says;
            debian-bare, debian-pre: Debian's own kernel of the flavour `guest`, bare and in a pre-launched VM; hv: the
            hypervisor with whatever `scenario` and `files` say
     """
@@ -111,6 +114,7 @@ TWO_CPUS_ALONE = replace(CPU_ALONE, cpus=2)
 
 # Guests that aren't listed here get Guest().
 GUESTS: dict[str, Guest] = {
+    "flat": Guest(kinds=()),			# load/flat-*
     "hlt": Guest(cpus=2, guest_words="cpus=3"),
     "sipi": Guest(cpus=2, guest_words="cpus=3"),
     "msr": Guest(strict_msrs=True),
@@ -185,6 +189,35 @@ def cable_tests() -> list[Test]:
     base = Boot(name="pre/cable", kind="pre", guest="cable", scenario=TEST_CABLE, cpus=2)
     return [base, replace(base, name="pre/cable-1cpu", cpus=1,
                           changes=(Change("PRE2", "cpu_affinity/pcpu/pcpu_id", "0"),))]
+
+
+def load_tests() -> list[Boot]:
+    """Images of each kind; which are not loaded."""
+    base = Boot(name="", kind="load", words="env=4")
+    os_config = "os_config/"
+    modules = (Change("PRE1", os_config + "modules/module[@tag=pre-mod]", "with words"),
+               Change("PRE1", os_config + "modules/module[@tag=pre-small]", ""),
+               Change("PRE1", os_config + "bootargs", 'modules second="a b" last'))
+    raw = (Change("PRE1", os_config + "kern_type", "KERNEL_RAWIMAGE"),
+           Change("PRE1", os_config + "kern_load_addr", "0x400000"),
+           Change("PRE1", os_config + "kern_entry_addr", "0x400000"))
+    flat = replace(base, guest="flat-flags0.elf")
+    bad = Boot(name="", kind="pre-bad", guest="hello")
+    refused = r"^\(aril\) .*VM0 'PRE1': "
+    return [
+        *(replace(base, name=f"load/{kind}", guest=f"load-{kind}.{ending}", changes=modules)
+          for kind, ending in (("flags0", "elf"), ("elf64", "elf"), ("mb2", "elf"), ("address", "bin"))),
+        replace(base, name="load/raw", guest="load-raw.bin", changes=raw),
+        *(replace(flat, name=f"load/flat-{vcpus}on{cpus}", cpus=cpus, words=f"env={vcpus}",
+                  changes=(Change("PRE1", "vcpu_num", str(vcpus)),
+                           Change("PRE1", os_config + "bootargs", "flat.elf first second")))
+          for vcpus, cpus in ((1, 1), (4, 1), (4, 2))),
+        *(replace(bad, name=f"load/bad-{how}", words=how,
+                  must=(refused + reason, r"^\(aril\) .*VM0 'PRE1' does not start"))
+          for how, reason in (("cut", r"kernel module 'pre-bad': p_offset and p_filesz of a segment reach past"),
+                              ("text", r"kernel module 'pre-bad': there is no multiboot header"),
+                              ("missing", r"there is no module 'pre-bad'"))),
+    ]
 
 
 def bench_tests() -> list[Boot]:
@@ -464,5 +497,5 @@ def command_tests() -> list[Test]:
 
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
-    return [*command_tests(), *guest_tests(), *pre_tests(), *cable_tests(), *bench_tests(), *trace_tests(),
-            *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(), *debian_tests(), *model_tests()]
+    return [*command_tests(), *guest_tests(), *pre_tests(), *load_tests(), *cable_tests(), *bench_tests(),
+            *trace_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(), *debian_tests(), *model_tests()]

@@ -85,7 +85,12 @@ void ap_main(unsigned int cpu, uint64_t cr0, uint32_t edx)
 
 void smp_trampoline_install(void)
 {
-	volatile uint64_t page = AP_TRAMPOLINE_PAGE;
+	smp_trampoline_install_at(AP_TRAMPOLINE_PAGE);
+}
+
+void smp_trampoline_install_at(uint32_t address)
+{
+	volatile uint64_t page = address;	/* 0 is a place like others */
 
 	want_x2apic = lapic_in_x2apic();
 	memcpy((void *)page, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));

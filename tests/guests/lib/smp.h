@@ -36,6 +36,8 @@ unsigned int smp_start(void);
 unsigned int smp_online(void);
 /* Copy the trampoline to AP_TRAMPOLINE_PAGE without starting anybody. */
 void smp_trampoline_install(void);
+/* The same to another page below 1 MiB. */
+void smp_trampoline_install_at(uint32_t address);
 /* APIC id of an online CPU, as it read it itself. */
 uint32_t smp_apic_id(unsigned int cpu);
 /* CR0 and EDX as the AP found them after its start-up IPI (SDM vol. 3, table 10-1). */

@@ -1,18 +1,51 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the multiboot 1 entry (32-bit, paging off) to guest_main() in long mode, and from the
+ * From the boot loader's entry (32-bit, paging off) to guest_main() in long mode, and from the
  * start-up IPI (16-bit) to ap_main(). The first 4 GiB are identity mapped with 2 MiB pages, user
  * accessible (user_call() runs code of the same image), the last 64 MiB below 4 GiB uncached.
  */
 #define MB_MAGIC	0x1badb002
-#define MB_FLAGS	0x3		/* modules page aligned, memory information */
+#define MB2_MAGIC	0xe85250d6
 #define STACK_SIZE	16384
 
+/* The header is multiboot 1 with flags 3 (modules page aligned, memory information), or what guests.mk says. */
 	.section .multiboot, "a"
-	.align	4
+	.align	8
+header:
+#if defined(HEADER_mb2)
+	.long	MB2_MAGIC
+	.long	0			/* i386 */
+	.long	header_end - header
+	.long	-(MB2_MAGIC + (header_end - header))
+	.short	1, 0			/* information it can't do without: command line, modules, memory map */
+	.long	20
+	.long	1, 3, 6
+	.align	8
+	.short	0, 0
+	.long	8
+header_end:
+#elif defined(HEADER_address)
+	.long	MB_MAGIC
+	.long	0x10000			/* the addresses count, whatever the file is */
+	.long	-(MB_MAGIC + 0x10000)
+	.long	header
+	.long	image_start
+	.long	bss_start
+	.long	image_end
+	.long	guest_start
+#elif defined(HEADER_raw)
+	.code32
+	jmp	guest_start
+#else
+#ifdef HEADER_flags0
+#define MB_FLAGS	0
+#else
+#define MB_FLAGS	3
+#endif
 	.long	MB_MAGIC
 	.long	MB_FLAGS
 	.long	-(MB_MAGIC + MB_FLAGS)
+#endif
 
 	.bss
 	.align	4096
@@ -28,11 +61,33 @@ boot_stack_top:
 	.code32
 	.globl	guest_start
 guest_start:
-	cli
-	cld
 	mov	%eax, boot_magic
 	mov	%ebx, boot_info
+	mov	%ecx, boot_state
+	mov	%edx, boot_state + 4
+	mov	%esi, boot_state + 8
+	mov	%edi, boot_state + 12
+	mov	%ebp, boot_state + 16
+	mov	%cr0, %eax
+	mov	%eax, boot_state + 20
 	mov	$boot_stack_top, %esp
+	pushf
+	pop	boot_state + 24
+	mov	%cs, boot_state + 28
+	mov	%ds, boot_state + 30
+	mov	%es, boot_state + 32
+	mov	%fs, boot_state + 34
+	mov	%gs, boot_state + 36
+	mov	%ss, boot_state + 38
+	cli
+	cld
+#ifdef HEADER_raw
+	mov	$bss_start, %edi		/* nobody else clears it */
+	mov	$image_end, %ecx
+	sub	%edi, %ecx
+	xor	%eax, %eax
+	rep stosb
+#endif
 
 	movl	$boot_pdpt + 7, boot_pml4
 	mov	$boot_pd + 7, %eax
@@ -154,9 +209,10 @@ ap_long:
 
 	.data
 	.align	8
-	.globl	boot_magic, boot_info, ap_next
-boot_magic:	.long 0
+	.globl	boot_magic, boot_info, boot_state, ap_next
+boot_magic:	.long 0				/* EAX and EBX of the entry */
 boot_info:	.long 0
+boot_state:	.skip 40			/* what else the entry found: struct boot_state of load.c */
 ap_next:	.long 1				/* index of the next CPU that arrives */
 ap_lock:	.long 0
 	.align	16
