@@ -122,6 +122,7 @@ $(O)/aril.elf: $(HV_OBJS) $(LDS) scripts/symtab.py
 -include tests/guests/guests.mk
 -include devicemodel-stub/dm.mk
 -include tests/unit/unit.mk
+-include tests/fuzz/fuzz.mk
 
 # ---- all the rest -------------------------------------------------------------------------------------------------
 
