@@ -38,13 +38,22 @@ static void enter_x2apic(void *arg)
 	__atomic_or_fetch(&x2apic_ids, 1U << lapic_id(), __ATOMIC_SEQ_CST);
 }
 
+static unsigned int env_number(const char *p, const char *end)
+{
+	unsigned int n = 0;
+
+	for (; p < end && *p >= '0' && *p <= '9'; p++)
+		n = 10 * n + (unsigned int)(*p - '0');
+	return n;
+}
+
 static void read_environment(void)
 {
 	struct boot_module env = boot_module_get(0);
 
 	report(boot_module_count() == 1 && env.end > env.start, "one module");
 	if (env.end - env.start > 8 && memcmp((const char *)env.start, "NR_CPUS=", 8) == 0)
-		cpus = (unsigned int)(*(const char *)(env.start + 8) - '0');
+		cpus = env_number((const char *)env.start + 8, (const char *)env.end);
 	report(cpus >= 1 && cpus <= 16, "it is the environment");
 }
 

@@ -211,7 +211,7 @@ def load_tests() -> list[Boot]:
         *(replace(flat, name=f"load/flat-{vcpus}on{cpus}", cpus=cpus, words=f"env={vcpus}",
                   changes=(Change("PRE1", "vcpu_num", str(vcpus)),
                            Change("PRE1", os_config + "bootargs", "flat.elf first second")))
-          for vcpus, cpus in ((1, 1), (4, 1), (4, 2))),
+          for vcpus, cpus in ((1, 1), (4, 1), (4, 2), (16, 2))),
         *(replace(bad, name=f"load/bad-{how}", words=how,
                   must=(refused + reason, r"^\(aril\) .*VM0 'PRE1' does not start"))
           for how, reason in (("cut", r"kernel module 'pre-bad': p_offset and p_filesz of a segment reach past"),
@@ -419,7 +419,8 @@ def linux_tests() -> list[Test]:
         *(replace(pre, name=f"linux/pre-launched-{vcpus}on{pcpus}", cpus=pcpus, timeout=400,
                   changes=(Change("PRE1", "vcpu_num", str(vcpus)),),
                   must=(*pre.must, rf"\[PRE1\] .*User VM: Linux .* {vcpus} CPU"), alone=by_name)
-          for vcpus, pcpus, by_name in ((2, 2, False), (2, 1, True), (4, 4, True), (4, 2, False), (4, 1, False))),
+          for vcpus, pcpus, by_name in ((2, 2, False), (2, 1, True), (4, 4, True), (4, 2, False), (4, 1, False),
+                                       (16, 2, True))),
         replace(base, name="linux/service-vm-only", words="svm.do=none",
                 must=(r"Service VM: user space is up", r"Service VM: all done")),
         replace(base, name="linux/1cpu"),
@@ -432,6 +433,8 @@ def linux_tests() -> list[Test]:
         replace(base, name="linux/4cpu", cpus=4, timeout=400),
         replace(base, name="linux/4cpu-polling", cpus=4, scenario=POLLING, timeout=400),
         replace(smp, name="linux/uvm-2vcpu", cpus=2),
+        replace(base, name="linux/uvm-2vcpu-1cpu", words="svm.dm=--affinity,0",
+                must=(*base.must, r"User VM: Linux .* 2 CPU"), changes=(Change("UVM1", "vcpu_num", "2"),)),
         replace(smp, name="linux/uvm-2vcpu-polling", cpus=2, scenario=POLLING),
         replace(smp, name="linux/uvm-2vcpu-4cpu", cpus=4, timeout=400),
         replace(two, name="linux/xapic", words="nox2apic svm.kernel=nox2apic"),
