@@ -19,6 +19,8 @@
 /* Output is sent in pieces of this size at most: a pCPU is not kept longer than a line takes. */
 #define STEP_MAX 160U
 
+#define HELP_ARGS 22 /* columns */
+
 enum esc_state {
 	ESC_NONE,
 	ESC_SEEN,
@@ -233,6 +235,12 @@ static const struct shell_command *find(const char *name)
 	return NULL;
 }
 
+/* Between a command's arguments and its -j. */
+static const char *words_between(const struct shell_command *command)
+{
+	return ((command->args[0] != '\0') && command->json) ? " " : "";
+}
+
 int32_t shell_help(const char *name)
 {
 	const struct shell_command *one = (name != NULL) ? find(name) : NULL;
@@ -242,8 +250,13 @@ int32_t shell_help(const char *name)
 	}
 	for (uint32_t i = 0U; i < table_count; i++) {
 		if ((one == NULL) || (one == &table[i])) {
-			shell_printf("  %-10s %-18s %-4s  %s\n", table[i].name, table[i].args,
-				table[i].json ? "[-j]" : "", table[i].help);
+			char args[64];
+			const int len = snprintf(args, sizeof(args), "%s%s%s", table[i].args, words_between(&table[i]),
+				table[i].json ? "[-j]" : "");
+
+			/* Long ones stand alone. */
+			shell_printf("  %-10s %-*s%s%*s%s\n", table[i].name, HELP_ARGS, args, (len > HELP_ARGS) ? "\n" : "",
+				(len > HELP_ARGS) ? HELP_ARGS + 14 : 1, "", table[i].help);
 		}
 	}
 	return 0;
@@ -292,9 +305,8 @@ static void execute(char *text)
 		ret = command->run(argc, argv);
 	}
 	if (ret == -EINVAL) {
-		shell_error("usage: %s %s%s%s: %s", command->name, command->args,
-			((command->args[0] != '\0') && command->json) ? " " : "", command->json ? "[-j]" : "",
-			command->help);
+		shell_error("usage: %s %s%s%s: %s", command->name, command->args, words_between(command),
+			command->json ? "[-j]" : "", command->help);
 	} else if (ret != 0) {
 		shell_error("%s: error %d", command->name, ret);
 	}

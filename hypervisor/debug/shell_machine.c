@@ -6,6 +6,7 @@
 #include <hv/arch.h>
 #include <hv/boot_info.h>
 #include <hv/memory.h>
+#include <hv/sched.h>
 #include <hv/shell.h>
 #include <hv/vm.h>
 #include <lib/errno.h>
@@ -119,7 +120,7 @@ int32_t shell_cmd_mem(uint32_t argc, char **argv)
 		show_range(boot_info.ranges[i].base, boot_info.ranges[i].size, range_name(&boot_info.ranges[i]));
 	}
 	shell_table_end();
-	shell_table_begin("kept_from_service_vm", range_columns, ARRAY_SIZE(range_columns));
+	shell_table_begin("reserved", range_columns, ARRAY_SIZE(range_columns));
 	for (uint32_t i = 0U; memory_hv_range(i, &base, &size, &what); i++) {
 		show_range(base, size, what);
 	}
@@ -171,15 +172,45 @@ int32_t shell_cmd_ept(uint32_t argc, char **argv)
 	return 0;
 }
 
-/* By a vCPU of this pCPU: the state of the others is in their CPUs. @return 0 or -EBUSY; the lock is held */
-static int32_t cpuid_of(struct acrn_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
-{
-	int32_t ret = -EBUSY;
+/* CPUID of a vCPU, asked for on its own pCPU, which may hold its state. */
+static struct {
+	struct thread thread;
+	struct acrn_vcpu *vcpu;
+	uint32_t leaf, subleaf;
+	uint32_t out[4]; /* EAX, EBX, ECX, EDX */
+	int32_t ret;
+	bool done; /* atomic */
+} question;
 
-	for (uint32_t i = 0U; (i < vm->vcpu_count) && (ret != 0); i++) {
-		ret = arch_vcpu_cpuid(&vm->vcpus[i], leaf, subleaf, out);
+static bool answer(struct thread *thread)
+{
+	(void)thread;
+	question.ret = arch_vcpu_cpuid(question.vcpu, question.leaf, question.subleaf, question.out);
+	__atomic_store_n(&question.done, true, __ATOMIC_RELEASE);
+	return false;
+}
+
+/* The VM's lock is held. @return 0 with question.out, or -EBUSY: its pCPU has been busy for too long */
+static int32_t ask(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
+{
+	const uint64_t end = shell_deadline();
+
+	question.vcpu = vcpu;
+	question.leaf = leaf;
+	question.subleaf = subleaf;
+	question.ret = -EBUSY;
+	question.done = false;
+	if (vcpu->pcpu_id == arch_cpu_id()) {
+		(void)answer(NULL);
+		return question.ret;
 	}
-	return ret;
+	thread_init(&question.thread, vcpu->pcpu_id, answer, NULL);
+	thread_wake(&question.thread);
+	while (!__atomic_load_n(&question.done, __ATOMIC_ACQUIRE) && (arch_now() < end)) {
+		arch_irq_window();
+	}
+	thread_retire(&question.thread);
+	return question.ret;
 }
 
 int32_t shell_cmd_cpuid(uint32_t argc, char **argv)
@@ -189,18 +220,20 @@ int32_t shell_cmd_cpuid(uint32_t argc, char **argv)
 		{"edx", 10U, SHELL_HEX}};
 	struct acrn_vm *vm = shell_find_vm(argv[1]);
 	uint64_t leaf, subleaf = 0UL;
-	uint32_t out[4];
-	int32_t ret;
+	const uint32_t *const out = question.out;
+	int32_t ret = -ENODEV;
 
 	if ((vm == NULL) || !number(argv[2], "leaf", UINT32_MAX, &leaf) ||
 		((argc == 4U) && !number(argv[3], "subleaf", UINT32_MAX, &subleaf)) || (shell_lock_vm(vm) != 0)) {
 		return 0;
 	}
-	ret = cpuid_of(vm, (uint32_t)leaf, (uint32_t)subleaf, out);
+	if (vm->vcpu_count != 0U) {
+		ret = ask(&vm->vcpus[0], (uint32_t)leaf, (uint32_t)subleaf);
+	}
 	spin_unlock(&vm->lock);
 	if (ret != 0) {
-		shell_error("%s has no vCPU on the console's CPU %u; only such VMs can be asked", vm->name,
-			arch_cpu_id());
+		shell_error("VM%u '%s' %s", vm->vm_id, vm->name,
+			(ret == -ENODEV) ? "is off: it has no virtual CPU to ask" : "is busy; try again");
 		return 0;
 	}
 	shell_record(NULL, columns, ARRAY_SIZE(columns),
@@ -213,7 +246,7 @@ int32_t shell_cmd_cpuid(uint32_t argc, char **argv)
 
 int32_t shell_cmd_caps(uint32_t argc, char **argv)
 {
-	static const struct shell_column columns[] = {{"feature", 36U, SHELL_TEXT}, {"has", 0U, SHELL_FLAG},
+	static const struct shell_column columns[] = {{"feature", 38U, SHELL_TEXT}, {"has", 0U, SHELL_FLAG},
 		{"so", 0U, SHELL_TEXT}};
 	struct arch_cap cap;
 

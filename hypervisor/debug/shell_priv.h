@@ -19,6 +19,9 @@ int32_t __must_check shell_lock_vm(struct acrn_vm *vm);
 /** As shell_lock_vm(), saying nothing. @return true if it is locked */
 bool __must_check shell_try_lock_vm(struct acrn_vm *vm);
 
+/** @return the time, ticks, up to which a command waits at most */
+uint64_t shell_deadline(void);
+
 /** @return microseconds that `ticks` of the TSC take */
 uint64_t shell_ticks_to_us(uint64_t ticks);
 

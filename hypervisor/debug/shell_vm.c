@@ -37,14 +37,14 @@ struct acrn_vm *shell_find_vm(const char *id_or_name)
 	return NULL;
 }
 
-static uint64_t deadline(void)
+uint64_t shell_deadline(void)
 {
 	return arch_now() + (uint64_t)arch_tsc_khz() * LOCK_PATIENCE_MS;
 }
 
 bool shell_try_lock_vm(struct acrn_vm *vm)
 {
-	const uint64_t end = deadline();
+	const uint64_t end = shell_deadline();
 
 	while (!spin_try_lock(&vm->lock)) {
 		if (arch_now() > end) {
@@ -71,7 +71,7 @@ int32_t shell_lock_vm(struct acrn_vm *vm)
  */
 static int32_t quiesce(struct acrn_vm *vm)
 {
-	const uint64_t end = deadline();
+	const uint64_t end = shell_deadline();
 
 	for (uint32_t i = 0U; i < vm->vcpu_count; i++) {
 		if (vm->vcpus[i].state != VCPU_PAUSED) {
@@ -113,6 +113,15 @@ static int32_t pause_and_lock(struct acrn_vm *vm)
 	return ret;
 }
 
+static const char *no_console(const struct acrn_vm *vm)
+{
+	if (vm->config->console_vuart != SCN_CONSOLE_NONE) {
+		return "it is off";
+	}
+	return (vm->config->load_order == SCN_POST_LAUNCHED_VM) ? "its device model shows its lines, in the Service VM" :
+		"its scenario gives it none (console_vuart)";
+}
+
 int32_t shell_cmd_vm_console(uint32_t argc, char **argv)
 {
 	const struct acrn_vm *vm = shell_find_vm(argv[1]);
@@ -124,15 +133,20 @@ int32_t shell_cmd_vm_console(uint32_t argc, char **argv)
 	if (vm_console_attach(vm->vm_id) == 0) {
 		shell_want_prompt(false);
 	} else {
-		shell_printf("VM%u '%s' has no console now\n", vm->vm_id, vm->name);
+		shell_error("VM%u '%s' has no console here: %s", vm->vm_id, vm->name, no_console(vm));
 	}
 	return 0;
 }
 
 static void say_refusal(const struct acrn_vm *vm, const char *what, int32_t error)
 {
-	shell_printf("VM%u '%s' %s: not %s (it is %s; error %d)\n", vm->vm_id, vm->name, vm_life_error(error), what,
-		vm->stop_requested ? "stopped" : vm_state_name(vm->state), error);
+	const char *const state = vm->stop_requested ? "stopped" : vm_state_name(vm->state);
+
+	if (error == -EBUSY) {
+		shell_printf("VM%u '%s' is %s: not %s\n", vm->vm_id, vm->name, state, what);
+	} else {
+		shell_printf("VM%u '%s' %s: not %s\n", vm->vm_id, vm->name, vm_life_error(error), what);
+	}
 }
 
 int32_t shell_cmd_vm_start(uint32_t argc, char **argv)

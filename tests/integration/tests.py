@@ -341,6 +341,13 @@ def console_tests() -> list[Test]:
                 typed=((ready, "\rvm_list\r"), (r"SVM +service +running", "vmexit\r"), (r"HLT", "mem\r"),
                        (r"hypervisor image", "poweroff\r")),
                 must=(r"^ +0 +SVM", r"hypervisor pool", r"power off from the console")),
+        # Of a VM whose vCPU is on the other CPU; the console's thread is on CPU 0.
+        replace(idle, name="console/other-cpu", kind="pre", guest="bad", scenario=TEST_CABLE, cpus=2, end=("off",),
+                words="", changes=(Change("PRE2", "os_config/bootargs", "bad=cli_hlt expect=hang"),
+                                   Change("PRE1", "os_config/bootargs", "bad=cli_hlt expect=hang")),
+                typed=((r"\[PRE2\] .*" + ready, "\rcpuid PRE2 0\r"),
+                       (r"^ 1 +0x0 +0x0 +0x[0-9a-f]+ +0x756e6547", "poweroff\r")),
+                must=(r"power off from the console",)),
         # All that shows facts does it as JSON too.
         replace(idle, name="console/json", end=("off",), typed=((ready, "\r"),),
                 json=tuple(f"{c} -j" for c in (
