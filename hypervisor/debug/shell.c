@@ -255,8 +255,8 @@ int32_t shell_help(const char *name)
 				table[i].json ? "[-j]" : "");
 
 			/* Long ones stand alone. */
-			shell_printf("  %-10s %-*s%s%*s%s\n", table[i].name, HELP_ARGS, args, (len > HELP_ARGS) ? "\n" : "",
-				(len > HELP_ARGS) ? HELP_ARGS + 14 : 1, "", table[i].help);
+			shell_printf("  %-10s %-*s%s%*s%s\n", table[i].name, HELP_ARGS, args,
+				(len > HELP_ARGS) ? "\n" : "", (len > HELP_ARGS) ? HELP_ARGS + 14 : 1, "", table[i].help);
 		}
 	}
 	return 0;

@@ -118,8 +118,8 @@ static const char *no_console(const struct acrn_vm *vm)
 	if (vm->config->console_vuart != SCN_CONSOLE_NONE) {
 		return "it is off";
 	}
-	return (vm->config->load_order == SCN_POST_LAUNCHED_VM) ? "its device model shows its lines, in the Service VM" :
-		"its scenario gives it none (console_vuart)";
+	return (vm->config->load_order == SCN_POST_LAUNCHED_VM) ?
+		"its device model shows its lines, in the Service VM" : "its scenario gives it none (console_vuart)";
 }
 
 int32_t shell_cmd_vm_console(uint32_t argc, char **argv)

@@ -225,7 +225,7 @@ static void __noinline end_timing(struct acrn_vcpu *vcpu)
 	vcpu->exit_timed[reason]++;
 	vcpu->exit_ticks[reason] += arch_now() - vcpu->arch.timed_since;
 	vcpu->arch.timed_since = 0UL;
-	/* What comes seldom comes early: the first exits are timed one and all. A prime keeps out of step with loops. */
+	/* What comes seldom comes early: the first exits are all timed. A prime keeps out of step with loops. */
 	vcpu->until_timed = (vcpu->timed_at_first != 0U) ? 1U : TIMED_EVERY;
 	vcpu->timed_at_first -= (vcpu->timed_at_first != 0U) ? 1U : 0U;
 }
