@@ -121,6 +121,7 @@ GUESTS: dict[str, Guest] = {
     "debug": Guest(strict_msrs=True),
     "ioreq": Guest(kinds=("uvm",)),
     "inject": CPU_ALONE,
+    "mmio": CPU_ALONE,
     "nmi": CPU_ALONE,
     "paging": CPU_ALONE,
     "realmode": CPU_ALONE,

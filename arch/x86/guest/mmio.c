@@ -58,6 +58,16 @@ static void get_seg(void *arg, uint32_t seg, struct instr_seg *val)
 	val->selector = (uint16_t)exec_vmread((enum vmcs_field)(VMX_GUEST_ES_SEL + 2U * seg));
 }
 
+static void get_vec(void *arg, uint32_t reg, uint8_t val[32])
+{
+	vcpu_get_vec(arg, reg, val);
+}
+
+static void put_vec(void *arg, uint32_t reg, const uint8_t *val, uint32_t size, bool zero_rest)
+{
+	vcpu_put_vec(arg, reg, val, size, zero_rest);
+}
+
 static int32_t translate(struct acrn_vcpu *vcpu, gla_t gla, bool write, const struct guest_translation **t,
 	struct instr_fault *fault)
 {
@@ -151,6 +161,8 @@ static const struct instr_ops emul_ops = {
 	.get_reg = get_reg,
 	.put_reg = put_reg,
 	.get_seg = get_seg,
+	.get_vec = get_vec,
+	.put_vec = put_vec,
 	.mem_check = mem_check,
 	.mem_read = mem_read,
 	.mem_write = mem_write,

@@ -140,12 +140,7 @@ void arch_vcpu_reset(struct acrn_vcpu *vcpu)
 	memset(arch->switched_msr, 0, sizeof(arch->switched_msr));
 	memset(arch->dr, 0, sizeof(arch->dr));
 	arch->dr6 = 0xFFFF0FF0UL;
-	arch->xcr0 = 1UL;
-	memset(arch->xsave_area, 0, PAGE_SIZE << xsave_order());
-	/* FPU control word and MXCSR after RESET (SDM table 10-1). */
-	*(uint16_t *)arch->xsave_area = 0x40U;
-	((uint32_t *)arch->xsave_area)[6] = 0x1F80U;
-	((uint64_t *)arch->xsave_area)[64] = 3UL; /* XSTATE_BV: x87 and SSE are in the area */
+	vcpu_fpu_reset(vcpu);
 	vmsr_reset(vcpu);
 	vlapic_reset(&arch->vlapic);
 	if (vcpu->vcpu_id == 0U) {
@@ -188,33 +183,6 @@ void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
 
 /* ---- On and off the CPU ---- */
 
-static void xcr0_set(uint64_t value)
-{
-	if (cpu_caps.has_xsave && (read_xcr0() != value)) {
-		write_xcr0(value);
-	}
-}
-
-static void fpu_save(void *area)
-{
-	if (cpu_caps.has_xsave) {
-		xcr0_set(cpu_caps.xcr0_mask);
-		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
-	} else {
-		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
-	}
-}
-
-static void fpu_load(const void *area)
-{
-	if (cpu_caps.has_xsave) {
-		xcr0_set(cpu_caps.xcr0_mask);
-		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
-	} else {
-		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
-	}
-}
-
 #define TIMED_EVERY 61U
 
 /* The exit that is timed is dealt with. */
@@ -254,7 +222,7 @@ void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 	arch->dr[2] = read_dr2();
 	arch->dr[3] = read_dr3();
 	arch->dr6 = read_dr6();
-	fpu_save(arch->xsave_area);
+	vcpu_fpu_save(vcpu);
 	/* Another pCPU may free or rebuild the region from now on: nothing of it may stay in this one (SDM 25.11.1). */
 	vmx_clear(arch->vmcs);
 	arch->launched = false;
@@ -287,8 +255,7 @@ void arch_vcpu_load(struct acrn_vcpu *vcpu)
 	write_dr2(arch->dr[2]);
 	write_dr3(arch->dr[3]);
 	write_dr6(arch->dr6);
-	fpu_load(arch->xsave_area);
-	xcr0_set(arch->xcr0);
+	vcpu_fpu_load(vcpu);
 	cpu->loaded_vcpu = vcpu;
 	/* Translations made while the vCPU was last here may be older than the map. */
 	arch->ept_seen = 0UL;

@@ -59,6 +59,19 @@ void vcpu_end_iteration(struct acrn_vcpu *vcpu);
 /** @return true while the guest runs 64-bit code, not compatibility mode */
 bool vcpu_in_64bit_code(struct acrn_vcpu *vcpu);
 
+/* ---- State of XSAVE (fpu.c) ---- */
+
+/** As after RESET (SDM table 10-1), XCR0 too. The vCPU is not loaded. */
+void vcpu_fpu_reset(struct acrn_vcpu *vcpu);
+
+/** From the CPU to the vCPU's area, and back with the guest's XCR0. The guest's XCR0 is not in force in between. */
+void vcpu_fpu_save(struct acrn_vcpu *vcpu);
+void vcpu_fpu_load(struct acrn_vcpu *vcpu);
+
+/** Vector register `reg` of the loaded vCPU, as struct instr_ops has them. */
+void vcpu_get_vec(struct acrn_vcpu *vcpu, uint32_t reg, uint8_t val[32]);
+void vcpu_put_vec(struct acrn_vcpu *vcpu, uint32_t reg, const uint8_t *val, uint32_t size, bool zero_rest);
+
 /* ---- Debug registers (debug_regs.c) ---- */
 
 /** DR0 to DR3, DR6 and DR7 as after INIT or RESET. The VMCS is built, the vCPU loaded. */
