@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Delivery of events: exceptions that meet exceptions (which make a double fault and which come one after the other),
- * error codes with EXT and IDT, interrupt shadows behind instructions that a hypervisor emulates, priorities. SDM vol. 3
- * sections 6.8, 6.9, 6.13 and table 6-5.
+ * Delivery of events: exceptions that meet exceptions (what makes a double fault, what comes one after the other),
+ * error codes with EXT and IDT, interrupt shadows behind instructions that a hypervisor emulates, priorities. SDM
+ * vol. 3 sections 6.8, 6.9, 6.13 and table 6-5.
  */
 #include <guests/lib/apic.h>
 #include <guests/lib/exec.h>
@@ -147,7 +147,8 @@ STUB(sti_in, "sti\n\tinb %dx, %al\nsti_in_2: nop\n\tcli");
 STUB(sti_mmio, "sti\n\tmovl (%rsi), %eax\nsti_mmio_2: nop\n\tcli");
 STUB(sti_cli, "sti\n\tcli\n\tnop");
 STUB(sti_sti, "sti\n\tsti\nsti_sti_2: nop\n\tcli");
-STUB(movss_cpuid, "mov %ss, %r8d\n\tsti\n\tnop\nmovss_cpuid_0: mov %r8d, %ss\n\tcpuid\nmovss_cpuid_2: nop\n\tcli");
+STUB(movss_cpuid, "mov %ss, %r8d\n\tsti\n\tnop\n"
+     "movss_cpuid_0: mov %r8d, %ss\n\tcpuid\nmovss_cpuid_2: nop\n\tcli");
 STUB(sti_popf, "pushfq\n\torl $0x200, (%rsp)\n\tpopfq\nsti_popf_1: nop\n\tcli");
 extern const uint8_t sti_nop_1[], sti_nop_2[], sti_cpuid_2[], sti_in_2[], sti_mmio_2[], sti_sti_2[],
 	movss_cpuid_0[], movss_cpuid_2[], sti_popf_1[];
@@ -226,7 +227,7 @@ static void test_priorities(void)
 	irq_window();
 	report(order_count == 2 && order[0] == VEC_B && order[1] == VEC_A, "two interrupts: the higher class first");
 
-	/* A single step and an interrupt at the end of one instruction: #DB first, the interrupt in its handler's way. */
+	/* A single step and an interrupt at the end of one instruction: #DB first. */
 	trap_set_handler(VEC_DB, note_step);
 	order_count = 0;
 	regs_fill(&r);

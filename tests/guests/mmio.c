@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Instructions on a device's registers: each form is executed on a word of memory and on a register that behaves like it
- * (the local APIC timer's initial count, masked), and must leave the same registers, flags and value. Then faults, single
- * step and what is around a register. SDM vol. 2; vol. 3 chapter 11 for 32-bit accesses.
+ * Instructions on a device's registers: each form is executed on a word of memory and on a register that behaves
+ * like it (the local APIC timer's initial count, masked), and must leave the same registers, flags and value. Then
+ * faults and single step. SDM vol. 2; vol. 3 chapter 11 for 32-bit accesses.
  */
 #include <guests/lib/apic.h>
 #include <guests/lib/exec.h>

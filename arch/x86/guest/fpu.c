@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The state that XSAVE knows. It is the guest's and in the CPU while the vCPU is loaded: the hypervisor uses none of it.
+ * The state that XSAVE knows. It is the guest's, and in the CPU while the vCPU is loaded: the hypervisor uses none.
  * The vCPU's area holds it at other times.
  */
 #include <asm/guest.h>
