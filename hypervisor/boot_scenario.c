@@ -63,9 +63,6 @@ static int32_t log_level_of(uint8_t scenario_level)
 /* What the format can say and this version does not do yet: said aloud, never ignored in silence. */
 static void warn_unsupported(const struct scenario *scn)
 {
-	if (scn->scheduler != SCN_SCHED_IORR) {
-		pr_warn("scenario: its scheduler is not there yet; round robin is used");
-	}
 	for (uint32_t i = 0U; i < scn->vm_count; i++) {
 		const struct scenario_vm *const vm = &scn->vm[i];
 

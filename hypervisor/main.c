@@ -90,7 +90,7 @@ void __noreturn hv_main(void)
 	scenario = boot_scenario_load();  /* which VMs are wanted */
 	boot_scenario_apply(scenario);
 	timer_init();
-	sched_init(scenario->slice_us); /* before a pCPU can look for work */
+	sched_init(scenario->scheduler, scenario->slice_us); /* before a pCPU can look for work */
 	arch_virt_init();               /* what guests see of the CPU */
 	arch_start_aps(cpu_run);        /* all other CPUs, into their scheduler loops */
 	stage("smp", "%u of %u CPUs are up", arch_cpu_count(), acpi_info.cpu_count);

@@ -18,6 +18,7 @@ struct reader {
 	uint32_t service_count;
 	uint64_t own_mask;   /* pCPUs owned by VMs so far */
 	uint64_t named_mask; /* pCPUs named by VMs so far */
+	uint64_t alone_mask; /* with SCHED_NOOP: those that one vCPU has for good */
 };
 
 /* Ports the hypervisor emulates in every VM: PIC pair, edge/level registers, PCI configuration. */
@@ -226,8 +227,8 @@ static int32_t load_header(struct reader *rd)
 		out->name[0] == '\0')
 		return refuse(
 			rd, "header: scenario name must be 1..%u of A-Z a-z 0-9 _ -", SCN_MAX_NAME);
-	if (hdr->scheduler > SCN_SCHED_BVT)
-		return refuse(rd, "header: scheduler %u is unknown; use SCHED_IORR or SCHED_BVT",
+	if (hdr->scheduler > SCN_SCHED_NOOP)
+		return refuse(rd, "header: scheduler %u is unknown; use SCHED_IORR, SCHED_BVT or SCHED_NOOP",
 			hdr->scheduler);
 	if (hdr->slice_us < SCN_SLICE_MIN_US || hdr->slice_us > SCN_SLICE_MAX_US)
 		return refuse(rd, "header: slice of %u us; allowed are %u..%u", hdr->slice_us,
@@ -270,7 +271,7 @@ static int32_t load_identity(
 		return refuse_vm(rd, id, "name must be 1..%u of A-Z a-z 0-9 _ -", SCN_MAX_NAME);
 	}
 	if ((rec->flags & ~SCN_VM_FLAGS_ALL) != 0U || rec->reserved0 != 0U ||
-		rec->reserved1 != 0U || !is_zero(rec->reserved2, sizeof(rec->reserved2)))
+		!is_zero(rec->reserved2, sizeof(rec->reserved2)))
 		return refuse_vm(rd, id,
 			"unknown flags 0x%x or reserved fields set; compile it again", rec->flags);
 	if (rec->load_order < SCN_PRE_LAUNCHED_VM || rec->load_order > SCN_POST_LAUNCHED_VM)
@@ -304,6 +305,37 @@ static int32_t load_identity(
 	return 0;
 }
 
+static int32_t load_share(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+{
+	if (rec->bvt_weight == 0U || rec->bvt_weight > SCN_BVT_WEIGHT_MAX)
+		return refuse_vm(rd, id, "bvt_weight %u; allowed are 1..%u", rec->bvt_weight,
+			SCN_BVT_WEIGHT_MAX);
+	if (rec->bvt_warp_value < -SCN_BVT_WARP_MAX || rec->bvt_warp_value > SCN_BVT_WARP_MAX)
+		return refuse_vm(rd, id, "bvt_warp_value %d; allowed are -%d..%d", rec->bvt_warp_value,
+			SCN_BVT_WARP_MAX, SCN_BVT_WARP_MAX);
+	if (rec->bvt_warp_limit > SCN_BVT_LIMIT_MAX || rec->bvt_unwarp_period > SCN_BVT_LIMIT_MAX)
+		return refuse_vm(rd, id, "bvt_warp_limit %u, bvt_unwarp_period %u; allowed are 0..%u",
+			rec->bvt_warp_limit, rec->bvt_unwarp_period, SCN_BVT_LIMIT_MAX);
+	rd->out->vm[id].share = (struct sched_share){.weight = rec->bvt_weight,
+		.warp_limit_ms = rec->bvt_warp_limit, .unwarp_ms = rec->bvt_unwarp_period,
+		.warp_ms = rec->bvt_warp_value};
+	return 0;
+}
+
+/* SCHED_NOOP: no pCPU has two vCPUs. A post-launched VM may wait for the Service VM to leave one: CREATE_VM looks. */
+static int32_t check_alone(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+{
+	const struct scenario_vm *vm = &rd->out->vm[id];
+
+	if (rd->out->scheduler != SCN_SCHED_NOOP || rec->load_order == SCN_POST_LAUNCHED_VM)
+		return 0;
+	if ((vm->pcpu_mask & rd->alone_mask) != 0UL)
+		return refuse_vm(rd, id,
+			"with SCHED_NOOP a pCPU has one vCPU; name others in cpu_affinity or use SCHED_IORR");
+	rd->alone_mask |= vm->pcpu_mask;
+	return 0;
+}
+
 static int32_t load_cpus(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	struct scenario_vm *vm = &rd->out->vm[id];
@@ -311,10 +343,6 @@ static int32_t load_cpus(struct reader *rd, uint32_t id, const struct scn_vm_rec
 
 	vm->cpu_auto = (rec->flags & SCN_VM_CPU_AUTO) != 0U;
 	vm->own_pcpu = (rec->flags & SCN_VM_OWN_PCPU) != 0U;
-	if (rec->bvt_weight == 0U || rec->bvt_weight > SCN_BVT_WEIGHT_MAX)
-		return refuse_vm(rd, id, "bvt_weight %u; allowed are 1..%u", rec->bvt_weight,
-			SCN_BVT_WEIGHT_MAX);
-	vm->bvt_weight = rec->bvt_weight;
 	if (rec->vcpu_num > SCENARIO_MAX_VCPUS || (!vm->cpu_auto && rec->vcpu_num == 0U))
 		return refuse_vm(rd, id, "%u vCPUs; allowed are 1..%u", rec->vcpu_num,
 			(uint32_t)SCENARIO_MAX_VCPUS);
@@ -331,9 +359,10 @@ static int32_t load_cpus(struct reader *rd, uint32_t id, const struct scn_vm_rec
 				"cpu_affinity names pCPU %u, ids go up to %u "
 				"(MAX_PCPU_NUM)",
 				rec->vcpu_pcpu[i], rd->out->max_pcpus - 1U);
-		if (rec->load_order == SCN_SERVICE_VM && (vm->pcpu_mask & 1UL << rec->vcpu_pcpu[i]) != 0UL)
-			return refuse_vm(rd, id, "the Service VM's cpu_affinity names pCPU %u twice; name each once",
-				rec->vcpu_pcpu[i]);
+		if ((rec->load_order == SCN_SERVICE_VM || rd->out->scheduler == SCN_SCHED_NOOP) &&
+			(vm->pcpu_mask & 1UL << rec->vcpu_pcpu[i]) != 0UL)
+			return refuse_vm(rd, id, "cpu_affinity names pCPU %u twice; name each once%s",
+				rec->vcpu_pcpu[i], rec->load_order == SCN_SERVICE_VM ? "" : " with SCHED_NOOP");
 		vm->vcpu_pcpu[i] = rec->vcpu_pcpu[i];
 		vm->pcpu_mask |= 1UL << rec->vcpu_pcpu[i];
 	}
@@ -347,7 +376,7 @@ static int32_t load_cpus(struct reader *rd, uint32_t id, const struct scn_vm_rec
 	rd->named_mask |= vm->pcpu_mask;
 	if (vm->own_pcpu)
 		rd->own_mask |= vm->pcpu_mask;
-	return 0;
+	return check_alone(rd, id, rec);
 }
 
 static int32_t load_memory(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
@@ -593,6 +622,8 @@ static int32_t load_vm(struct reader *rd, uint32_t id, const struct scn_vm_recor
 	ret = load_identity(rd, id, rec, last);
 	if (ret == 0)
 		ret = load_cpus(rd, id, rec);
+	if (ret == 0)
+		ret = load_share(rd, id, rec);
 	if (ret == 0)
 		ret = load_memory(rd, id, rec);
 	if (ret == 0)

@@ -37,9 +37,24 @@ static uint64_t owned_by_others(const struct scenario *scn, const struct scenari
 	return mask;
 }
 
+/* With SCHED_NOOP: CPUs that have a vCPU of another VM for good. */
+static uint64_t taken_by_others(const struct scenario *scn, const struct scenario_vm *self)
+{
+	uint64_t mask = 0UL;
+
+	for (uint32_t i = 0U; scn->scheduler == SCN_SCHED_NOOP && i < scn->vm_count; i++) {
+		const struct scenario_vm *vm = &scn->vm[i];
+
+		for (uint32_t v = 0U; vm != self && vm->load_order != SCN_POST_LAUNCHED_VM && v < vm->vcpu_count; v++)
+			mask |= 1UL << vm->vcpu_pcpu[v];
+	}
+	return mask;
+}
+
 static void place_auto(struct scenario *scn, struct scenario_vm *vm, uint32_t usable)
 {
-	const uint64_t allowed = cpu_mask(usable) & ~owned_by_others(scn, vm);
+	const uint64_t allowed = cpu_mask(usable) & ~owned_by_others(scn, vm) &
+		(vm->load_order == SCN_POST_LAUNCHED_VM ? UINT64_MAX : ~taken_by_others(scn, vm));
 	const bool downwards = vm->load_order == SCN_POST_LAUNCHED_VM;
 	uint16_t cpu[64];
 	uint32_t count = 0U;
@@ -62,6 +77,11 @@ static void place_auto(struct scenario *scn, struct scenario_vm *vm, uint32_t us
 	if (vm->load_order == SCN_SERVICE_VM && vm->vcpu_wanted > count) {
 		refuse(vm, "it wants %u vCPUs, each the CPU below it, and %u CPUs are left for it; write vcpu_num %u",
 			vm->vcpu_wanted, count, count);
+		return;
+	}
+	if (scn->scheduler == SCN_SCHED_NOOP && vm->vcpu_wanted > count) {
+		refuse(vm, "%u vCPUs, and with SCHED_NOOP there are only %u CPUs for them; use SCHED_IORR or "
+			"fewer", vm->vcpu_wanted, count);
 		return;
 	}
 	vm->vcpu_count =

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Round robin, one queue per pCPU.
- *
- * A thread that is woken goes to the tail of its queue and asks the running one to give way: latency is short, and
- * since whoever gives way goes to the tail too, everybody gets a turn. A thread alone on its pCPU has no slice timer
- * and is never disturbed.
+ * One queue per pCPU, ordered by a policy. A thread that is woken makes the running one look whether it still has the
+ * best claim. A thread alone on its pCPU has no slice timer and is never disturbed.
  *
  * What makes wake-ups safe: a thread's state changes only under its queue's lock. A waker first makes its condition
  * true, then calls thread_wake(). Either the thread is BLOCKED by then and gets queued, or it is still RUNNING and
@@ -21,18 +18,14 @@
 #include <hv/timer.h>
 #include <hv/trace.h>
 #include <hv/upcall.h>
-#include <lib/spinlock.h>
+#include <lib/string.h>
+#include <public/scenario_blob.h>
 
-struct run_queue {
-	struct spinlock lock;
-	struct list_head head;   /* RUNNABLE threads, next one first */
-	struct thread *current;  /* the RUNNING one, or NULL; written under lock, by the pCPU itself */
-	uint32_t waiting;        /* threads in `head`; written under lock, read without */
-	struct hv_timer slice;   /* armed while somebody waits for the running thread; the pCPU's own */
-} __aligned(64);
+#include "sched_priv.h"
 
 static struct run_queue queues[CONFIG_MAX_PCPU_NUM];
 struct sched_give_way sched_give_way[CONFIG_MAX_PCPU_NUM];
+static const struct sched_policy *policy = &sched_policy_iorr;
 static uint64_t slice_ticks;
 
 static struct run_queue *this_queue(void)
@@ -66,10 +59,10 @@ static void set_need_resched(struct run_queue *rq, bool need)
 	__atomic_store_n(need_resched_of(rq), need, __ATOMIC_RELEASE);
 }
 
-static void enqueue(struct run_queue *rq, struct thread *thread)
+static void enqueue(struct run_queue *rq, struct thread *thread, bool skip)
 {
 	set_state(thread, THREAD_RUNNABLE);
-	list_add_before(&thread->node, &rq->head);
+	policy->enqueue(rq, thread, skip);
 	set_waiting(rq, rq->waiting + 1U);
 }
 
@@ -84,14 +77,25 @@ static void slice_expired(struct hv_timer *timer)
 	set_need_resched(container_of(timer, struct run_queue, slice), true);
 }
 
-void sched_init(uint32_t slice_us)
+void sched_init(uint8_t policy_id, uint32_t slice_us)
 {
+	static const struct sched_policy *const policies[] = {
+		[SCN_SCHED_IORR] = &sched_policy_iorr,
+		[SCN_SCHED_BVT] = &sched_policy_bvt,
+		[SCN_SCHED_NOOP] = &sched_policy_noop,
+	};
+
+	ASSERT(policy_id < ARRAY_SIZE(policies));
+	policy = policies[policy_id];
 	slice_ticks = ((uint64_t)slice_us * arch_tsc_khz()) / 1000UL;
 	for (uint32_t i = 0U; i < CONFIG_MAX_PCPU_NUM; i++) {
 		spinlock_init(&queues[i].lock);
 		list_init(&queues[i].head);
 		queues[i].current = NULL;
 		queues[i].waiting = 0U;
+		queues[i].vtime = 0UL;
+		queues[i].idle_ticks = 0UL;
+		queues[i].skip_turn = false;
 		sched_give_way[i].now = false;
 		hv_timer_init(&queues[i].slice, slice_expired);
 	}
@@ -133,10 +137,18 @@ void thread_init(struct thread *thread, uint16_t pcpu, bool (*run)(struct thread
 	thread->switch_out = switch_out;
 	thread->slices = 0UL;
 	thread->run_ticks = 0UL;
+	thread->share = (struct sched_share){.weight = 1U};
+	(void)memset(&thread->bvt, 0, sizeof(thread->bvt));
 	__atomic_store_n(&thread->pcpu, pcpu, __ATOMIC_RELAXED);
 	/* Last: from here on thread_wake() finds it. */
 	__atomic_store_n(&thread->run, run, __ATOMIC_RELEASE);
 	spin_unlock(&rq->lock);
+}
+
+void thread_set_share(struct thread *thread, const struct sched_share *share)
+{
+	ASSERT(share->weight != 0U);
+	thread->share = *share;
 }
 
 void thread_wake(struct thread *thread)
@@ -150,7 +162,10 @@ void thread_wake(struct thread *thread)
 	}
 	cpu = thread->pcpu;
 	if (thread->state == (uint32_t)THREAD_BLOCKED) {
-		enqueue(rq, thread);
+		if (policy->wake != NULL) {
+			policy->wake(rq, thread, arch_now());
+		}
+		enqueue(rq, thread, false);
 		set_need_resched(rq, true);
 		woken = true;
 	} else if (thread->state == (uint32_t)THREAD_RUNNING) {
@@ -201,6 +216,17 @@ void thread_retire(struct thread *thread)
 	}
 }
 
+uint64_t thread_run_ticks(const struct thread *thread)
+{
+	const struct run_queue *rq = &queues[thread->pcpu];
+	const uint64_t before = __atomic_load_n(&thread->run_ticks, __ATOMIC_RELAXED);
+	const uint64_t since = __atomic_load_n(&rq->since, __ATOMIC_RELAXED);
+	const uint64_t now = arch_now();
+
+	/* Without the lock: if it stops meanwhile, its last stretch may be missing or counted twice in this answer. */
+	return (thread_is_running(thread) && (now > since)) ? (before + now - since) : before;
+}
+
 bool thread_is_running(const struct thread *thread)
 {
 	return state_of(thread) == (uint32_t)THREAD_RUNNING;
@@ -214,9 +240,20 @@ void thread_wait_off_cpu(struct thread *thread)
 	}
 }
 
-void sched_set_need_resched(void)
+void sched_skip_turn(void)
 {
+	this_queue()->skip_turn = true;
 	set_need_resched(this_queue(), true);
+}
+
+const char *sched_policy_name(void)
+{
+	return policy->name;
+}
+
+uint64_t sched_idle_ticks(uint16_t pcpu)
+{
+	return __atomic_load_n(&queues[pcpu].idle_ticks, __ATOMIC_RELAXED);
 }
 
 bool sched_others_runnable(void)
@@ -237,11 +274,21 @@ void sched_kicked(void)
 {
 }
 
-/* Takes the next thread off the queue and makes it RUNNING. The slice timer runs only if somebody waits. */
+/* Lock held, or nobody waits: the slice timer runs only if somebody does. On the queue's own pCPU. */
+static void arm_slice(struct run_queue *rq, uint64_t ticks)
+{
+	if (ticks != 0UL) {
+		hv_timer_start(&rq->slice, arch_now() + ticks, 0UL);
+	} else if (rq->slice.armed) {
+		hv_timer_stop(&rq->slice);
+	}
+}
+
+/* Takes the next thread off the queue and makes it RUNNING. */
 static struct thread *pick(struct run_queue *rq)
 {
 	struct thread *next = NULL;
-	bool contended;
+	uint64_t ticks = 0UL;
 
 	spin_lock(&rq->lock);
 	set_need_resched(rq, false);
@@ -250,69 +297,109 @@ static struct thread *pick(struct run_queue *rq)
 		dequeue(rq, next);
 		next->wake_pending = false;
 		set_state(next, THREAD_RUNNING);
+		rq->since = arch_now();
 	}
 	__atomic_store_n(&rq->current, next, __ATOMIC_RELAXED);
-	contended = (next != NULL) && (rq->waiting != 0U);
-	spin_unlock(&rq->lock);
-
-	if (contended) {
-		hv_timer_start(&rq->slice, arch_now() + slice_ticks, 0UL);
-	} else if (rq->slice.armed) {
-		hv_timer_stop(&rq->slice);
+	if ((next != NULL) && (rq->waiting != 0U)) {
+		ticks = policy->slice(rq, slice_ticks);
 	}
+	spin_unlock(&rq->lock);
+	arm_slice(rq, ticks);
 	return next;
 }
 
-/* The thread gives the CPU away: to the tail of the queue, or off it. */
-static void put_back(struct run_queue *rq, struct thread *thread, bool stay)
+/* Lock held: the running thread is charged for the time since this was last done. */
+static void account(struct run_queue *rq)
 {
+	const uint64_t now = arch_now();
+	const uint64_t ticks = now - rq->since;
+
+	__atomic_store_n(&rq->current->run_ticks, rq->current->run_ticks + ticks, __ATOMIC_RELAXED);
+	rq->since = now;
+	if (policy->charge != NULL) {
+		policy->charge(rq, ticks, now);
+	}
+}
+
+/* The running thread gives the CPU away: into the queue, or off it. */
+static void put_back(struct run_queue *rq, bool stay)
+{
+	struct thread *const thread = rq->current;
+
 	if (thread->switch_out != NULL) {
 		thread->switch_out(thread);
 	}
 	spin_lock(&rq->lock);
+	account(rq);
 	__atomic_store_n(&rq->current, NULL, __ATOMIC_RELAXED);
 	if (stay || thread->wake_pending) {
-		enqueue(rq, thread);
+		enqueue(rq, thread, rq->skip_turn);
 	} else {
 		set_state(thread, THREAD_BLOCKED);
 	}
+	rq->skip_turn = false;
 	spin_unlock(&rq->lock);
 }
 
 /*
- * The thread would stay: does anybody else want the CPU? The exchange is a full barrier, so that a waker's
- * need_resched is not cleared without its thread being seen.
+ * The thread would stay: does anybody else want the CPU, with a better claim? The exchange is a full barrier, so that
+ * a waker's need_resched is not cleared without its thread being seen.
  */
 static bool keep_cpu(struct run_queue *rq)
 {
+	uint64_t ticks = 0UL;
+	bool keep = true;
+
 	(void)__atomic_exchange_n(need_resched_of(rq), false, __ATOMIC_SEQ_CST);
-	return !sched_others_runnable();
+	if (!sched_others_runnable()) {
+		rq->skip_turn = false;
+		return true;
+	}
+	if ((policy->keeps == NULL) || rq->skip_turn) {
+		return false;
+	}
+	spin_lock(&rq->lock);
+	account(rq);
+	if (rq->waiting != 0U) {
+		keep = policy->keeps(rq);
+		ticks = policy->slice(rq, slice_ticks);
+	}
+	spin_unlock(&rq->lock);
+	if (keep) {
+		arm_slice(rq, ticks);
+	}
+	return keep;
+}
+
+/* A kick that is on its way is held by the CPU until arch_idle() enables interrupts: none is lost. */
+static void idle(struct run_queue *rq)
+{
+	const uint64_t since = arch_now();
+
+	trace_event(TRACE_IDLE, TRACE_NOBODY, 1U, 0UL, 0UL);
+	arch_idle();
+	trace_event(TRACE_IDLE, TRACE_NOBODY, 0U, 0UL, 0UL);
+	__atomic_store_n(&rq->idle_ticks, rq->idle_ticks + arch_now() - since, __ATOMIC_RELAXED);
 }
 
 bool sched_once(void)
 {
 	struct run_queue *rq = this_queue();
 	struct thread *thread = pick(rq);
-	uint64_t since;
 	bool stay;
 
 	if (thread == NULL) {
-		/* A kick that is on its way is held by the CPU until arch_idle() enables interrupts: none is lost. */
-		trace_event(TRACE_IDLE, TRACE_NOBODY, 1U, 0UL, 0UL);
-		arch_idle();
-		trace_event(TRACE_IDLE, TRACE_NOBODY, 0U, 0UL, 0UL);
+		idle(rq);
 		return false;
 	}
 
 	trace_event(TRACE_RUN, thread->who, 0U, 0UL, 0UL);
-	since = arch_now();
 	thread->slices++;
 	do {
 		stay = thread->run(thread);
 	} while (stay && keep_cpu(rq));
-	thread->run_ticks += arch_now() - since;
 	trace_event(TRACE_STOP, thread->who, stay ? 1U : 0U, 0UL, 0UL);
-	put_back(rq, thread, stay);
+	put_back(rq, stay);
 	return true;
 }
 

@@ -51,6 +51,7 @@ int32_t vcpu_create(struct acrn_vm *vm, uint16_t vcpu_id, uint16_t pcpu_id)
 	vcpu->state = VCPU_INIT;
 	vcpu->thread.who = TRACE_WHO(vm->vm_id, vcpu_id);
 	thread_init(&vcpu->thread, pcpu_id, vcpu_thread_run, vcpu_thread_switch_out);
+	thread_set_share(&vcpu->thread, &vm->config->share);
 	return 0;
 }
 
@@ -140,6 +141,6 @@ void vcpu_halt(struct acrn_vcpu *vcpu)
 void vcpu_yield(struct acrn_vcpu *vcpu)
 {
 	if ((vcpu->pcpu_id == arch_cpu_id()) && sched_others_runnable()) {
-		sched_set_need_resched();
+		sched_skip_turn();
 	}
 }

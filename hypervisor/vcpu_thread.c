@@ -48,7 +48,11 @@ static enum turn wait_for_io(const struct acrn_vcpu *vcpu)
 	/* This CPU's timers and kicks are for other threads too, and nobody enters the guest to let them in. */
 	arch_irq_window();
 	if (vcpu->vm->io_polling) {
-		return sched_others_runnable() ? TURN_YIELD : TURN_AGAIN;
+		if (!sched_others_runnable()) {
+			return TURN_AGAIN;
+		}
+		sched_skip_turn(); /* who it waits for may be behind it by the policy's order */
+		return TURN_YIELD;
 	}
 	return (sched_others_runnable() || spin_is_over(vcpu)) ? TURN_BLOCK : TURN_AGAIN;
 }

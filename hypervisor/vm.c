@@ -200,6 +200,7 @@ static int32_t create_vm(struct acrn_vm *vm, const uint16_t *affinity, uint16_t 
 int32_t vm_create(struct acrn_vm *vm, const uint16_t *affinity, uint16_t count)
 {
 	const bool placed = (affinity == NULL);
+	bool once;
 	uint64_t mask = 0UL;
 	int32_t ret;
 
@@ -214,9 +215,10 @@ int32_t vm_create(struct acrn_vm *vm, const uint16_t *affinity, uint16_t count)
 	if ((count == 0U) || (count > CONFIG_MAX_VCPUS_PER_VM)) {
 		return -EINVAL;
 	}
+	once = !vm->own_apic_ids || (vm_scenario()->scheduler == SCN_SCHED_NOOP);
 	for (uint16_t i = 0U; i < count; i++) {
 		if ((affinity[i] >= CONFIG_MAX_PCPU_NUM) ||
-			(!vm->own_apic_ids && ((mask & BIT(affinity[i])) != 0UL))) {
+			(once && ((mask & BIT(affinity[i])) != 0UL))) {
 			return -EINVAL;
 		}
 		mask |= BIT(affinity[i]);

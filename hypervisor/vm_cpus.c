@@ -13,11 +13,12 @@ static struct spinlock claims_lock = SPINLOCK_INIT;
 /* @return a VM whose claim does not go together with `vm` having `mask`, or NULL */
 static const struct acrn_vm *rival_of(const struct acrn_vm *vm, uint64_t mask)
 {
+	const bool alone = vm_scenario()->scheduler == SCN_SCHED_NOOP;
 	const struct acrn_vm *other;
 
 	for (uint16_t id = 0U; (other = vm_by_id(id)) != NULL; id++) {
 		if ((other != vm) && ((other->pcpu_mask & mask) != 0UL) &&
-			(other->config->own_pcpu || vm->config->own_pcpu)) {
+			(alone || other->config->own_pcpu || vm->config->own_pcpu)) {
 			return other;
 		}
 	}

@@ -225,7 +225,8 @@ static void show_threads(uint16_t cpu, const struct acrn_vm *vm)
 		if (thread->pcpu == cpu) {
 			shell_table_row((const struct shell_cell[]){SHELL_NUM(cpu), SHELL_NUM(vm->vm_id),
 				SHELL_STR(vm->name), SHELL_NUM(i), SHELL_STR(thread_state_name(thread)),
-				SHELL_NUM(thread->slices), SHELL_NUM(shell_ticks_to_us(thread->run_ticks))});
+				SHELL_NUM(thread->share.weight), SHELL_NUM(thread->slices),
+				SHELL_NUM(shell_ticks_to_us(thread_run_ticks(thread)))});
 		}
 	}
 }
@@ -234,17 +235,29 @@ int32_t shell_cmd_sched(uint32_t argc, char **argv)
 {
 	static const struct shell_column columns[] = {{"cpu", 0U, SHELL_DEC}, {"vm", 0U, SHELL_DEC},
 		{"name", 15U, SHELL_TEXT}, {"vcpu", 0U, SHELL_DEC}, {"thread", 8U, SHELL_TEXT},
-		{"slices", 10U, SHELL_DEC}, {"run_us", 12U, SHELL_DEC}};
+		{"weight", 0U, SHELL_DEC}, {"slices", 10U, SHELL_DEC}, {"run_us", 12U, SHELL_DEC}};
+	static const struct shell_column policy[] = {{"name", 5U, SHELL_TEXT}};
+	static const struct shell_column cpus[] = {{"cpu", 0U, SHELL_DEC}, {"halted_us", 12U, SHELL_DEC}};
 	const struct acrn_vm *vm;
 
 	(void)argc;
 	(void)argv;
-	shell_table_begin(NULL, columns, ARRAY_SIZE(columns));
+	shell_parts_begin();
+	shell_record("policy", policy, ARRAY_SIZE(policy),
+		(const struct shell_cell[]){SHELL_STR(sched_policy_name())});
+	shell_table_begin("cpus", cpus, ARRAY_SIZE(cpus));
+	for (uint16_t cpu = 0U; cpu < arch_cpu_count(); cpu++) {
+		shell_table_row((const struct shell_cell[]){SHELL_NUM(cpu),
+			SHELL_NUM(shell_ticks_to_us(sched_idle_ticks(cpu)))});
+	}
+	shell_table_end();
+	shell_table_begin("threads", columns, ARRAY_SIZE(columns));
 	for (uint16_t cpu = 0U; cpu < arch_cpu_count(); cpu++) {
 		for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
 			show_threads(cpu, vm);
 		}
 	}
 	shell_table_end();
+	shell_parts_end();
 	return 0;
 }

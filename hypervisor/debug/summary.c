@@ -48,7 +48,7 @@ static void add_vm(struct vm_counts *counts, const struct acrn_vm *vm)
 
 		counts->exits += vcpu_exits(vcpu);
 		counts->forwarded += vcpu->io_forwarded;
-		counts->run_ticks += vcpu->thread.run_ticks;
+		counts->run_ticks += thread_run_ticks(&vcpu->thread);
 		for (uint32_t reason = 0U; reason < REASONS; reason++) {
 			counts->by_reason[reason] += vcpu->exit_count[reason];
 		}
@@ -120,7 +120,7 @@ static void log_vm(const struct acrn_vm *vm)
 
 		pr_info("summary: vcpu %s %u cpu %u exits %lu slices %lu run_us %lu", name, i, vcpu->pcpu_id,
 			vcpu_exits(vcpu), vcpu->thread.slices,
-			vcpu->thread.run_ticks * 1000UL / MAX(arch_tsc_khz(), 1U));
+			thread_run_ticks(&vcpu->thread) * 1000UL / MAX(arch_tsc_khz(), 1U));
 	}
 	log_reasons(name, &counts);
 }

@@ -10,6 +10,7 @@
 #ifndef HV_SCENARIO_H
 #define HV_SCENARIO_H
 
+#include <hv/sched.h>
 #include <config.h>
 
 #include <public/scenario_blob.h>
@@ -39,7 +40,7 @@ struct scenario_vm {
 	uint8_t console_vuart;	/* SCN_CONSOLE_* */
 	uint8_t unhandled_port; /* SCN_PORT_* */
 	uint8_t pci_policy;	/* SCN_PCI_* */
-	uint8_t bvt_weight;	/* 1..SCN_BVT_WEIGHT_MAX */
+	struct sched_share share; /* bvt_weight and the warp */
 	bool dynamic;		/* CREATE_VM with a name that no VM has may take it */
 	bool own_pcpu;		/* no other VM runs on its pCPUs */
 	bool cpu_auto;		/* scenario_check_machine() fills vcpu_count and vcpu_pcpu */

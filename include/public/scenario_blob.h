@@ -26,7 +26,7 @@
 #endif
 
 #define SCN_MAGIC   0x4C495241U /* "ARIL" */
-#define SCN_VERSION 1U
+#define SCN_VERSION 2U
 
 #define SCN_BLOB_MAX_SIZE  0x100000U /* bytes; a sane bound, a full scenario is about 40 KiB */
 #define SCN_MAX_VCPUS	   16U
@@ -44,6 +44,8 @@
 #define SCN_SLICE_MIN_US   100U
 #define SCN_SLICE_MAX_US   1000000U
 #define SCN_BVT_WEIGHT_MAX 128U
+#define SCN_BVT_WARP_MAX   8192 /* virtual milliseconds, either sign */
+#define SCN_BVT_LIMIT_MAX  10U	/* milliseconds */
 #define SCN_LOGLEVEL_MAX   5U
 #define SCN_MEM_MAX_MB	   0x1000000U /* 16 TiB */
 
@@ -54,6 +56,7 @@
 /* scn_header.scheduler */
 #define SCN_SCHED_IORR 0U /* round robin */
 #define SCN_SCHED_BVT  1U /* borrowed virtual time, with a weight per VM */
+#define SCN_SCHED_NOOP 2U /* each vCPU is alone on its pCPU */
 
 /* scn_vm_record.load_order; 0 is not used, so that a zeroed record is refused */
 #define SCN_PRE_LAUNCHED_VM  1U
@@ -149,7 +152,9 @@ struct scn_vm_record {
 	uint8_t reserved0;
 	struct scn_string name;
 	uint32_t mem_mb; /* 0: all the rest (Service VM) or no limit (post-launched) */
-	uint32_t reserved1;
+	int16_t bvt_warp_value;	   /* virtual milliseconds */
+	uint8_t bvt_warp_limit;	   /* milliseconds; 0: no limit */
+	uint8_t bvt_unwarp_period; /* milliseconds */
 	uint64_t mem_hpa;
 	uint64_t kern_load_addr;  /* guest-physical */
 	uint64_t kern_entry_addr; /* guest-physical */

@@ -10,11 +10,11 @@ from scenario_model import (COM_PORTS, CONSOLE_VM_NONE, CONSOLES, KERN_TYPES, LO
                             PORT_POLICIES, Problem, SCHEDULERS, Scenario, ScenarioError, Vm, Vuart)
 
 MAGIC = 0x4C495241  # "ARIL"
-VERSION = 1
+VERSION = 2
 MAX_VCPUS, MAX_PORTS, MAX_PCI, MAX_MODULES = 16, 16, 8, 8
 
 HEADER = struct.Struct("<IHHIIHHHHIIIIIHHHBBB11x")
-VM = struct.Struct("<I11BxIIIIQQQ6I16H32H8H32I48x")
+VM = struct.Struct("<I11BxIIIhBBQQQ6I16H32H8H32I48x")
 VUART = struct.Struct("<II4BI")
 CRC_AT = 12
 assert (HEADER.size, VM.size, VUART.size) == (64, 368, 16)
@@ -57,7 +57,8 @@ def _pack_vm(vm: Vm, strings: _Strings) -> bytes:
         LOAD_ORDERS[vm.load_order], KERN_TYPES[vm.kern_type], CONSOLES[vm.console_vuart],
         PORT_POLICIES[vm.unhandled_port], PCI_POLICIES[vm.pci_policy], vm.bvt_weight, vm.slots,
         len(vm.pcpus) or vm.vcpu_num, len(vm.modules), len(vm.ports), len(vm.pci),
-        *strings.add(vm.name), vm.mem_mb, 0, vm.mem_hpa or 0, vm.kern_load_addr or 0, vm.kern_entry_addr or 0,
+        *strings.add(vm.name), vm.mem_mb, vm.bvt_warp_value, vm.bvt_warp_limit, vm.bvt_unwarp_period, vm.mem_hpa or 0,
+        vm.kern_load_addr or 0, vm.kern_entry_addr or 0,
         *strings.add(vm.kern_mod), *strings.add(vm.ramdisk_mod), *strings.add(vm.bootargs),
         *_fill(vm.pcpus, MAX_VCPUS), *_fill(ports, 2 * MAX_PORTS), *_fill(sorted(vm.pci), MAX_PCI),
         *_fill(modules, 4 * MAX_MODULES))
@@ -108,14 +109,14 @@ def _unpack_vm(raw: bytes, index: int, text: bytes) -> Vm:
     def string(offset: int, length: int) -> str:
         return text[offset:offset + length].decode("ascii")
 
-    (name_at, name_len, mem_mb, _, hpa, load, entry, *rest) = rest
+    (name_at, name_len, mem_mb, warp, limit, unwarp, hpa, load, entry, *rest) = rest
     kern_mod, ramdisk, args = (string(*rest[i:i + 2]) for i in (0, 2, 4))
     cpu, port, pci, mod = rest[6:22], rest[22:54], rest[54:62], rest[62:94]
     return Vm(
         index, string(name_at, name_len), _name_of(LOAD_ORDERS, order), on["dynamic"], slots, on["autostart"],
-        on["own_pcpu"], [] if on["cpu_auto"] else list(cpu[:vcpus]), vcpus if on["cpu_auto"] else 0, weight, mem_mb,
-        hpa if on["mem_hpa"] else None, _name_of(CONSOLES, console), on["io_polling"], on["debug_exit"],
-        _name_of(PORT_POLICIES, policy), [(port[2 * i], port[2 * i + 1]) for i in range(ports)],
+        on["own_pcpu"], [] if on["cpu_auto"] else list(cpu[:vcpus]), vcpus if on["cpu_auto"] else 0, weight, warp,
+        limit, unwarp, mem_mb, hpa if on["mem_hpa"] else None, _name_of(CONSOLES, console), on["io_polling"],
+        on["debug_exit"], _name_of(PORT_POLICIES, policy), [(port[2 * i], port[2 * i + 1]) for i in range(ports)],
         _name_of(PCI_POLICIES, pci_policy), list(pci[:pcis]), kern != 0, _name_of(KERN_TYPES, kern), kern_mod, ramdisk,
         args, load if on["kern_addr"] else None, entry if on["kern_addr"] else None,
         [Module(string(*mod[4 * i:4 * i + 2]), string(*mod[4 * i + 2:4 * i + 4])) for i in range(mods)])

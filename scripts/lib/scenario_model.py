@@ -12,7 +12,7 @@ KERN_TYPES = {"": 0, "KERNEL_BZIMAGE": 1, "KERNEL_ELF": 2, "KERNEL_RAWIMAGE": 3}
 CONSOLES = {"None": 0, "COM Port 1": 1, "COM Port 2": 2}
 PORT_POLICIES = {"IGNORE": 1, "LOG": 2, "STOP": 3, "FORWARD": 4, "PASSTHROUGH": 5}
 PCI_POLICIES = {"NONE": 1, "ALL": 2, "LISTED": 3}
-SCHEDULERS = {"SCHED_IORR": 0, "SCHED_BVT": 1}
+SCHEDULERS = {"SCHED_IORR": 0, "SCHED_BVT": 1, "SCHED_NOOP": 2}
 
 COM_PORTS = {1: 0x3F8, 2: 0x2F8}
 TTYS_PORTS = {"ttyS0": 0x3F8, "ttyS1": 0x2F8, "ttyS2": 0x3E8, "ttyS3": 0x2E8}
@@ -84,6 +84,9 @@ class Vm:
     pcpus: list[int] = field(default_factory=list)  # empty: placed at boot
     vcpu_num: int = 0  # only without pcpus; 0: one per CPU
     bvt_weight: int = 1
+    bvt_warp_value: int = 0  # virtual ms
+    bvt_warp_limit: int = 0  # ms; 0: none
+    bvt_unwarp_period: int = 0  # ms
     mem_mb: int = 0
     mem_hpa: int | None = None
     console_vuart: str = "None"

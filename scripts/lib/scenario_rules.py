@@ -109,9 +109,23 @@ class Checker:
                        "machine's CPUs, name each once")
         if vm.own_pcpu and not vm.pcpus:
             self.error(vm.line("own_pcpu"), f"'{vm.label}' owns its CPUs but doesn't name them; add cpu_affinity")
-        if vm.bvt_weight != 1 and self.scn.scheduler != "SCHED_BVT":
-            self.warn(vm.line("bvt_weight"), f"bvt_weight of '{vm.label}' has no effect with {self.scn.scheduler}; "
-                      "set SCHEDULER to SCHED_BVT")
+        for name, default in (("bvt_weight", 1), ("bvt_warp_value", 0)):
+            if getattr(vm, name) != default and self.scn.scheduler != "SCHED_BVT":
+                self.warn(vm.line(name), f"{name} of '{vm.label}' has no effect with {self.scn.scheduler}; "
+                          "set SCHEDULER to SCHED_BVT")
+        self.alone(vm)
+
+    def alone(self, vm: Vm) -> None:
+        """SCHED_NOOP: no pCPU has two vCPUs. A post-launched VM may wait for the Service VM to leave one."""
+        if self.scn.scheduler != "SCHED_NOOP":
+            return
+        if len(set(vm.pcpus)) != len(vm.pcpus):
+            self.error(vm.line("cpu_affinity"), f"'{vm.label}' names a pCPU twice; with SCHED_NOOP each has one vCPU, "
+                       "name others or set SCHEDULER to SCHED_IORR")
+        for other in self.scn.vms[:self.scn.vms.index(vm)]:
+            if both := sorted(set(vm.pcpus) & set(other.pcpus)) if vm.load_order != POST else []:
+                self.error(vm.line("cpu_affinity"), f"'{vm.label}' and '{other.label}' are both to run on pCPU "
+                           f"{both[0]}; with SCHED_NOOP each has one vCPU, name others or set SCHEDULER to SCHED_IORR")
 
     def own_pcpus(self) -> None:
         for owner in (vm for vm in self.scn.vms if vm.own_pcpu):

@@ -161,7 +161,8 @@ def to_svg(scn: Scenario) -> str:
     """The picture as one SVG document."""
     out = Canvas()
     console = f"console {scn.console_port:#x}" if scn.console_port else "no serial console"
-    scheduler = {"SCHED_IORR": "round robin", "SCHED_BVT": "borrowed virtual time"}[scn.scheduler]
+    scheduler = {"SCHED_IORR": "round robin", "SCHED_BVT": "borrowed virtual time",
+                 "SCHED_NOOP": "each vCPU alone on its CPU"}[scn.scheduler]
     out.text(MARGIN, out.y + 18, f"Scenario “{scn.name}”", 22, bold=True)
     out.text(MARGIN, out.y + 40, f"{scheduler}, slices of {scn.slice_us} µs, {console}", 13, SOFT)
     out.y += 66

@@ -36,7 +36,9 @@ def vm_ids(vm: Vm) -> str:
 def _rows(scn: Scenario, vm: Vm) -> list[tuple[str, str]]:
     rows = [("CPUs", cpus_text(vm)), ("memory", memory_text(vm))]
     if scn.scheduler == "SCHED_BVT":
-        rows.append(("weight", str(vm.bvt_weight)))
+        warp = f", warp {vm.bvt_warp_value} virtual ms, for {vm.bvt_warp_limit or 'any number of'} ms, then " \
+            f"{vm.bvt_unwarp_period} ms without" if vm.bvt_warp_value else ""
+        rows.append(("weight", f"{vm.bvt_weight}{warp}"))
     if vm.has_os:
         kernel = f"{vm.kern_type} from module '{vm.kern_mod}'"
         if vm.kern_load_addr is not None:

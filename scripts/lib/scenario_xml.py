@@ -39,6 +39,9 @@ HINTS = {
     "SERIAL_BAUD": "write 115200 or a divisor of it",
     "SLICE_US": "write 100..1000000 microseconds",
     "bvt_weight": "write 1..128",
+    "bvt_warp_value": "write -8192..8192",
+    "bvt_warp_limit": "write 0..10",
+    "bvt_unwarp_period": "write 0..10",
     "vcpu_num": "write 1..16",
     "pci_dev": "write bus:device.function as lspci prints it, for example 00:1f.2",
     "slots": "write a number of 1..255",
@@ -167,6 +170,8 @@ def _read_vm(node: "etree._Element", index: int) -> Vm:
     vm.pcpus = [int(_text(pcpu, "pcpu_id")) for pcpu in node.iterfind("cpu_affinity/pcpu")]
     vm.vcpu_num = int(_text(node, "vcpu_num", "0"))
     vm.bvt_weight = int(_text(node, "bvt_weight", "1"))
+    for name in ("bvt_warp_value", "bvt_warp_limit", "bvt_unwarp_period"):
+        setattr(vm, name, int(_text(node, name, "0")))
     vm.mem_mb = int(_text(node, "memory/size", _text(node, "memory/hpa_region/size_hpa", "0")))
     vm.mem_hpa = _addr(node, "memory/hpa_region/start_hpa")
     vm.console_vuart = _text(node, "console_vuart", "None")
@@ -251,7 +256,8 @@ def _vm_xml(vm: Vm) -> list[str]:
                 "    </cpu_affinity>"]
     elif vm.vcpu_num:
         out.append(f"    <vcpu_num>{vm.vcpu_num}</vcpu_num>")
-    out.append(f"    <bvt_weight>{vm.bvt_weight}</bvt_weight>")
+    out += [f"    <{name}>{getattr(vm, name)}</{name}>"
+            for name in ("bvt_weight", "bvt_warp_value", "bvt_warp_limit", "bvt_unwarp_period")]
     if vm.mem_hpa is not None:
         out.append(f"    <memory><hpa_region><start_hpa>{vm.mem_hpa:#x}</start_hpa>"
                    f"<size_hpa>{vm.mem_mb}</size_hpa></hpa_region></memory>")

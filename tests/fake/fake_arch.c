@@ -718,7 +718,7 @@ void fake_reset(void)
 	boot_info.ranges[0] = (struct mem_range){(hpa_t)fake_ram, FAKE_RAM_SIZE, MEM_RAM};
 	boot_info.range_count = 1U;
 	timer_init();
-	sched_init(5000U);
+	sched_init(SCN_SCHED_IORR, 5000U);
 }
 
 static struct scenario_vm *add_vm(const char *name, uint8_t load_order, uint64_t pcpu_mask)
@@ -727,6 +727,7 @@ static struct scenario_vm *add_vm(const char *name, uint8_t load_order, uint64_t
 
 	(void)snprintf(vm->name, sizeof(vm->name), "%s", name);
 	vm->load_order = load_order;
+	vm->share.weight = 1U;
 	vm->console_vuart = SCN_CONSOLE_NONE;
 	vm->unhandled_port = (load_order == SCN_POST_LAUNCHED_VM) ? SCN_PORT_FORWARD : SCN_PORT_IGNORE;
 	vm->pcpu_mask = pcpu_mask;

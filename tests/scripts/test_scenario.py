@@ -124,6 +124,8 @@ STRUCTURE = [
     ("00:1f.2 SATA", "1f.2", "'1f.2'", "as lspci prints it"),
     ("<own_pcpu>y", "<own_pcpu>yes", "'yes'", "use one of y, n"),
     ("</aril-config>", "", "not well-formed XML", "mend the markup"),
+    ("<vcpu_num>2</vcpu_num>", "<vcpu_num>2</vcpu_num><bvt_warp_value>9000</bvt_warp_value>",
+     "<bvt_warp_value> has the value '9000'", "-8192..8192"),
     ("<slots>2</slots>", "<slots>2</slots><slots>1</slots>", "given twice", "take it out"),
 ]
 MEANING = [
@@ -142,6 +144,7 @@ MEANING = [
     ("<vcpu_num>2</vcpu_num>", "<own_pcpu>y</own_pcpu>", "doesn't name them", "add cpu_affinity"),
     ("<name>SVM</name>", "<name>SVM</name><cpu_affinity><pcpu><pcpu_id>1</pcpu_id></pcpu><pcpu><pcpu_id>1</pcpu_id>"
      "</pcpu></cpu_affinity>", "names a pCPU twice", "name each once"),
+    ("SCHED_BVT", "SCHED_NOOP", "with SCHED_NOOP each has one vCPU", "SCHED_IORR", "<cpu_affinity>"),
     ("    <own_pcpu>y</own_pcpu>\n", "<vcpu_num>2</vcpu_num>\n", "vcpu_num and cpu_affinity", "take vcpu_num out"),
     ("<size_hpa>16", "<size_hpa>15", "15 MB", "even number"),
     ("<memory><size>128", "<memory><size>127", "127 MB", "even number"),

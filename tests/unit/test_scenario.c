@@ -277,7 +277,7 @@ TEST(scenario_header_rules)
 	EXPECT_REFUSED(smp.hdr.console_port = 0, "baud");
 	EXPECT_REFUSED(smp.hdr.console_port = 0xFFF9, "console port");
 	EXPECT_REFUSED(smp.hdr.console_vm = 6, "CONSOLE_VM");
-	EXPECT_REFUSED(smp.hdr.scheduler = 2, "scheduler");
+	EXPECT_REFUSED(smp.hdr.scheduler = 3, "scheduler");
 	EXPECT_REFUSED(smp.hdr.console_loglevel = 6, "log levels");
 	EXPECT_REFUSED(smp.hdr.mem_loglevel = 255, "log levels");
 }
@@ -300,7 +300,6 @@ TEST(scenario_identity_rules)
 	EXPECT_REFUSED(smp.vm[SVM].name = (struct scn_string){.offset = 1}, "name");
 	EXPECT_REFUSED(smp.vm[SVM].flags |= 0x100U, "flags");
 	EXPECT_REFUSED(smp.vm[SVM].reserved0 = 1, "reserved");
-	EXPECT_REFUSED(smp.vm[SVM].reserved1 = 1, "reserved");
 	EXPECT_REFUSED(smp.vm[SVM].reserved2[5] = 1UL << 63, "reserved");
 	EXPECT_REFUSED(smp.vm[PRE_A].load_order = 0, "load_order");
 	EXPECT_REFUSED(smp.vm[DYN].load_order = 4, "load_order");
@@ -329,12 +328,20 @@ TEST(scenario_cpu_rules)
 {
 	EXPECT_REFUSED(smp.vm[SVM].bvt_weight = 0, "bvt_weight");
 	EXPECT_REFUSED(smp.vm[SVM].bvt_weight = 129, "bvt_weight");
+	EXPECT_REFUSED(smp.vm[SVM].bvt_warp_value = -8193, "bvt_warp_value -8193");
+	EXPECT_REFUSED(smp.vm[SVM].bvt_warp_value = 8193, "bvt_warp_value 8193");
+	EXPECT_REFUSED(smp.vm[SVM].bvt_warp_limit = 11, "bvt_warp_limit 11");
+	EXPECT_REFUSED(smp.vm[SVM].bvt_unwarp_period = 11, "bvt_unwarp_period 11");
 	EXPECT_REFUSED(smp.vm[PRE_A].vcpu_num = 0, "0 vCPUs");
 	EXPECT_REFUSED(smp.vm[PRE_A].vcpu_num = 17, "17 vCPUs");
 	EXPECT_REFUSED(smp.vm[SVM].vcpu_num = 255, "255 vCPUs");
 	EXPECT_REFUSED(smp.vm[SVM].flags |= SCN_VM_OWN_PCPU, "own_pcpu");
 	EXPECT_REFUSED(smp.vm[SVM].vcpu_pcpu[0] = 1, "unused");
 	EXPECT_REFUSED((smp.vm[SVM].flags &= ~SCN_VM_CPU_AUTO, smp.vm[SVM].vcpu_num = 2), "pCPU 0 twice");
+	EXPECT_REFUSED(smp.hdr.scheduler = SCN_SCHED_NOOP, "pCPU 3 twice");
+	EXPECT_REFUSED((smp.hdr.scheduler = SCN_SCHED_NOOP, smp.vm[PRE_A].vcpu_pcpu[1] = 2,
+		smp.vm[PRE_B].flags &= ~SCN_VM_CPU_AUTO, smp.vm[PRE_A].flags &= ~SCN_VM_OWN_PCPU,
+		smp.vm[PRE_B].vcpu_pcpu[0] = 1, smp.vm[PRE_B].vcpu_pcpu[1] = 2), "has one vCPU");
 	EXPECT_REFUSED(smp.vm[PRE_A].vcpu_num = 1, "unused");
 	EXPECT_REFUSED(smp.vm[PRE_A].vcpu_pcpu[0] = 64, "pCPU 64");
 	EXPECT_REFUSED(smp.vm[PRE_A].vcpu_pcpu[0] = 0xFFFF, "pCPU 65535");
@@ -582,6 +589,25 @@ TEST(scenario_machine_service_vm_has_a_cpu_for_each_vcpu)
 	EXPECT_EQ(load_sample(), 0);
 	EXPECT(scenario_check_machine(&out, &machine) > 0U);
 	EXPECT(strstr(out.vm[SVM].refusal, "write vcpu_num 3") != NULL);
+}
+
+TEST(scenario_machine_noop_places_each_vcpu_alone)
+{
+	const struct scenario_machine machine = {.pcpu_count = 6, .ram_bytes = 512UL << 20};
+	const struct scenario_machine small = {.pcpu_count = 5, .ram_bytes = 512UL << 20};
+
+	make_sample();
+	smp.hdr.scheduler = SCN_SCHED_NOOP;
+	smp.vm[PRE_A].vcpu_pcpu[1] = 2;
+	EXPECT_EQ(load_sample(), 0);
+	EXPECT_EQ(scenario_check_machine(&out, &machine), 0);
+	EXPECT_EQ(out.vm[PRE_B].vcpu_pcpu[1], 1);
+	EXPECT_EQ(out.vm[SVM].vcpu_count, 2); /* 2 and 3 are PRE_A's, 0 and 1 have PRE_B's */
+	EXPECT_EQ(out.vm[SVM].vcpu_pcpu[0], 4);
+	smp.vm[PRE_B].vcpu_num = 4;
+	EXPECT_EQ(load_sample(), 0);
+	EXPECT(scenario_check_machine(&out, &small) != 0U);
+	EXPECT(strstr(out.vm[PRE_B].refusal, "only 3 CPUs") != NULL);
 }
 
 TEST(scenario_machine_one_cpu)

@@ -202,6 +202,31 @@ TEST(vm_apic_ids_are_the_cpus_or_the_vms_own)
 	fake_machine_end();
 }
 
+/* SCHED_NOOP: a pCPU has one vCPU, whoever wants a second one there. */
+TEST(vm_alone_on_its_cpus)
+{
+	const uint16_t on_2[1] = {2U};
+	const uint16_t on_0[1] = {0U};
+	struct acrn_vm *vm = user();
+	struct acrn_vm *other = vm_by_id(3U);
+
+	fake_scenario.scheduler = SCN_SCHED_NOOP;
+	EXPECT_EQ(vm_create(vm, on_0, 1U), -EBUSY); /* the Service VM is there */
+	vm_cpus_release(vm_service(), 1UL);         /* it gives one back */
+	EXPECT_EQ(vm_create(vm, on_0, 1U), 0);
+	EXPECT_EQ(vm_create(other, on_0, 1U), -EBUSY);
+	EXPECT_EQ(vm_create(other, on_2, 1U), 0);
+	EXPECT_EQ(vm_destroy(vm), 0);
+	EXPECT_EQ(vm_destroy(other), 0);
+	fake_scenario.vm[1].vcpu_pcpu[0] = 2U;
+	fake_scenario.vm[1].vcpu_pcpu[1] = 2U;
+	fake_scenario.vm[1].vcpu_count = 2U;
+	EXPECT_EQ(vm_create(vm, NULL, 0U), -EINVAL); /* two of its own on one */
+	fake_scenario.scheduler = SCN_SCHED_IORR;
+	EXPECT_EQ(vm_create(vm, NULL, 0U), 0);
+	fake_machine_end();
+}
+
 TEST(vm_that_owns_its_cpu_shares_it_with_nobody)
 {
 	const uint16_t on_3[1] = {3U};

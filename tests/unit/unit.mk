@@ -31,6 +31,8 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/scenario.c \
 	hypervisor/scenario_machine.c \
 	hypervisor/sched.c \
+	hypervisor/sched_bvt.c \
+	hypervisor/sched_rr.c \
 	hypervisor/timer.c \
 	hypervisor/vcpu.c \
 	hypervisor/vcpu_thread.c \
