@@ -115,13 +115,8 @@ const struct shell_command shell_commands[] = {
 	{"vm_reset", "VM", "reset a VM; the Service VM resets the machine", 1U, 1U, shell_cmd_vm_reset, false},
 	{"vmexit", "[VM]", "VM exits by reason: how many, and what they cost", 0U, 1U, shell_cmd_vmexit, true},
 	{"ioreq", "", "I/O requests to the Service VM: slots and counts", 0U, 0U, shell_cmd_ioreq, true},
-<<<<<<< HEAD
-	{"sched", "", "threads by CPU: slices, time on the CPU", 0U, 0U, shell_cmd_sched, true},
-	{"trace", "[on [CLASS...]|off|clear|dump [N]]", "record events: exit, irq, io, sched, timer", 0U, 6U,
-=======
 	{"sched", "", "policy; halted time; threads by CPU: weight, time on the CPU", 0U, 0U, shell_cmd_sched, true},
-	{"trace", "[on [CLASS...]|off|clear|dump [N]]", "events: exit, irq, io, sched, timer", 0U, 6U,
->>>>>>> 5600524 (sched: policies; BVT with weights and warp; NOOP)
+	{"trace", "[on [CLASS...]|off|clear|dump [N]]", "record events: exit, irq, io, sched, timer", 0U, 6U,
 		shell_cmd_trace, true},
 	{"irq", "", "interrupt vectors and lines", 0U, 0U, shell_cmd_irq, true},
 	{"mem", "", "memory of the machine, of the hypervisor, and of each VM in it", 0U, 0U, shell_cmd_mem, true},
