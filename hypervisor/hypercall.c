@@ -23,44 +23,43 @@ struct hcall {
 	enum hcall_target target;
 };
 
-/* Sorted by how often they come. */
-static const struct hcall hcalls[] = {
-	{HC_NOTIFY_REQUEST_FINISH, hcall_notify_request_finish, "notify_request_finish", TARGET_UNLOCKED},
-	{HC_SET_IRQLINE, hcall_set_irqline, "set_irqline", TARGET_LOCKED},
-	{HC_INJECT_MSI, hcall_inject_msi, "inject_msi", TARGET_LOCKED},
-	{HC_VM_SET_MEMORY_REGIONS, hcall_vm_set_memory_regions, "vm_set_memory_regions", TARGET_NONE},
-	{HC_CREATE_VM, hcall_create_vm, "create_vm", TARGET_NONE},
-	{HC_DESTROY_VM, hcall_destroy_vm, "destroy_vm", TARGET_LOCKED},
-	{HC_START_VM, hcall_start_vm, "start_vm", TARGET_LOCKED},
-	{HC_PAUSE_VM, hcall_pause_vm, "pause_vm", TARGET_LOCKED},
-	{HC_RESET_VM, hcall_reset_vm, "reset_vm", TARGET_LOCKED},
-	{HC_SET_VCPU_REGS, hcall_set_vcpu_regs, "set_vcpu_regs", TARGET_LOCKED},
-	{HC_SET_IOREQ_BUFFER, hcall_set_ioreq_buffer, "set_ioreq_buffer", TARGET_LOCKED},
-	{HC_VM_INTR_MONITOR, hcall_vm_intr_monitor, "vm_intr_monitor", TARGET_LOCKED},
-	{HC_GET_API_VERSION, hcall_get_api_version, "get_api_version", TARGET_NONE},
-	{HC_SERVICE_VM_OFFLINE_CPU, hcall_service_vm_offline_cpu, "service_vm_offline_cpu", TARGET_NONE},
-	{HC_SET_CALLBACK_VECTOR, hcall_set_callback_vector, "set_callback_vector", TARGET_NONE},
-	{HC_SET_PTDEV_INTR_INFO, hcall_not_available, "set_ptdev_intr_info", TARGET_LOCKED},
-	{HC_RESET_PTDEV_INTR_INFO, hcall_not_available, "reset_ptdev_intr_info", TARGET_LOCKED},
-	{HC_ASSIGN_PCIDEV, hcall_not_available, "assign_pcidev", TARGET_LOCKED},
-	{HC_DEASSIGN_PCIDEV, hcall_not_available, "deassign_pcidev", TARGET_LOCKED},
-	{HC_ASSIGN_MMIODEV, hcall_not_available, "assign_mmiodev", TARGET_LOCKED},
-	{HC_DEASSIGN_MMIODEV, hcall_not_available, "deassign_mmiodev", TARGET_LOCKED},
-	{HC_CREATE_VDEV, hcall_not_available, "create_vdev", TARGET_LOCKED},
-	{HC_DESTROY_VDEV, hcall_not_available, "destroy_vdev", TARGET_LOCKED},
-	{HC_PM_GET_CPU_STATE, hcall_not_available, "pm_get_cpu_state", TARGET_NONE},
-	{HC_ARIL_GET_STATS, hcall_aril_get_stats, "aril_get_stats", TARGET_NONE},
-	{HC_ARIL_AUDIT, hcall_aril_audit, "aril_audit", TARGET_NONE},
+/* By the low byte of their number. */
+#define INDEX(id) ((id) & 0xFFUL)
+#define HCALL(id, fn, name, target) [INDEX(id)] = {(id), (fn), (name), (target)}
+static const struct hcall hcalls[INDEX(~0UL) + 1UL] = {
+	HCALL(HC_NOTIFY_REQUEST_FINISH, hcall_notify_request_finish, "notify_request_finish", TARGET_UNLOCKED),
+	HCALL(HC_SET_IRQLINE, hcall_set_irqline, "set_irqline", TARGET_LOCKED),
+	HCALL(HC_INJECT_MSI, hcall_inject_msi, "inject_msi", TARGET_LOCKED),
+	HCALL(HC_VM_SET_MEMORY_REGIONS, hcall_vm_set_memory_regions, "vm_set_memory_regions", TARGET_NONE),
+	HCALL(HC_CREATE_VM, hcall_create_vm, "create_vm", TARGET_NONE),
+	HCALL(HC_DESTROY_VM, hcall_destroy_vm, "destroy_vm", TARGET_LOCKED),
+	HCALL(HC_START_VM, hcall_start_vm, "start_vm", TARGET_LOCKED),
+	HCALL(HC_PAUSE_VM, hcall_pause_vm, "pause_vm", TARGET_LOCKED),
+	HCALL(HC_RESET_VM, hcall_reset_vm, "reset_vm", TARGET_LOCKED),
+	HCALL(HC_SET_VCPU_REGS, hcall_set_vcpu_regs, "set_vcpu_regs", TARGET_LOCKED),
+	HCALL(HC_SET_IOREQ_BUFFER, hcall_set_ioreq_buffer, "set_ioreq_buffer", TARGET_LOCKED),
+	HCALL(HC_VM_INTR_MONITOR, hcall_vm_intr_monitor, "vm_intr_monitor", TARGET_LOCKED),
+	HCALL(HC_GET_API_VERSION, hcall_get_api_version, "get_api_version", TARGET_NONE),
+	HCALL(HC_SERVICE_VM_OFFLINE_CPU, hcall_service_vm_offline_cpu, "service_vm_offline_cpu", TARGET_NONE),
+	HCALL(HC_SET_CALLBACK_VECTOR, hcall_set_callback_vector, "set_callback_vector", TARGET_NONE),
+	HCALL(HC_SET_PTDEV_INTR_INFO, hcall_not_available, "set_ptdev_intr_info", TARGET_LOCKED),
+	HCALL(HC_RESET_PTDEV_INTR_INFO, hcall_not_available, "reset_ptdev_intr_info", TARGET_LOCKED),
+	HCALL(HC_ASSIGN_PCIDEV, hcall_not_available, "assign_pcidev", TARGET_LOCKED),
+	HCALL(HC_DEASSIGN_PCIDEV, hcall_not_available, "deassign_pcidev", TARGET_LOCKED),
+	HCALL(HC_ASSIGN_MMIODEV, hcall_not_available, "assign_mmiodev", TARGET_LOCKED),
+	HCALL(HC_DEASSIGN_MMIODEV, hcall_not_available, "deassign_mmiodev", TARGET_LOCKED),
+	HCALL(HC_CREATE_VDEV, hcall_not_available, "create_vdev", TARGET_LOCKED),
+	HCALL(HC_DESTROY_VDEV, hcall_not_available, "destroy_vdev", TARGET_LOCKED),
+	HCALL(HC_PM_GET_CPU_STATE, hcall_not_available, "pm_get_cpu_state", TARGET_NONE),
+	HCALL(HC_ARIL_GET_STATS, hcall_aril_get_stats, "aril_get_stats", TARGET_NONE),
+	HCALL(HC_ARIL_AUDIT, hcall_aril_audit, "aril_audit", TARGET_NONE),
 };
 
 static const struct hcall *find_hcall(uint64_t id)
 {
-	for (uint32_t i = 0U; i < ARRAY_SIZE(hcalls); i++) {
-		if (hcalls[i].id == id) {
-			return &hcalls[i];
-		}
-	}
-	return NULL;
+	const struct hcall *const hcall = &hcalls[INDEX(id)];
+
+	return ((hcall->fn != NULL) && (hcall->id == id)) ? hcall : NULL;
 }
 
 static struct acrn_vm *user_vm(uint64_t rel_id)

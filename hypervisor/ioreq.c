@@ -126,16 +126,15 @@ int32_t register_mmio_emulation_handler(struct acrn_vm *vm, hv_mem_io_handler_t 
 
 /* ---- Look-up ---- */
 
-int32_t hv_emulate_pio(struct acrn_vcpu *vcpu, struct io_request *io_req)
+static inline int32_t emulate_pio(struct acrn_vm *vm, struct pio_request *pio)
 {
-	struct acrn_vm *vm = vcpu->vm;
-	struct pio_request *pio = &io_req->reqs.pio;
 	const uint32_t port = (uint32_t)pio->address;
 	const uint32_t size = (uint32_t)pio->size;
 	const uint32_t mask = (uint32_t)mask_bytes(size);
 	const struct vm_io_handler_desc *desc = port_owner(vm, port);
 
-	if (desc == NULL) {
+	pio->value &= mask;
+	if (unlikely(desc == NULL)) {
 		for (uint32_t next = port + 1U; (next < port + size) && (next < PORT_COUNT); next++) {
 			if (vm->port_map[next] != 0U) {
 				return -EIO;
@@ -148,7 +147,7 @@ int32_t hv_emulate_pio(struct acrn_vcpu *vcpu, struct io_request *io_req)
 	}
 	if (pio->direction == REQUEST_WRITE) {
 		if (desc->io_write != NULL) {
-			desc->io_write(vm, (uint16_t)port, size, pio->value & mask);
+			desc->io_write(vm, (uint16_t)port, size, pio->value);
 		}
 	} else {
 		pio->value = (desc->io_read != NULL) ? desc->io_read(vm, (uint16_t)port, size) & mask : mask;
@@ -156,9 +155,13 @@ int32_t hv_emulate_pio(struct acrn_vcpu *vcpu, struct io_request *io_req)
 	return 0;
 }
 
-int32_t hv_emulate_mmio(struct acrn_vcpu *vcpu, struct io_request *io_req)
+int32_t hv_emulate_pio(struct acrn_vcpu *vcpu, struct io_request *io_req)
 {
-	struct acrn_vm *vm = vcpu->vm;
+	return emulate_pio(vcpu->vm, &io_req->reqs.pio);
+}
+
+static inline int32_t emulate_mmio(struct acrn_vm *vm, struct io_request *io_req)
+{
 	struct mmio_request *mmio = &io_req->reqs.mmio;
 	const uint64_t last = mmio->address + (mmio->size - 1UL);
 	uint32_t at = __atomic_load_n(&vm->mmio_last, __ATOMIC_RELAXED);
@@ -185,6 +188,11 @@ int32_t hv_emulate_mmio(struct acrn_vcpu *vcpu, struct io_request *io_req)
 		mmio->value &= mask_bytes(mmio->size);
 	}
 	return ret;
+}
+
+int32_t hv_emulate_mmio(struct acrn_vcpu *vcpu, struct io_request *io_req)
+{
+	return emulate_mmio(vcpu->vm, io_req);
 }
 
 /* ---- Nobody here has it ---- */
@@ -254,9 +262,10 @@ static int32_t emulate_unhandled(struct acrn_vcpu *vcpu, struct io_request *io_r
 	return 0;
 }
 
-static bool size_is_one_of(uint64_t size, uint64_t max)
+/* @return true if `size` is a power of 2 and at most `max` */
+static inline bool size_is_good(uint64_t size, uint64_t max)
 {
-	return (size == 1UL) || (size == 2UL) || (size == 4UL) || ((size == 8UL) && (max == 8UL));
+	return (size - 1UL < max) && ((size & (size - 1UL)) == 0UL);
 }
 
 int32_t emulate_io(struct acrn_vcpu *vcpu, struct io_request *io_req)
@@ -265,24 +274,26 @@ int32_t emulate_io(struct acrn_vcpu *vcpu, struct io_request *io_req)
 
 	switch (io_req->type) {
 	case REQ_PORTIO:
-		if (size_is_one_of(io_req->reqs.pio.size, 4UL) && (io_req->reqs.pio.address < PORT_COUNT)) {
-			io_req->reqs.pio.value &= (uint32_t)mask_bytes(io_req->reqs.pio.size);
-			ret = hv_emulate_pio(vcpu, io_req);
+		if (size_is_good(io_req->reqs.pio.size, 4UL) && (io_req->reqs.pio.address < PORT_COUNT)) {
+			ret = emulate_pio(vcpu->vm, &io_req->reqs.pio);
 		}
 		break;
 	case REQ_MMIO:
 	case REQ_WP:
-		if (size_is_one_of(io_req->reqs.mmio.size, 8UL)) {
+		if (size_is_good(io_req->reqs.mmio.size, 8UL)) {
 			io_req->reqs.mmio.value &= mask_bytes(io_req->reqs.mmio.size);
-			ret = hv_emulate_mmio(vcpu, io_req);
+			ret = emulate_mmio(vcpu->vm, io_req);
 		}
 		break;
 	default:
 		break;
 	}
+	if (likely(ret >= 0)) {
+		return ret;
+	}
 	if (ret == -ENODEV) {
 		ret = emulate_unhandled(vcpu, io_req);
-	} else if (ret < 0) {
+	} else {
 		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "access of type %u, %lu bytes at 0x%lx fails: %d",
 			io_req->type, io_req->reqs.mmio.size, io_req->reqs.mmio.address, ret);
 	}

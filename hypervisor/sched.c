@@ -153,10 +153,15 @@ void thread_set_share(struct thread *thread, const struct sched_share *share)
 
 void thread_wake(struct thread *thread)
 {
-	struct run_queue *rq = lock_queue(thread);
+	struct run_queue *rq;
 	bool woken = false;
 	uint16_t cpu;
 
+	if (this_queue()->current == thread) {
+		thread->wake_pending = true; /* it runs here: nothing else happens to it meanwhile */
+		return;
+	}
+	rq = lock_queue(thread);
 	if (rq == NULL) {
 		return;
 	}

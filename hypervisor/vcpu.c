@@ -82,6 +82,7 @@ void vcpu_launch(struct acrn_vcpu *vcpu)
 void vcpu_request_pause(struct acrn_vcpu *vcpu)
 {
 	__atomic_store_n(&vcpu->pause_requested, true, __ATOMIC_SEQ_CST);
+	(void)bit_test_and_set(&vcpu->requests, VCPU_REQ_EVENT); /* makes it look up if it is the caller's own */
 	thread_unqueue(&vcpu->thread);
 	if (thread_is_running(&vcpu->thread) && (vcpu->pcpu_id != arch_cpu_id())) {
 		arch_kick_cpu(vcpu->pcpu_id);

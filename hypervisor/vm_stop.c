@@ -87,7 +87,7 @@ static bool stop(struct acrn_vm *vm, bool restart, const char *fmt, va_list args
 	}
 	__atomic_store_n(&vm->stop_requested, true, __ATOMIC_SEQ_CST);
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
-		vcpu_kick(&vm->vcpus[i]);
+		vcpu_make_request(&vm->vcpus[i], VCPU_REQ_EVENT); /* or this one would go on with the guest */
 	}
 	vm_devices_stop(vm);
 	return true;

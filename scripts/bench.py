@@ -26,16 +26,10 @@ from lib.common import TOP, ToolError, build_dir, main
 from tests import Boot, bench_tests
 
 
-def image_size(elf: Path) -> str:
-    """What `size` says: text, data and bss of the hypervisor, in bytes."""
-    fields = subprocess.run(["size", elf], capture_output=True, text=True, check=True).stdout.splitlines()[1].split()
-    return f"hypervisor image: text {fields[0]}, data {fields[1]}, bss {fields[2]} bytes"
-
-
 def measured(test: Boot) -> list[bench.Figures]:
     """The rows of the test's last run."""
     log = build_dir() / "test" / test.name / "serial.log"
-    return bench.figures(log.read_text(errors="replace"), test.cpus == 1)
+    return bench.measured(test.name, log.read_text(errors="replace"), test.cpus == 1)
 
 
 def show_profile(row: str, test: Boot, words: list[str]) -> int:
@@ -74,7 +68,6 @@ def entry() -> int:
     for test in tests:
         lines = bench.table(test.name, measured(test))
         print("\n" + (bench.as_markdown(lines) if args.markdown else bench.as_text(lines)))
-    print(f"\n{image_size(build_dir() / 'aril.elf')}")
     return 0 if args.set_budgets else done.returncode
 
 

@@ -4,6 +4,7 @@
 
 #include <hv/arch.h>
 #include <hv/log.h>
+#include <hv/memory.h>
 #include <hv/summary.h>
 #include <hv/vm.h>
 #include <lib/string.h>
@@ -29,6 +30,7 @@ struct vm_counts {
 static struct {
 	struct vm_counts counts;
 	uint32_t lives;
+	uint64_t pages; /* that the last life needed of the hypervisor's */
 	char name[sizeof(((struct acrn_vm *)0)->name)];
 } kept[CONFIG_MAX_VM_NUM];
 
@@ -60,6 +62,7 @@ void summary_keep_vm(const struct acrn_vm *vm)
 	if (vm->vm_id < CONFIG_MAX_VM_NUM) {
 		add_vm(&kept[vm->vm_id].counts, vm);
 		kept[vm->vm_id].lives++;
+		kept[vm->vm_id].pages = memory_pages_owned(vm->vm_id);
 		(void)strlcpy(kept[vm->vm_id].name, vm->name, sizeof(kept[vm->vm_id].name));
 	}
 }
@@ -97,6 +100,11 @@ static void log_reasons(const char *name, struct vm_counts *counts)
 	}
 }
 
+static void log_memory(const char *what, uint64_t pages)
+{
+	pr_info("summary: memory %s %lu KiB", what, pages * (PAGE_SIZE / 1024UL));
+}
+
 static void log_vm(const struct acrn_vm *vm)
 {
 	static struct vm_counts counts; /* one caller at a time: the end, or the console */
@@ -112,6 +120,7 @@ static void log_vm(const struct acrn_vm *vm)
 	pr_info("summary: vm %s exits %lu forwarded %lu", name, counts.exits, counts.forwarded);
 	pr_info("summary: state %s %s %u %lu", name, vm->stop_requested ? "stopped" : vm_state_name(vm->state), lives,
 		counts.run_ticks * 1000UL / MAX(arch_tsc_khz(), 1U));
+	log_memory(name, (vm->state == VM_POWERED_OFF) ? kept[vm->vm_id].pages : memory_pages_owned(vm->vm_id));
 	if (vm->stop_requested) {
 		pr_info("summary: stopped %s %s", name, vm->stop_reason);
 	}
@@ -132,6 +141,7 @@ void summary_log(void)
 	for (uint32_t i = 0U; i < stage_count; i++) {
 		pr_info("summary: stage %s %lu", stages[i].name, stages[i].kticks);
 	}
+	log_memory("hypervisor", memory_pages_owned(PAGE_OWNER_HV));
 	for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
 		log_vm(vm);
 	}

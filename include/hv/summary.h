@@ -5,6 +5,8 @@
  *   summary: stage NAME KTICKS           thousands of TSC ticks from the image's entry
  *   summary: vm NAME exits N forwarded N all lives of the VM's slot together
  *   summary: state NAME STATE LIVES RUN_US  how it is now, times it was destroyed before, time on CPUs
+ *   summary: memory NAME N KiB           of the hypervisor's pages, now or at the end of its life; NAME may be
+ *                                        "hypervisor": all that is no VM's
  *   summary: stopped NAME WHY            if it stopped by itself
  *   summary: exit NAME REASON COUNT      most frequent first; '_' for spaces
  */

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.common import TOP, ToolError
+from lib.common import TOP, ToolError, build_dir
 
 BUDGETS = TOP / "tests" / "bench" / "budgets.toml"
 COST = re.compile(r"^(?:\[\w+\] )*INFO: \w+: cost (.+): min (\d+) median (\d+)"
                   r"(?: reads (\d+) writes (\d+) exits (\d+))?\s*$", re.M)
 STAGE = re.compile(r"^\(aril\) summary: stage (\w+) (\d+)\s*$", re.M)
 MEMORY = re.compile(r"^\(aril\) summary: memory (\S+) (\d+) KiB\s*$", re.M)
+ROOM = {"timer": 5, "boot": 5, "memory": 10, "image": 20}	# percent
+IMAGE_SECTION = "bench/svm"
 BOOT = "boot: entry to the first guest instruction"
 
 
@@ -54,6 +57,13 @@ def _number(text: str) -> int | None:
     return int(text) if text else None
 
 
+def image_figures(elf: Path) -> list[Figures]:
+    """The hypervisor's image: code, and all that it takes in memory."""
+    said = subprocess.run(["size", elf], capture_output=True, text=True, check=True).stdout.splitlines()[1].split()
+    text, total = int(said[0]), int(said[3])
+    return [Figures("image: bytes of code and constants", text, text), Figures("image: bytes in all", total, total)]
+
+
 def figures(text: str, one_cpu: bool = True) -> list[Figures]:
     """The rows of a serial log, in their order. Of two VMs that print the same row, the first one's.
 
@@ -67,23 +77,28 @@ def figures(text: str, one_cpu: bool = True) -> list[Figures]:
         took = stages["run"] - stages["boot"]
         found[BOOT] = Figures(BOOT, took, took)
     for owner, kib in MEMORY.findall(text):
-        name = f"memory: KiB that the hypervisor needs for {owner}"
+        name = f"memory: KiB of pages for {'itself' if owner == 'hypervisor' else owner}"
         found[name] = Figures(name, int(kib), int(kib))
     return list(found.values())
 
 
-def problems(section: str, measured: list[Figures]) -> list[str]:
+def measured(section: str, text: str, one_cpu: bool) -> list[Figures]:
+    """All rows of a test: its serial log's, and once the image's."""
+    return figures(text, one_cpu) + (image_figures(build_dir() / "aril.elf") if section == IMAGE_SECTION else [])
+
+
+def problems(section: str, rows: list[Figures]) -> list[str]:
     """Budgets that are exceeded, rows without one, and budgets of rows that nobody measured."""
     known = load_budgets().sections.get(section, {})
     said = []
-    for row in measured:
+    for row in rows:
         if row.name not in known:
             said.append(f"{row.name}: has no budget in {BUDGETS.name} [\"{section}\"]")
             continue
         for what, have, allowed in zip(("instructions", "VMREADs", "VMWRITEs"), row.counts(), known[row.name]):
             if have > allowed:
                 said.append(f"{row.name}: {have} {what}, budget {allowed}")
-    names = {row.name for row in measured}
+    names = {row.name for row in rows}
     return said + [f"{name}: has a budget, but was not measured" for name in known if name not in names]
 
 
@@ -91,11 +106,11 @@ def _accesses(reads: int | None, writes: int | None) -> str:
     return "" if reads is None else f"{reads}/{writes}"
 
 
-def table(section: str, measured: list[Figures]) -> list[list[str]]:
+def table(section: str, rows: list[Figures]) -> list[list[str]]:
     """Head and rows, the budget and the peers beside what was measured."""
     budgets = load_budgets()
     lines = [[section, "min", "median", "budget", "r/w", "exits", "KVM", "ACRN", "r/w"]]
-    for row in measured:
+    for row in rows:
         allowed = budgets.sections.get(section, {}).get(row.name, [])
         peers = budgets.peers.get(row.name, {})
         lines.append([row.name, str(row.minimum), str(row.median), str(allowed[0]) if allowed else "-",
@@ -118,15 +133,15 @@ def as_markdown(lines: list[list[str]]) -> str:
 
 
 def _budget_of(row: Figures) -> list[int]:
-    """Two percent of room for other compilers; more where a timer's moment decides."""
-    percent = 5 if row.name.startswith(("timer", "boot")) else 2
+    """Two percent of room for other compilers; more for timers, and for what each feature adds to."""
+    percent = next((room for word, room in ROOM.items() if row.name.startswith(word)), 2)
     return [row.median + max(row.median * percent // 100, 4), *row.counts()[1:]]
 
 
-def set_budgets(measured: dict[str, list[Figures]], path: Path = BUDGETS) -> None:
-    """Replaces the sections in `measured` by what was measured and a little room; the rest of the file stays."""
+def set_budgets(tables: dict[str, list[Figures]], path: Path = BUDGETS) -> None:
+    """Replaces the sections in `tables` by what was measured and a little room; the rest of the file stays."""
     text = path.read_text()
-    for section, rows in measured.items():
+    for section, rows in tables.items():
         lines = [f'["{section}"]', *(f'"{row.name}" = {_budget_of(row)}' for row in rows)]
         found = re.search(rf'^\["{re.escape(section)}"\]\n(?:(?!\[).*\n?)*', text, re.M)
         new = "\n".join(lines) + "\n"

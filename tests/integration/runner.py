@@ -366,7 +366,7 @@ class Runner:
         if test.trace:
             problems += self._judge_trace(text)
         if test.budgets:
-            problems += bench.problems(test.name, bench.figures(text, test.cpus == 1))
+            problems += bench.problems(test.name, bench.measured(test.name, text, test.cpus == 1))
         if test.screen and test.screen not in screen:
             problems.append(f"not readable on the screen: {test.screen}")
             problems += [f"screen | {line}" for line in screen.splitlines() if line.strip()][-6:]

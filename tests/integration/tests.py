@@ -123,6 +123,7 @@ GUESTS: dict[str, Guest] = {
     "inject": CPU_ALONE,
     "mmio": CPU_ALONE,
     "nmi": CPU_ALONE,
+    "exits_smp": Guest(cpus=2, guest_words="cpus=3"),
     "paging": CPU_ALONE,
     "realmode": CPU_ALONE,
     "segmentation": CPU_ALONE,
@@ -222,13 +223,16 @@ def load_tests() -> list[Boot]:
 
 
 def bench_tests() -> list[Boot]:
-    """What exits cost, with one CPU, where a TSC tick is an instruction."""
+    """What exits cost: mostly with one CPU, where a TSC tick is an instruction; with two each CPU counts its own."""
     base = Boot(name="", kind="svm", guest="exits", budgets=True)
+    two = replace(base, cpus=2, not_packaged="Bochs 2.7 does not count instructions by CPU")
     return [
         replace(base, name="bench/svm"),
         replace(base, name="bench/pre", kind="pre"),
         replace(base, name="bench/uvm-notification", kind="uvm"),
         replace(base, name="bench/uvm-polling", kind="uvm", guest_words="polling"),
+        replace(two, name="bench/svm-2cpu", guest="exits_smp"),
+        replace(two, name="bench/uvm-2cpu", kind="uvm", words="spin", guest_words="polling other-cpu"),
     ]
 
 

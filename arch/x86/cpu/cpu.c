@@ -80,16 +80,12 @@ uint64_t arch_now(void)
 
 void arch_guest_access_begin(void)
 {
-	if (cpu_caps.has_smap) {
-		__asm__ volatile("stac" : : : "memory");
-	}
+	stac();
 }
 
 void arch_guest_access_end(void)
 {
-	if (cpu_caps.has_smap) {
-		__asm__ volatile("clac" : : : "memory");
-	}
+	clac();
 }
 
 void arch_stop_others(void)

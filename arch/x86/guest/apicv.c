@@ -89,15 +89,15 @@ void apicv_sync(struct acrn_vcpu *vcpu)
 int32_t virtualized_eoi_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	/* Trap-like: the CPU has taken the vector out of service (SDM 30.1.4). */
-	vlapic_eoi_induced(&vcpu->arch.vlapic, (uint32_t)(vcpu->arch.exit_qualification & 0xFFUL));
+	vlapic_eoi_induced(&vcpu->arch.vlapic, (uint32_t)(exec_vmread(VMX_EXIT_QUALIFICATION) & 0xFFUL));
 	vcpu->arch.check_events = true;
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
 
 int32_t apic_write_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	/* Trap-like too: the value is in the page (SDM 30.4.3.3). */
-	vlapic_apic_write_done(&vcpu->arch.vlapic, (uint32_t)(vcpu->arch.exit_qualification & 0xFFFUL));
+	vlapic_apic_write_done(&vcpu->arch.vlapic, (uint32_t)(exec_vmread(VMX_EXIT_QUALIFICATION) & 0xFFFUL));
 	vcpu->arch.check_events = true;
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }

@@ -148,7 +148,7 @@ static int32_t mov_to_cr(struct acrn_vcpu *vcpu, uint32_t cr, uint64_t value)
 
 int32_t cr_access_vmexit_handler(struct acrn_vcpu *vcpu)
 {
-	const uint64_t q = vcpu->arch.exit_qualification; /* SDM table 28-3 */
+	const uint64_t q = exec_vmread(VMX_EXIT_QUALIFICATION); /* SDM table 28-3 */
 	const uint32_t cr = (uint32_t)q & 0xFU;
 	const uint32_t reg = (uint32_t)(q >> 8U) & 0xFU;
 	uint64_t value;
@@ -185,7 +185,7 @@ int32_t cr_access_vmexit_handler(struct acrn_vcpu *vcpu)
 		vcpu_fatal(vcpu, "exit for an access to CR%u that was not asked for", cr);
 		return status;
 	}
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
 
 int32_t vcpu_write_efer(struct acrn_vcpu *vcpu, uint64_t value)
@@ -227,10 +227,10 @@ int32_t xsetbv_vmexit_handler(struct acrn_vcpu *vcpu)
 	}
 	if (!legal || (vcpu_get_cpl() != 0U)) {
 		vcpu_inject_gp(vcpu);
-		return 0;
+	} else {
+		vcpu->arch.xcr0 = value;
+		write_xcr0(value);
+		vcpu_skip_instruction(vcpu);
 	}
-	vcpu->arch.xcr0 = value;
-	write_xcr0(value);
-	vcpu_skip_instruction(vcpu);
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }

@@ -95,7 +95,7 @@ void vcpu_debug_reset(struct acrn_vcpu *vcpu)
 
 int32_t dr_access_vmexit_handler(struct acrn_vcpu *vcpu)
 {
-	const uint64_t q = vcpu->arch.exit_qualification;
+	const uint64_t q = exec_vmread(VMX_EXIT_QUALIFICATION);
 	const uint32_t gpr = QUAL_GPR(q);
 	uint32_t dr = QUAL_DR(q);
 	uint64_t value;

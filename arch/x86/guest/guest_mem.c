@@ -32,9 +32,9 @@ static int32_t read_entry(void *arg, gpa_t gpa, uint32_t size, uint64_t *entry)
 	if (at == NULL) {
 		return -EIO;
 	}
-	arch_guest_access_begin();
+	stac();
 	*entry = load_entry(at, size);
-	arch_guest_access_end();
+	clac();
 	return 0;
 }
 
@@ -47,7 +47,7 @@ static int32_t cmpxchg_entry(void *arg, gpa_t gpa, uint32_t size, uint64_t old, 
 	if ((at == NULL) || ((access & GPA_WRITE) == 0U)) {
 		return -EIO;
 	}
-	arch_guest_access_begin();
+	stac();
 	if (size == 8U) {
 		done = __atomic_compare_exchange_n((uint64_t *)at, &old, val, false, __ATOMIC_SEQ_CST,
 			__ATOMIC_RELAXED);
@@ -57,7 +57,7 @@ static int32_t cmpxchg_entry(void *arg, gpa_t gpa, uint32_t size, uint64_t old, 
 		done = __atomic_compare_exchange_n((uint32_t *)at, &old32, (uint32_t)val, false, __ATOMIC_SEQ_CST,
 			__ATOMIC_RELAXED);
 	}
-	arch_guest_access_end();
+	clac();
 	return done ? 0 : -EAGAIN;
 }
 
@@ -68,51 +68,71 @@ static bool is_pae(const struct guest_walk_state *st)
 	return ((st->cr0 & CR0_PG) != 0UL) && ((st->cr4 & CR4_PAE) != 0UL) && ((st->efer & EFER_LMA) == 0UL);
 }
 
-static bool same_paging(const struct guest_walk_state *a, const struct guest_walk_state *b)
+static uint32_t read_pkru(void)
 {
-	if ((a->cr0 != b->cr0) || (a->cr3 != b->cr3) || (a->cr4 != b->cr4) || (a->efer != b->efer) ||
-		(a->cpl != b->cpl) || (a->rflags_ac != b->rflags_ac) || (a->pkru != b->pkru)) {
-		return false;
+	uint32_t low;
+	uint32_t high;
+
+	/* PKRU is live: the hypervisor does not switch it. RDPKRU needs CR4.PKE, which the host lacks. */
+	write_cr4(read_cr4() | CR4_PKE);
+	__asm__ volatile("rdpkru" : "=a"(low), "=d"(high) : "c"(0));
+	write_cr4(read_cr4() & ~CR4_PKE);
+	return low;
+}
+
+/* What only some guests have. @return true if it has changed */
+static bool __noinline get_pdptes_and_keys(struct guest_walk_state *st)
+{
+	bool changed = false;
+
+	for (uint32_t i = 0U; is_pae(st) && (i < 4U); i++) {
+		const uint64_t pdpte = exec_vmread((enum vmcs_field)(VMX_GUEST_PDPTE0 + 2U * i));
+
+		changed = changed || (pdpte != st->pdpte[i]);
+		st->pdpte[i] = pdpte;
 	}
-	return !is_pae(a) || (memcmp(a->pdpte, b->pdpte, sizeof(a->pdpte)) == 0);
+	if ((st->cr4 & CR4_PKE) != 0UL) {
+		const uint32_t pkru = read_pkru();
+
+		changed = changed || (pkru != st->pkru);
+		st->pkru = pkru;
+	}
+	return changed;
 }
 
 void vcpu_paging_get(struct acrn_vcpu *vcpu)
 {
-	struct vcpu_arch *const arch = &vcpu->arch;
-	struct guest_walk_state st = {
-		.cr0 = vcpu_get_cr0(vcpu),
-		.cr3 = exec_vmread(VMX_GUEST_CR3),
-		.cr4 = vcpu_get_cr4(vcpu),
-		.efer = arch->efer,
-		.cpl = (uint8_t)vcpu_get_cpl(),
-		.maxphyaddr = cpu_caps.phys_bits,
-		.rflags_ac = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_AC) != 0UL,
-		.has_1g = cpu_caps.has_1g_pages,
-	};
+	struct guest_walk_state *const st = &vcpu->arch.paging;
+	const uint64_t cr0 = vcpu_get_cr0(vcpu);
+	const uint64_t cr3 = exec_vmread(VMX_GUEST_CR3);
+	const uint64_t cr4 = vcpu_get_cr4(vcpu);
+	const uint64_t efer = vcpu->arch.efer;
+	const uint8_t cpl = (uint8_t)vcpu_get_cpl();
+	const bool ac = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_AC) != 0UL;
+	bool changed = ((st->cr0 ^ cr0) | (st->cr3 ^ cr3) | (st->cr4 ^ cr4) | (st->efer ^ efer)) != 0UL;
 
-	if (is_pae(&st)) {
-		for (uint32_t i = 0U; i < 4U; i++) {
-			st.pdpte[i] = exec_vmread((enum vmcs_field)(VMX_GUEST_PDPTE0 + 2U * i));
-		}
+	changed = changed || (st->cpl != cpl) || (st->rflags_ac != ac);
+	if (unlikely(changed)) {
+		st->cr0 = cr0;
+		st->cr3 = cr3;
+		st->cr4 = cr4;
+		st->efer = efer;
+		st->cpl = cpl;
+		st->rflags_ac = ac;
+		st->maxphyaddr = cpu_caps.phys_bits;
+		st->has_1g = cpu_caps.has_1g_pages;
 	}
-	if ((st.cr4 & CR4_PKE) != 0UL) {
-		uint32_t high;
-
-		/* PKRU is live: the hypervisor does not switch it. RDPKRU needs CR4.PKE, which the host lacks. */
-		write_cr4(read_cr4() | CR4_PKE);
-		__asm__ volatile("rdpkru" : "=a"(st.pkru), "=d"(high) : "c"(0));
-		write_cr4(read_cr4() & ~CR4_PKE);
+	if (unlikely(((cr4 & CR4_PKE) != 0UL) || is_pae(st))) {
+		changed = get_pdptes_and_keys(st) || changed;
 	}
-	if (!same_paging(&st, &arch->paging)) {
-		arch->paging = st;
-		arch->paging_epoch++;
+	if (unlikely(changed)) {
+		vcpu->arch.paging_epoch++;
 	}
 }
 
 /* ---- Translations ---- */
 
-static bool still_true(const struct acrn_vcpu *vcpu, const struct guest_translation *t, gla_t page, uint32_t access)
+static inline bool still_true(const struct acrn_vcpu *vcpu, const struct guest_translation *t, gla_t page, uint32_t access)
 {
 	uint64_t changed = 0UL;
 
@@ -120,7 +140,7 @@ static bool still_true(const struct acrn_vcpu *vcpu, const struct guest_translat
 		(t->generation != __atomic_load_n(&vcpu->vm->arch.ept_generation, __ATOMIC_ACQUIRE))) {
 		return false;
 	}
-	arch_guest_access_begin();
+	stac();
 	if (t->entry_size == 8U) {
 		for (uint32_t i = 0U; i < t->used; i++) {
 			changed |= load_entry(t->at[i], 8U) ^ t->entry[i];
@@ -130,7 +150,7 @@ static bool still_true(const struct acrn_vcpu *vcpu, const struct guest_translat
 			changed |= load_entry(t->at[i], 4U) ^ t->entry[i];
 		}
 	}
-	arch_guest_access_end();
+	clac();
 	return changed == 0UL;
 }
 
@@ -157,26 +177,28 @@ static void note(struct acrn_vcpu *vcpu, struct guest_translation *t, gla_t page
 	t->hva = ram_at(vcpu->vm, t->gpa, PAGE_SIZE, &t->rights);
 }
 
-int32_t vcpu_translate(struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, const struct guest_translation **found,
+static int32_t __noinline walk(struct acrn_vcpu *vcpu, struct guest_translation *t, gla_t gla, uint32_t access,
 	uint32_t *error)
 {
 	const struct guest_walk_ops ops = {.read = read_entry, .cmpxchg = cmpxchg_entry, .arg = vcpu->vm};
-	struct guest_translation *const t = &vcpu->arch.translations[access & (GUEST_WALK_WRITE | GUEST_WALK_FETCH)];
-	const gla_t page = gla & PAGE_MASK;
 	struct guest_walk_result res;
-	int32_t status;
+	const int32_t status = guest_walk(&vcpu->arch.paging, &ops, gla, access, &res);
+
+	if (status == 0) {
+		note(vcpu, t, gla & PAGE_MASK, access, &res);
+	} else {
+		*error = res.error_code;
+	}
+	return status;
+}
+
+int32_t vcpu_translate(struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, const struct guest_translation **found,
+	uint32_t *error)
+{
+	struct guest_translation *const t = &vcpu->arch.translations[access & (GUEST_WALK_WRITE | GUEST_WALK_FETCH)];
 
 	*found = t;
-	if (likely(still_true(vcpu, t, page, access))) {
-		return 0;
-	}
-	status = guest_walk(&vcpu->arch.paging, &ops, gla, access, &res);
-	if (status != 0) {
-		*error = res.error_code;
-		return status;
-	}
-	note(vcpu, t, page, access, &res);
-	return 0;
+	return likely(still_true(vcpu, t, gla & PAGE_MASK, access)) ? 0 : walk(vcpu, t, gla, access, error);
 }
 
 int32_t vcpu_copy(struct acrn_vcpu *vcpu, const struct guest_translation *t, uint32_t offset, void *data, uint32_t size,
@@ -187,19 +209,19 @@ int32_t vcpu_copy(struct acrn_vcpu *vcpu, const struct guest_translation *t, uin
 		return to_guest ? copy_to_gpa(vcpu->vm, t->gpa + offset, data, size)
 				: copy_from_gpa(vcpu->vm, data, t->gpa + offset, size);
 	}
-	arch_guest_access_begin();
+	stac();
 	if (to_guest) {
 		(void)memcpy(t->hva + offset, data, size);
 	} else {
 		(void)memcpy(data, t->hva + offset, size);
 	}
-	arch_guest_access_end();
+	clac();
 	return 0;
 }
 
-uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, bool code64, uint8_t *bytes)
+/* Page by page. @return bytes read */
+static uint32_t __noinline fetch_in_parts(struct acrn_vcpu *vcpu, gla_t gla, bool code64, uint8_t *bytes)
 {
-	gla_t gla = exec_vmread(VMX_GUEST_RIP) + (code64 ? 0UL : exec_vmread(VMX_GUEST_CS_BASE));
 	uint32_t got = 0U;
 
 	while (got < INSTR_MAX_LEN) {
@@ -222,4 +244,23 @@ uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, bool code64, uint8_t *bytes)
 		gla += chunk;
 	}
 	return got;
+}
+
+uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, bool code64, uint8_t *bytes)
+{
+	const struct guest_translation *const t = &vcpu->arch.translations[GUEST_WALK_FETCH];
+	gla_t gla = exec_vmread(VMX_GUEST_RIP) + (code64 ? 0UL : exec_vmread(VMX_GUEST_CS_BASE));
+	const uint64_t offset = gla & ~PAGE_MASK;
+
+	if (!code64) {
+		gla &= 0xFFFFFFFFUL;
+	}
+	if ((offset > PAGE_SIZE - INSTR_MAX_LEN) || !still_true(vcpu, t, gla - offset, GUEST_WALK_FETCH) ||
+		(t->hva == NULL)) {
+		return fetch_in_parts(vcpu, gla, code64, bytes);
+	}
+	stac();
+	__builtin_memcpy(bytes, t->hva + offset, INSTR_MAX_LEN);
+	clac();
+	return INSTR_MAX_LEN;
 }

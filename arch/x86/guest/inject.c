@@ -226,7 +226,7 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 int32_t window_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	vcpu->arch.check_events = true;
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
 
 int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu)
@@ -255,7 +255,7 @@ int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu)
 			vcpu->arch.check_events = true;
 			return 0;
 		}
-		vcpu_inject_db(vcpu, vcpu->arch.exit_qualification & 0x600FUL);
+		vcpu_inject_db(vcpu, exec_vmread(VMX_EXIT_QUALIFICATION) & 0x600FUL);
 		return 0;
 	case EXC_AC:
 		vcpu_inject_exception(vcpu, EXC_AC, exec_vmread32(VMX_EXIT_ERROR_CODE));
@@ -263,7 +263,7 @@ int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu)
 	case EXC_MC:
 		panic("machine check while VM %u vCPU %u ran", vcpu->vm->vm_id, vcpu->vcpu_id);
 	case EXC_PF:
-		vcpu_inject_pf(vcpu, exec_vmread32(VMX_EXIT_ERROR_CODE), vcpu->arch.exit_qualification);
+		vcpu_inject_pf(vcpu, exec_vmread32(VMX_EXIT_ERROR_CODE), exec_vmread(VMX_EXIT_QUALIFICATION));
 		return 0;
 	default:
 		/* Only where vmx_exceptions_need_help(): back to the guest as it came. */

@@ -131,7 +131,8 @@ int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint3
 			ctx->ops->get_seg(ctx->arg, seg, &desc);
 		}
 		*gla = desc.base + offset;
-		if (!is_canonical(ctx, *gla) || !is_canonical(ctx, *gla + size - 1UL)) {
+		if (!is_canonical(ctx, *gla) ||
+			((((*gla + size - 1UL) ^ *gla) >= PAGE_SIZE) && !is_canonical(ctx, *gla + size - 1UL))) {
 			return emul_fault(ctx, vector);
 		}
 	} else {
@@ -149,9 +150,9 @@ int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint3
 	return 0;
 }
 
-/** Offset of the memory operand in its segment. rsp: the value of RSP to use, which POP has changed
- * already. */
-static uint64_t effective_address(const struct instr_emul *ctx, uint64_t rsp)
+/** Offset of the memory operand in its segment. new_rsp: the value of RSP to use, which POP has changed
+ * already; NULL: RSP as it is. */
+static uint64_t effective_address(const struct instr_emul *ctx, const uint64_t *new_rsp)
 {
 	const struct instr *in = &ctx->in;
 	uint64_t addr = in->disp;
@@ -159,8 +160,8 @@ static uint64_t effective_address(const struct instr_emul *ctx, uint64_t rsp)
 
 	if (in->base == INSTR_REG_RIP) {
 		addr += ctx->next_rip;
-	} else if (in->base == INSTR_REG_RSP) {
-		addr += rsp;
+	} else if ((in->base == INSTR_REG_RSP) && (new_rsp != NULL)) {
+		addr += *new_rsp;
 	} else if (in->base != INSTR_REG_NONE) {
 		addr += ctx->ops->get_reg(ctx->arg, in->base);
 	}
@@ -180,11 +181,12 @@ static uint64_t effective_address(const struct instr_emul *ctx, uint64_t rsp)
  * before its first one, or if it has several parts: then no part may be done before all are known
  * to be allowed.
  */
-static int32_t operand_address(struct instr_emul *ctx, uint64_t rsp, bool other_operand, gla_t *gla)
+static int32_t operand_address(
+	struct instr_emul *ctx, const uint64_t *new_rsp, bool other_operand, gla_t *gla)
 {
 	const struct instr *in = &ctx->in;
 	const uint32_t size = in->mem_size;
-	int32_t ret = emul_linear(ctx, in->seg, effective_address(ctx, rsp), size, in->access, gla);
+	int32_t ret = emul_linear(ctx, in->seg, effective_address(ctx, new_rsp), size, in->access, gla);
 
 	if (ret != 0) {
 		return ret;
@@ -372,13 +374,39 @@ static uint64_t modify(struct instr_emul *ctx, uint64_t mem)
 	return res;
 }
 
-/** Instructions that only read their memory operand, whose value is mem. */
-static void consume(struct instr_emul *ctx, uint64_t mem)
+/** Instructions that read memory and compute something of it. */
+static void compute(struct instr_emul *ctx, uint64_t mem)
 {
 	const struct instr *in = &ctx->in;
 	const uint64_t src = (in->form == INSTR_FORM_MI) ? in->imm : get_operand_reg(ctx);
 	uint64_t flags = emul_reg(ctx, INSTR_REG_RFLAGS, 8U);
 	uint64_t res;
+
+	switch (in->op) {
+	case INSTR_CMOV:
+		stage_operand_reg(ctx, instr_condition(in->cond, flags) ? mem : src);
+		return;
+	case INSTR_BT:
+		(void)instr_alu_bit(in->op, in->op_size, mem, src, &flags);
+		break;
+	default:
+		if (in->form == INSTR_FORM_RM) {
+			res = instr_alu(in->op, in->op_size, src, mem, &flags);
+			if (in->op != INSTR_CMP) {
+				stage_operand_reg(ctx, res);
+			}
+		} else {
+			(void)instr_alu(in->op, in->op_size, mem, src, &flags); /* CMP, TEST */
+		}
+		break;
+	}
+	emul_stage(ctx, INSTR_REG_RFLAGS, 8U, flags);
+}
+
+/** Instructions that only read their memory operand, whose value is mem. */
+static void consume(struct instr_emul *ctx, uint64_t mem)
+{
+	const struct instr *in = &ctx->in;
 
 	switch (in->op) {
 	case INSTR_MOV:
@@ -391,23 +419,8 @@ static void consume(struct instr_emul *ctx, uint64_t mem)
 	case INSTR_MOVBE:
 		stage_operand_reg(ctx, instr_swap_bytes(mem, in->op_size));
 		break;
-	case INSTR_CMOV:
-		stage_operand_reg(ctx, instr_condition(in->cond, flags) ? mem : src);
-		break;
-	case INSTR_BT:
-		(void)instr_alu_bit(in->op, in->op_size, mem, src, &flags);
-		emul_stage(ctx, INSTR_REG_RFLAGS, 8U, flags);
-		break;
 	default:
-		if (in->form == INSTR_FORM_RM) {
-			res = instr_alu(in->op, in->op_size, src, mem, &flags);
-			if (in->op != INSTR_CMP) {
-				stage_operand_reg(ctx, res);
-			}
-		} else {
-			(void)instr_alu(in->op, in->op_size, mem, src, &flags); /* CMP, TEST */
-		}
-		emul_stage(ctx, INSTR_REG_RFLAGS, 8U, flags);
+		compute(ctx, mem);
 		break;
 	}
 }
@@ -437,7 +450,7 @@ static int32_t emul_basic(struct instr_emul *ctx)
 	const struct instr *in = &ctx->in;
 	uint64_t mem = 0UL;
 	gla_t gla = 0UL;
-	int32_t ret = operand_address(ctx, emul_reg(ctx, INSTR_REG_RSP, 8U), false, &gla);
+	int32_t ret = operand_address(ctx, NULL, false, &gla);
 
 	if ((ret == 0) && (in->op == INSTR_CLFLUSH)) {
 		return emul_check(ctx, gla, 1U, INSTR_ACCESS_READ);
@@ -468,7 +481,7 @@ static int32_t emul_cmpxchg8b(struct instr_emul *ctx)
 	uint8_t buf[16];
 	gla_t gla = 0UL;
 	uint32_t i;
-	int32_t ret = operand_address(ctx, emul_reg(ctx, INSTR_REG_RSP, 8U), false, &gla);
+	int32_t ret = operand_address(ctx, NULL, false, &gla);
 
 	if (ret == 0) {
 		ret = access_bytes(ctx, gla, 2U * half, buf, false);
@@ -536,7 +549,7 @@ static int32_t emul_push(struct instr_emul *ctx)
 	const bool pushes = in->op != INSTR_JMP;
 	gla_t gla = 0UL, stack = 0UL;
 	uint64_t val = 0UL;
-	int32_t ret = operand_address(ctx, rsp, pushes, &gla);
+	int32_t ret = operand_address(ctx, NULL, pushes, &gla);
 
 	if ((ret == 0) && pushes) {
 		ret = emul_linear(ctx, INSTR_SEG_SS, sp, in->op_size, INSTR_ACCESS_WRITE, &stack);
@@ -575,7 +588,7 @@ static int32_t emul_pop(struct instr_emul *ctx)
 		ret = emul_check(ctx, stack, in->op_size, INSTR_ACCESS_READ);
 	}
 	if (ret == 0) {
-		ret = operand_address(ctx, new_rsp, true, &gla);
+		ret = operand_address(ctx, &new_rsp, true, &gla);
 	}
 	if (ret == 0) {
 		ret = emul_read(ctx, stack, in->op_size, &val);
@@ -621,7 +634,7 @@ static int32_t emul_vector(struct instr_emul *ctx)
 	}
 	ret = vector_enabled(ctx);
 	if (ret == 0) {
-		ret = operand_address(ctx, emul_reg(ctx, INSTR_REG_RSP, 8U), false, &gla);
+		ret = operand_address(ctx, NULL, false, &gla);
 	}
 	if (ret != 0) {
 		return ret;

@@ -214,7 +214,7 @@ static int32_t __noinline emulate_more(struct acrn_vcpu *vcpu)
 	return status;
 }
 
-/* Runs the instruction in `emul` until it is done, waits, or has used up its batch. */
+/* Runs the instruction in `emul` until it is done, waits, or has used up its batch. @return VMEXIT_*, or negative */
 static int32_t emulate(struct acrn_vcpu *vcpu)
 {
 	struct instr_emul *const emul = &vcpu->arch.emul;
@@ -233,31 +233,35 @@ static int32_t emulate(struct acrn_vcpu *vcpu)
 		} else {
 			vcpu_inject_exception(vcpu, emul->fault.vector, emul->fault.error_code);
 		}
-		return 0;
+		return VMEXIT_ENTER_AGAIN;
 	}
 	if ((status == -EIO) || (status == -EAGAIN)) {
 		/* The access runs over the end of a device, or the page tables keep changing. */
 		if (status == -EIO) {
 			vcpu_inject_gp(vcpu);
 		}
-		return 0;
+		return VMEXIT_ENTER_AGAIN;
 	}
-	return (status < 0) ? emulation_failed(vcpu, status) : 0;
+	if (status < 0) {
+		return emulation_failed(vcpu, status);
+	}
+	return (status == INSTR_PENDING) ? VMEXIT_LOOK_UP : VMEXIT_ENTER_AGAIN;
 }
 
 int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
+	const uint64_t qualification = exec_vmread(VMX_EXIT_QUALIFICATION);
 	uint8_t bytes[INSTR_MAX_LEN];
 	struct instr_cpu cpu;
 	uint32_t got;
 	int32_t status;
 
 	vcpu_save_vectoring(vcpu);
-	if (((arch->exit_qualification & QUAL_NMI_UNBLOCK) != 0UL) && (arch->reinject_info == 0U)) {
+	if (((qualification & QUAL_NMI_UNBLOCK) != 0UL) && (arch->reinject_info == 0U)) {
 		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, exec_vmread(VMX_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
 	}
-	if ((arch->exit_qualification & QUAL_FETCH) != 0UL) {
+	if ((qualification & QUAL_FETCH) != 0UL) {
 		vcpu_fatal(vcpu, "executes at gpa %#lx (rip %#lx), where there is no memory",
 			exec_vmread(VMX_GUEST_PHYS_ADDR), exec_vmread(VMX_GUEST_RIP));
 		return -EFAULT;

@@ -173,9 +173,9 @@ int32_t task_switch_vmexit_handler(struct acrn_vcpu *vcpu)
 	static const struct task_ops template = {
 		.read = mem_read, .write = mem_write, .check = mem_check, .load_cr3 = load_cr3};
 	struct vcpu_arch *const arch = &vcpu->arch;
+	const uint64_t qualification = exec_vmread(VMX_EXIT_QUALIFICATION);
 	struct task_ops ops = template;
-	struct task_request rq = {
-		.selector = QUAL_SELECTOR(arch->exit_qualification), .source = QUAL_SOURCE(arch->exit_qualification)};
+	struct task_request rq = {.selector = QUAL_SELECTOR(qualification), .source = QUAL_SOURCE(qualification)};
 	struct task_fault fault;
 	struct task_state st;
 	uint32_t event = 0U;

@@ -285,25 +285,28 @@ static void take_sipi(struct acrn_vcpu *vcpu)
 	__atomic_store_n(&vcpu->state, VCPU_RUNNING, __ATOMIC_RELEASE);
 }
 
+#define VCPU_NOT_NOW 2 /* of prepare(): it waits for SIPI */
+
 /* @return false if the vCPU must not be entered now */
 static bool take_requests(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
+	/* All but the one that the core takes, and which may have come meanwhile. */
+	const uint64_t requests = __atomic_fetch_and(&vcpu->requests, BIT(VCPU_REQ_MAP), __ATOMIC_SEQ_CST);
 
-	(void)bit_test_and_clear(&vcpu->requests, VCPU_REQ_EVENT);
-	arch->check_events = true; /* after any request: run_once() looks again then */
-	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_NMI)) {
+	/* VCPU_REQ_EVENT, and after any other too: run_once() looks again then. VCPU_REQ_TLB_FLUSH: ept_generation tells. */
+	arch->check_events = true;
+	if ((requests & BIT(VCPU_REQ_NMI)) != 0UL) {
 		/*
 		 * Waiting for SIPI, a CPU takes none. It is not kept either: the vCPU would meet it at the first
 		 * instruction of its start-up code, in real mode and, in a VM without firmware, without a vector table.
 		 */
 		arch->nmi_pending = arch->nmi_pending || (vcpu->state != VCPU_INIT);
 	}
-	(void)bit_test_and_clear(&vcpu->requests, VCPU_REQ_TLB_FLUSH); /* ept_generation tells */
-	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_INIT)) {
+	if ((requests & BIT(VCPU_REQ_INIT)) != 0UL) {
 		take_init(vcpu);
 	}
-	if (bit_test_and_clear(&vcpu->requests, VCPU_REQ_SIPI) && (vcpu->state == VCPU_INIT)) {
+	if (((requests & BIT(VCPU_REQ_SIPI)) != 0UL) && (vcpu->state == VCPU_INIT)) {
 		take_sipi(vcpu);
 	}
 	return vcpu->state == VCPU_RUNNING;
@@ -329,11 +332,11 @@ static int32_t entry_failed(struct acrn_vcpu *vcpu, const char *why)
 	return -EIO;
 }
 
-static int32_t run_once(struct acrn_vcpu *vcpu)
+/* Makes the vCPU ready to be entered. @return 0; VCPU_NOT_NOW; ARCH_VCPU_MAP_DUE */
+static int32_t prepare(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
 	uint64_t requests;
-	uint32_t reason;
 
 	if (unlikely(this_percpu()->loaded_vcpu != vcpu)) {
 		arch_vcpu_load(vcpu);
@@ -344,7 +347,7 @@ static int32_t run_once(struct acrn_vcpu *vcpu)
 			return ARCH_VCPU_MAP_DUE;
 		}
 		if (!take_requests(vcpu)) {
-			return 0;
+			return VCPU_NOT_NOW;
 		}
 	}
 	if (unlikely(arch->init_pending)) {
@@ -360,18 +363,23 @@ static int32_t run_once(struct acrn_vcpu *vcpu)
 		entry_break(vcpu);
 #endif
 	}
-	/*
-	 * Injection may have raised a request or woken another thread of this pCPU. Else nothing can have come up since
-	 * the turn began: who sets a request, or wants the pCPU, from another one also sends an IPI, which waits for
-	 * the entry and ends it at once.
-	 */
+	return 0;
+}
+
+/* One entry and exit. @return VMEXIT_*, or negative */
+static inline int32_t run_once(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+	uint32_t reason;
+
 	if (arch->check_events) {
 		vcpu_inject_events(vcpu);
 		if (arch->timed_since != 0UL) {
 			end_timing(vcpu);
 		}
-		if (unlikely(__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) || sched_need_resched()) {
-			return 0;
+		/* Injection may have raised a request or woken another thread of this pCPU. */
+		if (unlikely(vcpu_is_disturbed(vcpu))) {
+			return VMEXIT_LOOK_UP;
 		}
 	}
 	flush_if_stale(vcpu);
@@ -398,9 +406,15 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 	int32_t ret;
 
 	(void)vcpu_map_begin(vcpu);
-	ret = run_once(vcpu);
+	ret = prepare(vcpu);
+	if (ret == 0) {
+		do {
+			ret = run_once(vcpu);
+		} while ((ret == VMEXIT_ENTER_AGAIN) && !vcpu_is_disturbed(vcpu));
+		ret = MIN(ret, 0);
+	}
 	vcpu_map_end(vcpu);
-	return ret;
+	return (ret == VCPU_NOT_NOW) ? 0 : ret;
 }
 
 bool arch_vcpu_has_event(struct acrn_vcpu *vcpu)

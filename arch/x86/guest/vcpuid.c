@@ -238,6 +238,16 @@ static void own_topology_leaf(const struct acrn_vm *vm, uint32_t subleaf, struct
 	r->ecx = (subleaf < 2U) ? ((subleaf + 1U) << 8U) : 0U;
 }
 
+/* Leaves whose data depend on ECX, and those that depend on the vCPU. */
+#define LEAVES_WITH_SUBLEAVES (BIT(4) | BIT(7) | BIT(LEAF_TOPOLOGY) | BIT(0x18) | BIT(LEAF_TOPOLOGY2))
+#define LEAVES_OF_VCPU        (BIT(1) | BIT(LEAF_XSAVE))
+
+/* @return true if the leaf's data are basic[leaf][0], always */
+static inline bool is_plain(uint32_t leaf)
+{
+	return (leaf <= basic_max) && ((BIT(leaf) & (LEAVES_WITH_SUBLEAVES | LEAVES_OF_VCPU)) == 0UL);
+}
+
 static struct cpuid_regs basic_leaf(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf)
 {
 	struct cpuid_regs r = {0U, 0U, 0U, 0U};
@@ -246,7 +256,7 @@ static struct cpuid_regs basic_leaf(struct acrn_vcpu *vcpu, uint32_t leaf, uint3
 		return cpu_caps.has_xsave ? xsave_leaf(vcpu, subleaf) : r;
 	}
 	/* Leaves without subleaves ignore ECX. */
-	if ((leaf == 4U) || (leaf == 7U) || (leaf == LEAF_TOPOLOGY) || (leaf == LEAF_TOPOLOGY2) || (leaf == 0x18U)) {
+	if ((BIT(leaf) & LEAVES_WITH_SUBLEAVES) != 0UL) {
 		if (subleaf < SUBLEAVES) {
 			r = basic[leaf][subleaf];
 		}
@@ -326,14 +336,15 @@ static struct cpuid_regs vcpuid_get(struct acrn_vcpu *vcpu, uint32_t leaf, uint3
 int32_t cpuid_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	uint64_t *const gpr = vcpu->arch.gprs.reg;
-	const struct cpuid_regs r = vcpuid_get(vcpu, (uint32_t)gpr[GPR_RAX], (uint32_t)gpr[GPR_RCX]);
+	const uint32_t leaf = (uint32_t)gpr[GPR_RAX];
+	const struct cpuid_regs r = is_plain(leaf) ? basic[leaf][0] : vcpuid_get(vcpu, leaf, (uint32_t)gpr[GPR_RCX]);
 
 	gpr[GPR_RAX] = r.eax;
 	gpr[GPR_RBX] = r.ebx;
 	gpr[GPR_RCX] = r.ecx;
 	gpr[GPR_RDX] = r.edx;
 	vcpu_skip_instruction(vcpu);
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
 
 int32_t arch_vcpu_cpuid(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])

@@ -140,30 +140,29 @@ static uint32_t words_in_use(const struct vlapic *vlapic, uint32_t reg)
 	return words;
 }
 
-static int32_t highest_of(const struct vlapic *vlapic, uint32_t reg, uint32_t words)
+/* @return number of the highest bit of the 256-bit register, -1 if there is none */
+static int32_t highest_of(const struct vlapic *vlapic, uint32_t reg)
 {
-	uint32_t word;
+	for (uint32_t word = 8U; word > 0U; word--) {
+		const uint32_t bits = vreg_get(vlapic, reg + 0x10U * (word - 1U));
 
-	if (words == 0U) {
-		return -1;
+		if (bits != 0U) {
+			return (int32_t)(32U * (word - 1U) + fls64(bits));
+		}
 	}
-	word = fls64(words);
-	return (int32_t)(32U * word + fls64(vreg_get(vlapic, reg + 0x10U * word)));
+	return -1;
 }
 
 int32_t vlapic_highest_irr(struct vlapic *vlapic)
 {
-	if (vlapic->vid_active) {
-		/* The CPU takes bits away behind our back. */
-		return highest_of(vlapic, LAPIC_IRR, words_in_use(vlapic, LAPIC_IRR));
-	}
-	return highest_of(vlapic, LAPIC_IRR, vlapic->irr_words);
+	/* With virtual-interrupt delivery the CPU sets and clears bits behind our back: then irr_words is not kept. */
+	return (vlapic->vid_active || (vlapic->irr_words != 0U)) ? highest_of(vlapic, LAPIC_IRR) : -1;
 }
 
 int32_t vlapic_highest_isr(const struct vlapic *vlapic)
 {
 	if (vlapic->vid_active) {
-		return highest_of(vlapic, LAPIC_ISR, words_in_use(vlapic, LAPIC_ISR));
+		return highest_of(vlapic, LAPIC_ISR);
 	}
 	return (vlapic->isr_depth == 0U) ? -1 : (int32_t)vlapic->isr_stack[vlapic->isr_depth - 1U];
 }

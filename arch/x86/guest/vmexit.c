@@ -56,19 +56,19 @@ static int32_t wbinvd_vmexit_handler(struct acrn_vcpu *vcpu)
 		cpu_wbinvd();
 	}
 	vcpu_skip_instruction(vcpu);
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
 
 static int32_t undefined_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	vcpu_inject_ud(vcpu);
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
 
 static int32_t gp_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	vcpu_inject_gp(vcpu);
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
 
 static int32_t preemption_timer_vmexit_handler(struct acrn_vcpu *vcpu)
@@ -135,7 +135,7 @@ static int32_t __noinline unknown_exit(struct acrn_vcpu *vcpu)
 static int32_t __noinline traced_exit(struct acrn_vcpu *vcpu)
 {
 	trace_record(TRACE_EXIT, vcpu->thread.who, vcpu->arch.exit_reason, exec_vmread(VMX_GUEST_RIP),
-		vcpu->arch.exit_qualification);
+		exec_vmread(VMX_EXIT_QUALIFICATION));
 	return handlers[vcpu->arch.exit_reason](vcpu);
 }
 
@@ -147,7 +147,6 @@ static inline int32_t handle(struct acrn_vcpu *vcpu)
 		return unknown_exit(vcpu);
 	}
 	vcpu->exit_count[reason]++;
-	vcpu->arch.exit_qualification = exec_vmread(VMX_EXIT_QUALIFICATION);
 	return trace_wants(TRACE_EXIT) ? traced_exit(vcpu) : handlers[reason](vcpu);
 }
 

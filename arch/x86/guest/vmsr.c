@@ -58,6 +58,9 @@ static int32_t vlapic_write(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value
 {
 	const int32_t status = vlapic_write_msr(&vcpu->arch.vlapic, msr, value);
 
+	if (msr == MSR_IA32_TSC_DEADLINE) {
+		return status; /* a deadline that is over has raised a request */
+	}
 	vcpu->arch.check_events = true;
 	if (msr == MSR_IA32_APIC_BASE) {
 		apicv_update(vcpu);
@@ -226,7 +229,7 @@ static const struct vmsr {
 	{MSR_IA32_EFER, MSR_IA32_EFER, read_efer, write_efer},
 };
 
-static const struct vmsr *vmsr_find(uint32_t msr)
+static const struct vmsr *__noinline vmsr_search(struct acrn_vcpu *vcpu, uint32_t msr)
 {
 	uint32_t low = 0U;
 	uint32_t high = ARRAY_SIZE(vmsrs);
@@ -239,27 +242,36 @@ static const struct vmsr *vmsr_find(uint32_t msr)
 		} else if (msr < vmsrs[mid].first) {
 			high = mid;
 		} else {
+			vcpu->arch.last_msr = mid;
 			return &vmsrs[mid];
 		}
 	}
 	return NULL;
 }
 
+/* The same few come again and again. */
+static inline const struct vmsr *vmsr_find(struct acrn_vcpu *vcpu, uint32_t msr)
+{
+	const struct vmsr *const last = &vmsrs[vcpu->arch.last_msr];
+
+	return ((msr >= last->first) && (msr <= last->last)) ? last : vmsr_search(vcpu, msr);
+}
+
 int32_t rdmsr_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	uint64_t *const gpr = vcpu->arch.gprs.reg;
 	const uint32_t msr = (uint32_t)gpr[GPR_RCX];
-	const struct vmsr *const entry = vmsr_find(msr);
+	const struct vmsr *const entry = vmsr_find(vcpu, msr);
 	uint64_t value = 0UL;
 
 	if ((entry == NULL) || (entry->read == NULL) || (entry->read(vcpu, msr, &value) != 0)) {
 		vcpu_inject_gp(vcpu);
-		return 0;
+		return VMEXIT_ENTER_AGAIN;
 	}
 	gpr[GPR_RAX] = (uint32_t)value;
 	gpr[GPR_RDX] = value >> 32U;
 	vcpu_skip_instruction(vcpu);
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
 
 int32_t wrmsr_vmexit_handler(struct acrn_vcpu *vcpu)
@@ -267,14 +279,14 @@ int32_t wrmsr_vmexit_handler(struct acrn_vcpu *vcpu)
 	const uint64_t *const gpr = vcpu->arch.gprs.reg;
 	const uint32_t msr = (uint32_t)gpr[GPR_RCX];
 	const uint64_t value = (gpr[GPR_RDX] << 32U) | (uint32_t)gpr[GPR_RAX];
-	const struct vmsr *const entry = vmsr_find(msr);
+	const struct vmsr *const entry = vmsr_find(vcpu, msr);
 
 	if ((entry == NULL) || (entry->write == NULL) || (entry->write(vcpu, msr, value) != 0)) {
 		vcpu_inject_gp(vcpu);
-		return 0;
+		return VMEXIT_ENTER_AGAIN;
 	}
 	vcpu_skip_instruction(vcpu);
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
 
 /* ---- MSR bitmap (SDM 25.6.9): read low, read high, write low, write high, 1 KiB each ---- */

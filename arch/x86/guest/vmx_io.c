@@ -31,7 +31,7 @@
 #define SEG_CS 1U
 #define SEG_SS 2U
 
-static int32_t __noinline string_start(struct acrn_vcpu *vcpu);
+static int32_t __noinline string_start(struct acrn_vcpu *vcpu, uint64_t q);
 
 /* An access over the edge of a device is answered by nobody, as on a bus: ones, or lost. emulate_io() has logged it. */
 static void no_device(struct io_request *io_req)
@@ -41,44 +41,41 @@ static void no_device(struct io_request *io_req)
 
 int32_t pio_instr_vmexit_handler(struct acrn_vcpu *vcpu)
 {
-	const uint64_t q = vcpu->arch.exit_qualification;
+	const uint64_t q = exec_vmread(VMX_EXIT_QUALIFICATION);
 	struct pio_exit *const pio = &vcpu->arch.pio;
 	struct pio_request *const req = &vcpu->req.reqs.pio;
+	const bool is_in = (q & QUAL_IN) != 0UL;
 	int32_t status;
 
 	pio->is_string = (q & QUAL_STRING) != 0UL;
-	pio->is_in = (q & QUAL_IN) != 0UL;
-	pio->is_rep = (q & QUAL_REP) != 0UL;
-	pio->size = QUAL_SIZE(q);
-	pio->port = QUAL_PORT(q);
 	if (unlikely(pio->is_string)) {
-		return string_start(vcpu);
+		return string_start(vcpu, q);
 	}
-
 	vcpu->req.type = REQ_PORTIO;
-	req->direction = pio->is_in ? REQUEST_READ : REQUEST_WRITE;
-	req->address = pio->port;
-	req->size = pio->size;
-	req->value = pio->is_in ? 0U : (uint32_t)(vcpu->arch.gprs.reg[GPR_RAX] & mask_bytes(pio->size));
+	req->direction = is_in ? REQUEST_READ : REQUEST_WRITE;
+	req->address = QUAL_PORT(q);
+	req->size = QUAL_SIZE(q);
+	req->value = is_in ? 0U : (uint32_t)vcpu->arch.gprs.reg[GPR_RAX]; /* emulate_io() cuts it to the size */
 
 	status = emulate_io(vcpu, &vcpu->req);
 	if (unlikely(status < 0)) {
 		no_device(&vcpu->req);
 	}
-	if (status != IOREQ_PENDING) {
-		emulate_pio_post(vcpu, &vcpu->req);
+	if (status == IOREQ_PENDING) {
+		return VMEXIT_LOOK_UP;
 	}
-	return 0;
+	emulate_pio_post(vcpu, &vcpu->req);
+	return VMEXIT_ENTER_AGAIN;
 }
 
-/* Goes on with a string I/O instruction: the element at hand is answered. */
+/* Goes on with a string I/O instruction: the Service VM has answered the element at hand. */
 static void __noinline pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value);
 
 /* The end of an IN or OUT while DR7 has breakpoints. */
-static void __noinline watched_end(struct acrn_vcpu *vcpu)
+static void __noinline watched_end(struct acrn_vcpu *vcpu, const struct pio_request *req)
 {
 	vcpu_skip_instruction(vcpu);
-	vcpu_watch_port(vcpu, vcpu->arch.pio.port, vcpu->arch.pio.size);
+	vcpu_watch_port(vcpu, (uint16_t)req->address, (uint32_t)req->size);
 	vcpu_watch_end(vcpu);
 }
 
@@ -101,13 +98,24 @@ void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 		}
 	}
 	if (unlikely(vcpu->arch.watching)) {
-		watched_end(vcpu);
+		watched_end(vcpu, req);
 		return;
 	}
 	vcpu_skip_instruction(vcpu);
 }
 
 /* ---- INS and OUTS ---- */
+
+#define BATCH 32U /* elements of a REP instruction per exit, when nobody has to be asked and nothing comes in between */
+
+/* What is the same for all elements that one exit is about. */
+struct string_exit {
+	gla_t base;     /* of the operand's segment */
+	uint32_t seg;   /* SEG_ES, ... */
+	uint32_t ar;
+	uint64_t limit;
+	bool code64;
+};
 
 static uint64_t addr_mask(const struct pio_exit *pio)
 {
@@ -129,39 +137,40 @@ static uint64_t rep_count(const struct acrn_vcpu *vcpu)
 	return vcpu->arch.gprs.reg[GPR_RCX] & addr_mask(&vcpu->arch.pio);
 }
 
-/* Segment limit and canonical checks, which come after the exit (SDM 26.1.1). @return false: a fault was queued */
-static bool operand_is_legal(struct acrn_vcpu *vcpu, uint32_t seg, uint64_t offset, gla_t gla)
+static uint64_t operand_offset(const struct acrn_vcpu *vcpu)
 {
 	const struct pio_exit *const pio = &vcpu->arch.pio;
-	const bool code64 = ((vcpu->arch.efer & EFER_LMA) != 0UL) && ((exec_vmread(VMX_GUEST_CS_AR) & BIT(13)) != 0UL);
-	const uint8_t vector = (seg == SEG_SS) ? EXC_SS : EXC_GP;
-	const uint32_t ar = exec_vmread32((enum vmcs_field)(VMX_GUEST_ES_AR + 2U * seg));
-	const uint64_t limit = exec_vmread((enum vmcs_field)(VMX_GUEST_ES_LIMIT + 2U * seg));
+
+	return vcpu->arch.gprs.reg[pio->is_in ? GPR_RDI : GPR_RSI] & addr_mask(pio);
+}
+
+/* Segment limit and canonical checks, which come after the exit (SDM 26.1.1). @return false: a fault was queued */
+static bool operand_is_legal(struct acrn_vcpu *vcpu, const struct string_exit *str, uint64_t offset, gla_t gla)
+{
+	const struct pio_exit *const pio = &vcpu->arch.pio;
 	const uint64_t last = offset + pio->size - 1UL;
-	const uint32_t type = ar & 0xFU;
+	const uint32_t type = str->ar & 0xFU;
 	bool ok;
 
-	if (code64) {
-		const uint32_t shift = ((vcpu_get_cr4(vcpu) & CR4_LA57) != 0UL) ? 7U : 16U;
-		const uint64_t end = gla + pio->size - 1UL;
+	if (str->code64) {
+		const uint32_t bits = ((vcpu->arch.paging.cr4 & CR4_LA57) != 0UL) ? 57U : 48U;
 
-		ok = ((uint64_t)((int64_t)(gla << shift) >> shift) == gla) &&
-		     ((uint64_t)((int64_t)(end << shift) >> shift) == end);
-	} else if ((ar & SEG_AR_UNUSABLE) != 0U) {
+		ok = is_sign_extended(gla, bits) && is_sign_extended(gla + pio->size - 1UL, bits);
+	} else if ((str->ar & SEG_AR_UNUSABLE) != 0U) {
 		ok = false;
 	} else if (((type & 8U) == 0U) && ((type & 4U) != 0U)) {
-		const uint64_t top = ((ar & BIT(14)) != 0U) ? 0xFFFFFFFFUL : 0xFFFFUL; /* expand down */
+		const uint64_t top = ((str->ar & BIT(14)) != 0U) ? 0xFFFFFFFFUL : 0xFFFFUL; /* expand down */
 
-		ok = (offset > limit) && (last <= top);
+		ok = (offset > str->limit) && (last <= top);
 	} else {
-		ok = last <= limit;
+		ok = last <= str->limit;
 	}
-	if (ok && !code64 && ((vcpu_get_cr0(vcpu) & CR0_PE) != 0UL)) {
+	if (ok && !str->code64 && ((vcpu->arch.paging.cr0 & CR0_PE) != 0UL)) {
 		/* INS writes, OUTS reads; code is never writable and not always readable. */
 		ok = pio->is_in ? ((type & 0xAU) == 0x2U) : ((type & 0xAU) != 0x8U);
 	}
 	if (!ok) {
-		vcpu_inject_exception(vcpu, vector, 0U);
+		vcpu_inject_exception(vcpu, (str->seg == SEG_SS) ? EXC_SS : EXC_GP, 0U);
 	}
 	return ok;
 }
@@ -192,66 +201,102 @@ static int32_t find_operand(struct acrn_vcpu *vcpu, gla_t gla)
 	return 0;
 }
 
+/* The operand was translated at the exit; the vCPU has not run since, but the memory map may be another. */
+static int32_t copy_part(struct acrn_vcpu *vcpu, gpa_t gpa, uint8_t *bytes, uint32_t size, bool to_guest)
+{
+	const struct guest_translation *const t =
+		&vcpu->arch.translations[to_guest ? GUEST_WALK_WRITE : GUEST_WALK_READ];
+
+	if ((t->gpa == (gpa & PAGE_MASK)) &&
+		(t->generation == __atomic_load_n(&vcpu->vm->arch.ept_generation, __ATOMIC_ACQUIRE))) {
+		return vcpu_copy(vcpu, t, (uint32_t)(gpa & ~PAGE_MASK), bytes, size, to_guest);
+	}
+	return to_guest ? copy_to_gpa(vcpu->vm, gpa, bytes, size) : copy_from_gpa(vcpu->vm, bytes, gpa, size);
+}
+
 static int32_t operand_copy(struct acrn_vcpu *vcpu, uint32_t *value, bool to_guest)
 {
 	const struct pio_exit *const pio = &vcpu->arch.pio;
 	uint8_t *const bytes = (uint8_t *)value;
-	int32_t status;
+	const int32_t status = copy_part(vcpu, pio->gpa[0], bytes, pio->first, to_guest);
 
-	for (uint32_t i = 0U; i < 2U; i++) {
-		const size_t offset = (i == 0U) ? 0U : pio->first;
-		const size_t size = (i == 0U) ? pio->first : (size_t)(pio->size - pio->first);
-
-		if (pio->gpa[i] == INVALID_GPA) {
-			break;
-		}
-		status = to_guest ? copy_to_gpa(vcpu->vm, pio->gpa[i], bytes + offset, size)
-				  : copy_from_gpa(vcpu->vm, bytes + offset, pio->gpa[i], size);
-		if (status != 0) {
-			return status;
-		}
+	if ((status != 0) || (pio->gpa[1] == INVALID_GPA)) {
+		return status;
 	}
-	return 0;
+	return copy_part(vcpu, pio->gpa[1], bytes + pio->first, (uint32_t)pio->size - pio->first, to_guest);
 }
 
-static int32_t string_start(struct acrn_vcpu *vcpu)
+/* The element at hand is answered. @return false: the instruction is done, or the VM stops */
+static bool end_element(struct acrn_vcpu *vcpu, uint32_t value)
+{
+	const struct pio_exit *const pio = &vcpu->arch.pio;
+	const bool down = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_DF) != 0UL;
+	const int64_t step = down ? -(int64_t)pio->size : (int64_t)pio->size;
+
+	if (pio->is_in && (operand_copy(vcpu, &value, true) != 0)) {
+		vcpu_fatal(vcpu, "INS from port %#x: operand is not in writable memory", pio->port);
+		return false;
+	}
+	reg_add(vcpu, pio->is_in ? GPR_RDI : GPR_RSI, step);
+	if (pio->is_rep) {
+		reg_add(vcpu, GPR_RCX, -1L);
+		if (rep_count(vcpu) != 0UL) {
+			return true;
+		}
+	}
+	vcpu_skip_instruction(vcpu);
+	return false;
+}
+
+/* Breakpoints that the element has met: after all else that belongs to it. */
+static void __noinline watch_element(struct acrn_vcpu *vcpu)
+{
+	const struct pio_exit *const pio = &vcpu->arch.pio;
+
+	vcpu_watch_port(vcpu, pio->port, pio->size);
+	vcpu_watch_memory(vcpu, pio->gla, pio->size, pio->is_in);
+	vcpu_watch_end(vcpu);
+}
+
+static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
+{
+	const bool outermost = vcpu_map_begin(vcpu);
+
+	if (end_element(vcpu, value)) {
+		vcpu_end_iteration(vcpu); /* the guest executes the instruction again */
+	}
+	if (unlikely(vcpu->arch.watching)) {
+		watch_element(vcpu);
+	}
+	if (outermost) {
+		vcpu_map_end(vcpu);
+	}
+}
+
+/* Begins an element. @return as emulate_io(); -EFAULT: a fault was queued, or the VM stops */
+static int32_t begin_element(struct acrn_vcpu *vcpu, const struct string_exit *str)
 {
 	struct pio_exit *const pio = &vcpu->arch.pio;
 	struct pio_request *const req = &vcpu->req.reqs.pio;
-	const uint32_t info = exec_vmread32(VMX_EXIT_INSTR_INFO);
-	const bool has_info = (cpu_caps.vmx_basic & BIT(54)) != 0UL;
-	uint32_t seg = pio->is_in ? SEG_ES : INFO_SEGMENT(info);
-	uint64_t offset;
-	gla_t gla;
+	const uint64_t offset = operand_offset(vcpu);
+	const gla_t gla = (str->base + offset) & (str->code64 ? ~0UL : 0xFFFFFFFFUL);
 	uint32_t value = 0U;
 	int32_t status;
 
-	if (!has_info) {
-		vcpu_fatal(vcpu, "string I/O at port %#x: this CPU does not report its operands", pio->port);
-		return -EIO;
-	}
-	pio->addr_size = INFO_ADDR_SIZE(info);
-	if (pio->is_rep && (rep_count(vcpu) == 0UL)) {
-		vcpu_skip_instruction(vcpu);
-		return 0;
-	}
-	vcpu_paging_get(vcpu);
-	offset = vcpu->arch.gprs.reg[pio->is_in ? GPR_RDI : GPR_RSI] & addr_mask(pio);
-	gla = exec_vmread(VMX_GUEST_LINEAR_ADDR);
 	pio->gla = gla;
-	if (!operand_is_legal(vcpu, seg, offset, gla)) {
-		return 0;
+	if (!operand_is_legal(vcpu, str, offset, gla)) {
+		return -EFAULT;
 	}
 	status = find_operand(vcpu, gla);
 	if (status == -EFAULT) {
-		return 0;
+		return status;
 	}
 	if ((status == 0) && !pio->is_in) {
 		status = operand_copy(vcpu, &value, false);
 	}
 	if (status != 0) {
 		vcpu_fatal(vcpu, "string I/O at port %#x: operand at %#lx is not in memory", pio->port, gla);
-		return status;
+		return -EFAULT;
 	}
 	vcpu->req.type = REQ_PORTIO;
 	req->direction = pio->is_in ? REQUEST_READ : REQUEST_WRITE;
@@ -261,52 +306,58 @@ static int32_t string_start(struct acrn_vcpu *vcpu)
 	status = emulate_io(vcpu, &vcpu->req);
 	if (unlikely(status < 0)) {
 		no_device(&vcpu->req);
+		status = 0;
 	}
-	if (status != IOREQ_PENDING) {
-		pio_string_complete(vcpu, req->value);
-	}
-	return 0;
+	return status;
 }
 
-/* Registers and RIP after an element. */
-static void string_advance(struct acrn_vcpu *vcpu)
+static int32_t string_start(struct acrn_vcpu *vcpu, uint64_t q)
 {
-	const struct pio_exit *const pio = &vcpu->arch.pio;
-	const bool down = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_DF) != 0UL;
-	const int64_t step = down ? -(int64_t)pio->size : (int64_t)pio->size;
+	struct pio_exit *const pio = &vcpu->arch.pio;
+	const uint32_t info = exec_vmread32(VMX_EXIT_INSTR_INFO);
+	struct string_exit str;
 
-	reg_add(vcpu, pio->is_in ? GPR_RDI : GPR_RSI, step);
-	if (pio->is_rep) {
-		reg_add(vcpu, GPR_RCX, -1L);
-		if (rep_count(vcpu) != 0UL) {
-			vcpu_end_iteration(vcpu); /* the guest executes the instruction again */
-			return;
+	pio->is_in = (q & QUAL_IN) != 0UL;
+	pio->is_rep = (q & QUAL_REP) != 0UL;
+	pio->size = QUAL_SIZE(q);
+	pio->port = QUAL_PORT(q);
+	pio->addr_size = INFO_ADDR_SIZE(info);
+	if ((cpu_caps.vmx_basic & BIT(54)) == 0UL) {
+		vcpu_fatal(vcpu, "string I/O at port %#x: this CPU does not report its operands", pio->port);
+		return -EIO;
+	}
+	if (pio->is_rep && (rep_count(vcpu) == 0UL)) {
+		vcpu_skip_instruction(vcpu);
+		return VMEXIT_ENTER_AGAIN;
+	}
+	vcpu_paging_get(vcpu);
+	str.seg = pio->is_in ? SEG_ES : INFO_SEGMENT(info);
+	str.ar = exec_vmread32((enum vmcs_field)(VMX_GUEST_ES_AR + 2U * str.seg));
+	str.limit = exec_vmread((enum vmcs_field)(VMX_GUEST_ES_LIMIT + 2U * str.seg));
+	str.base = exec_vmread(VMX_GUEST_LINEAR_ADDR) - operand_offset(vcpu);
+	str.code64 = ((vcpu->arch.efer & EFER_LMA) != 0UL) && ((exec_vmread(VMX_GUEST_CS_AR) & BIT(13)) != 0UL);
+	for (uint32_t i = 0U; i < BATCH; i++) {
+		const int32_t status = begin_element(vcpu, &str);
+		bool more;
+
+		if (status == IOREQ_PENDING) {
+			return VMEXIT_LOOK_UP;
+		}
+		if (status < 0) {
+			break;
+		}
+		more = end_element(vcpu, vcpu->req.reqs.pio.value);
+		if (more && (i == 0U)) {
+			vcpu_end_iteration(vcpu);
+		}
+		if (unlikely(vcpu->arch.watching)) {
+			watch_element(vcpu);
+			break;
+		}
+		/* Interrupts and single steps come between elements. */
+		if (!more || vcpu->arch.check_events || vcpu_is_disturbed(vcpu)) {
+			break;
 		}
 	}
-	vcpu_skip_instruction(vcpu);
-}
-
-static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
-{
-	const struct pio_exit *const pio = &vcpu->arch.pio;
-
-	/* The operand was translated at the exit; the vCPU has not run since. */
-	if (pio->is_in) {
-		const bool outermost = vcpu_map_begin(vcpu);
-		const int32_t status = operand_copy(vcpu, &value, true);
-
-		if (outermost) {
-			vcpu_map_end(vcpu);
-		}
-		if (status != 0) {
-			vcpu_fatal(vcpu, "INS from port %#x: operand is not in writable memory", pio->port);
-			return;
-		}
-	}
-	string_advance(vcpu);
-	if (unlikely(vcpu->arch.watching)) {
-		vcpu_watch_port(vcpu, pio->port, pio->size);
-		vcpu_watch_memory(vcpu, pio->gla, pio->size, pio->is_in);
-		vcpu_watch_end(vcpu);
-	}
+	return VMEXIT_ENTER_AGAIN;
 }

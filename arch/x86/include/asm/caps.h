@@ -91,4 +91,19 @@ extern struct cpu_caps cpu_caps;
  */
 bool caps_check_ap(const char **why);
 
+/** As arch_guest_access_begin(): direct-map accesses to guest memory are allowed from here to clac(). */
+static inline void stac(void)
+{
+	if (cpu_caps.has_smap) {
+		__asm__ volatile("stac" : : : "memory");
+	}
+}
+
+static inline void clac(void)
+{
+	if (cpu_caps.has_smap) {
+		__asm__ volatile("clac" : : : "memory");
+	}
+}
+
 #endif

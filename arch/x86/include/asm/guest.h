@@ -10,6 +10,7 @@
 #include <asm/cpu.h>
 #include <asm/guest_walk.h>
 #include <asm/vmx.h>
+#include <hv/upcall.h>
 #include <hv/vm.h>
 #include <lib/util.h>
 
@@ -164,12 +165,25 @@ static inline void vcpu_map_end(struct acrn_vcpu *vcpu)
 	__atomic_store_n(&vcpu->arch.map_epoch, vcpu->arch.map_epoch + 1UL, __ATOMIC_RELEASE);
 }
 
+/**
+ * Does anybody want the thread to look up from its guest? Who sets a request, or wants the pCPU, from another one also
+ * sends an IPI, which waits for the entry and ends it at once: it is enough to ask where this thread has done something.
+ */
+static inline bool vcpu_is_disturbed(const struct acrn_vcpu *vcpu)
+{
+	return (__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) != 0UL) || sched_need_resched();
+}
+
 /** Breaks the vCPU's new VMCS if the command line wants that (entry_break.c); in CONFIG_DEBUG builds only. */
 void entry_break(struct acrn_vcpu *vcpu);
 
 /* ---- Exits ---- */
 
-/** Handles the exit whose reason and qualification are in vcpu->arch (vmexit.c). @return 0, <0: VM stopped */
+/* What an exit's handler returns when the VM goes on. */
+#define VMEXIT_LOOK_UP     0 /* the thread looks first: at its state, its request, other threads */
+#define VMEXIT_ENTER_AGAIN 1 /* nothing happened that is anybody else's business */
+
+/** Handles the exit whose reason is in vcpu->arch (vmexit.c). @return VMEXIT_*, <0: VM stopped */
 int32_t vmexit_handler(struct acrn_vcpu *vcpu);
 
 int32_t cpuid_vmexit_handler(struct acrn_vcpu *vcpu);

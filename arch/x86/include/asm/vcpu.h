@@ -91,7 +91,6 @@ struct vcpu_arch {
 	/* Of the exit being handled. */
 	uint32_t exit_reason;
 	uint64_t timed_since; /* TSC of the exit that is timed, 0: none is */
-	uint64_t exit_qualification;
 
 	/* Controls as they are in the VMCS: written only on change. */
 	uint32_t proc_ctls;
@@ -124,6 +123,7 @@ struct vcpu_arch {
 	uint64_t efer;     /* guest's, as it reads it */
 	uint64_t tsc_adjust;
 	uint64_t misc_enable;
+	uint32_t last_msr; /* index in vmsr.c's table */
 	struct vmtrr mtrr;
 
 	/* How the guest pages, as of the last vcpu_paging_get(); paging_epoch counts its changes. */
