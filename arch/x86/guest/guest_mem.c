@@ -132,7 +132,8 @@ void vcpu_paging_get(struct acrn_vcpu *vcpu)
 
 /* ---- Translations ---- */
 
-static inline bool still_true(const struct acrn_vcpu *vcpu, const struct guest_translation *t, gla_t page, uint32_t access)
+static inline bool still_true(const struct acrn_vcpu *vcpu, const struct guest_translation *t, gla_t page,
+	uint32_t access)
 {
 	uint64_t changed = 0UL;
 

@@ -294,7 +294,7 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 	/* All but the one that the core takes, and which may have come meanwhile. */
 	const uint64_t requests = __atomic_fetch_and(&vcpu->requests, BIT(VCPU_REQ_MAP), __ATOMIC_SEQ_CST);
 
-	/* VCPU_REQ_EVENT, and after any other too: run_once() looks again then. VCPU_REQ_TLB_FLUSH: ept_generation tells. */
+	/* VCPU_REQ_EVENT, and after any other too. VCPU_REQ_TLB_FLUSH: ept_generation tells. */
 	arch->check_events = true;
 	if ((requests & BIT(VCPU_REQ_NMI)) != 0UL) {
 		/*

@@ -132,8 +132,8 @@ int32_t vcpu_translate(struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, const
  * Copies `size` bytes from or to `offset` in a page that was translated; within the page.
  * @return 0 or -EFAULT: not RAM
  */
-int32_t vcpu_copy(struct acrn_vcpu *vcpu, const struct guest_translation *t, uint32_t offset, void *data, uint32_t size,
-	bool to_guest);
+int32_t vcpu_copy(struct acrn_vcpu *vcpu, const struct guest_translation *t, uint32_t offset, void *data,
+	uint32_t size, bool to_guest);
 
 /**
  * Reads up to INSTR_MAX_LEN instruction bytes at RIP.
@@ -167,7 +167,7 @@ static inline void vcpu_map_end(struct acrn_vcpu *vcpu)
 
 /**
  * Does anybody want the thread to look up from its guest? Who sets a request, or wants the pCPU, from another one also
- * sends an IPI, which waits for the entry and ends it at once: it is enough to ask where this thread has done something.
+ * sends an IPI, which waits for the entry and ends it at once: so it is enough to ask where this thread did something.
  */
 static inline bool vcpu_is_disturbed(const struct acrn_vcpu *vcpu)
 {
