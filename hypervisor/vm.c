@@ -376,6 +376,8 @@ static void boot_vm(struct acrn_vm *vm)
 
 void vm_boot_all(void)
 {
+	uint32_t exist = 0U;
+
 	/* The Service VM last: it gets the memory that the others leave. */
 	for (uint32_t i = 0U; i < vm_slots; i++) {
 		if (vms[i].config->load_order == SCN_PRE_LAUNCHED_VM) {
@@ -384,5 +386,11 @@ void vm_boot_all(void)
 	}
 	if (vm_service() != NULL) {
 		boot_vm(vm_service());
+	}
+	for (uint32_t i = 0U; i < vm_slots; i++) {
+		exist += (vms[i].state != VM_POWERED_OFF) ? 1U : 0U;
+	}
+	if (exist == 0U) {
+		pr_err("there is no VM: the lines above say why; the console takes commands, `help` lists them");
 	}
 }

@@ -710,6 +710,44 @@ TEST(vm_load_bzimage_headers_refused)
 	}
 }
 
+/* Whole loads of damaged headers: nothing is written outside of the VM's memory (copy_to_gpa() above). */
+TEST(vm_load_bzimage_random_damage)
+{
+	uint8_t *const file = (uint8_t *)0x300000UL;
+	uint64_t loaded = 0UL;
+
+	if (!start(SCN_KERNEL_BZIMAGE)) {
+		return;
+	}
+	guest_size = 0x2000000UL;
+	guest_ram = calloc(1, guest_size);
+	config.load_order = SCN_PRE_LAUNCHED_VM;
+	config.mem_bytes = guest_size;
+	strcpy(config.ramdisk_mod, "rd");
+	add_module(0x300000UL, BZ_SIZE, "kernel");
+	add_module(0x800000UL, 0x1234UL, "rd");
+	for (int n = 0; (n < 2000) && !unit_failed(); n++) {
+		make_bzimage(file);
+		file[0x236] = (uint8_t)(n % 4);
+		for (uint64_t i = unit_rand64() % 3U + 1U; i > 0U; i--) {
+			file[0x1F1U + unit_rand64() % (0x290U - 0x1F1U)] = (uint8_t)unit_rand64();
+		}
+		boot_info.modules[0].size = (n % 5 == 0) ? unit_rand64() % BZ_SIZE + 1UL : BZ_SIZE;
+		set_count = 0;
+		if (vm_load_image(&vm) == 0) {
+			loaded++;
+			EXPECT_EQ(set_count, 1);
+			EXPECT(set_regs.rip < guest_size);
+			EXPECT(set_regs.gprs.rsi + BZIMAGE_ZERO_PAGE <= guest_size);
+		} else {
+			EXPECT_EQ(set_count, 0);
+		}
+	}
+	EXPECT(loaded > 100UL);
+	free(guest_ram);
+	guest_ram = NULL;
+}
+
 TEST(vm_load_bzimage_screen)
 {
 	static uint8_t zp[BZIMAGE_ZERO_PAGE];
