@@ -4,11 +4,14 @@
 #include <hv/hypercall.h>
 #include <hv/log.h>
 #include <hv/memory.h>
+#include <hv/sched.h>
 #include <hv/stats.h>
+#include <hv/timer.h>
 #include <hv/upcall.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
 #include <hv/vm_cpus.h>
+#include <hv/vm_life.h>
 #include <lib/bits.h>
 #include <lib/errno.h>
 #include <public/acrn_hv_defs.h>
@@ -32,10 +35,10 @@ static const struct hcall hcalls[INDEX(~0UL) + 1UL] = {
 	HCALL(HC_INJECT_MSI, hcall_inject_msi, "inject_msi", TARGET_LOCKED),
 	HCALL(HC_VM_SET_MEMORY_REGIONS, hcall_vm_set_memory_regions, "vm_set_memory_regions", TARGET_NONE),
 	HCALL(HC_CREATE_VM, hcall_create_vm, "create_vm", TARGET_NONE),
-	HCALL(HC_DESTROY_VM, hcall_destroy_vm, "destroy_vm", TARGET_LOCKED),
-	HCALL(HC_START_VM, hcall_start_vm, "start_vm", TARGET_LOCKED),
-	HCALL(HC_PAUSE_VM, hcall_pause_vm, "pause_vm", TARGET_LOCKED),
-	HCALL(HC_RESET_VM, hcall_reset_vm, "reset_vm", TARGET_LOCKED),
+	HCALL(HC_DESTROY_VM, hcall_destroy_vm, "destroy_vm", TARGET_LIFE),
+	HCALL(HC_START_VM, hcall_start_vm, "start_vm", TARGET_LIFE),
+	HCALL(HC_PAUSE_VM, hcall_pause_vm, "pause_vm", TARGET_LIFE),
+	HCALL(HC_RESET_VM, hcall_reset_vm, "reset_vm", TARGET_LIFE),
 	HCALL(HC_SET_VCPU_REGS, hcall_set_vcpu_regs, "set_vcpu_regs", TARGET_LOCKED),
 	HCALL(HC_SET_IOREQ_BUFFER, hcall_set_ioreq_buffer, "set_ioreq_buffer", TARGET_LOCKED),
 	HCALL(HC_VM_INTR_MONITOR, hcall_vm_intr_monitor, "vm_intr_monitor", TARGET_LOCKED),
@@ -107,6 +110,43 @@ static int64_t call_locked(const struct hcall *hcall, struct acrn_vcpu *caller, 
 	return ret;
 }
 
+/* @return 0: the Service VM may decide on its life. Of pre-launched VMs only the scenario can say so. */
+static int64_t may_control(struct acrn_vcpu *caller, const struct acrn_vm *vm, uint64_t rel_id)
+{
+	if ((vm == NULL) || (vm == caller->vm)) {
+		hcall_refuse(caller, "0x%lx is not a User VM", rel_id);
+		return -EINVAL;
+	}
+	if ((vm->config->load_order == SCN_PRE_LAUNCHED_VM) && !vm->config->service_control) {
+		hcall_refuse(caller, "VM%u '%s' has no service_vm_control in the scenario", vm->vm_id, vm->name);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static int64_t call_life(const struct hcall *hcall, struct acrn_vcpu *caller, uint64_t arg1, uint64_t arg2)
+{
+	struct acrn_vm *vm = (arg1 < INVALID_VM_ID) ? vm_by_id(vm_id_from_relative((uint16_t)arg1)) : NULL;
+	int64_t ret = may_control(caller, vm, arg1);
+
+	if (ret != 0) {
+		return ret;
+	}
+	spin_lock(&vm->lock);
+	/* A pre-launched VM that is off can be started again: its image is the hypervisor's. */
+	if ((hcall->id != HC_START_VM) || (vm->config->load_order != SCN_PRE_LAUNCHED_VM)) {
+		ret = vm_is_not_off(caller, vm);
+	}
+	if (ret == 0) {
+		ret = hcall->fn(caller, vm, arg1, arg2);
+		if (ret < 0) {
+			hcall_refuse(caller, "%s: VM%u '%s' %s", hcall->name, vm->vm_id, vm->name, vm_life_error(ret));
+		}
+	}
+	spin_unlock(&vm->lock);
+	return ret;
+}
+
 static int64_t call_unlocked(const struct hcall *hcall, struct acrn_vcpu *caller, uint64_t arg1, uint64_t arg2)
 {
 	struct acrn_vm *vm = user_vm(arg1);
@@ -132,6 +172,9 @@ static int64_t call(struct acrn_vcpu *vcpu, uint64_t id, uint64_t arg1, uint64_t
 	switch (hcall->target) {
 	case TARGET_LOCKED:
 		ret = call_locked(hcall, vcpu, arg1, arg2);
+		break;
+	case TARGET_LIFE:
+		ret = call_life(hcall, vcpu, arg1, arg2);
 		break;
 	case TARGET_UNLOCKED:
 		ret = call_unlocked(hcall, vcpu, arg1, arg2);
@@ -256,6 +299,8 @@ int64_t hcall_aril_get_stats(struct acrn_vcpu *caller, struct acrn_vm *vm, uint6
 		.upcalls = hv_counters.upcalls,
 		.hypercalls = hv_counters.hypercalls,
 		.hypercalls_failed = hv_counters.hypercalls_failed,
+		.threads = thread_count(),
+		.timers = timer_count(),
 	};
 	const struct acrn_vm *each;
 

@@ -6,6 +6,7 @@
 #include <hv/vcpu.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
+#include <hv/vm_life.h>
 #include <hv/vm_memory.h>
 #include <lib/bits.h>
 #include <lib/errno.h>
@@ -185,13 +186,13 @@ int64_t hcall_destroy_vm(struct acrn_vcpu *caller, struct acrn_vm *vm, uint64_t 
 
 int64_t hcall_start_vm(struct acrn_vcpu *caller, struct acrn_vm *vm, uint64_t arg1, uint64_t arg2)
 {
+	(void)caller;
 	(void)arg1;
 	(void)arg2;
 	if (vm->forward_io && (vm->ioreq_buf == NULL)) {
-		hcall_refuse(caller, "start_vm: VM%u has no request page", vm->vm_id);
 		return -EINVAL;
 	}
-	return vm_start(vm);
+	return vm_life_start(vm);
 }
 
 int64_t hcall_pause_vm(struct acrn_vcpu *caller, struct acrn_vm *vm, uint64_t arg1, uint64_t arg2)
@@ -207,7 +208,7 @@ int64_t hcall_reset_vm(struct acrn_vcpu *caller, struct acrn_vm *vm, uint64_t ar
 	(void)caller;
 	(void)arg1;
 	(void)arg2;
-	return vm_reset(vm);
+	return (vm->config->load_order == SCN_PRE_LAUNCHED_VM) ? vm_life_reset(vm) : vm_reset(vm);
 }
 
 static bool reserved_are_zero(const struct acrn_set_vcpu_regs *set)

@@ -297,10 +297,13 @@ static int32_t load_identity(
 		return refuse_vm(rd, id, "post-launched, but there is no Service VM to launch it");
 	if (post && (rec->flags & SCN_VM_AUTOSTART) != 0U)
 		return refuse_vm(rd, id, "a post-launched VM can't start at boot");
+	if (rec->load_order != SCN_PRE_LAUNCHED_VM && (rec->flags & SCN_VM_SERVICE_CONTROL) != 0U)
+		return refuse_vm(rd, id, "service_vm_control is for pre-launched VMs");
 
 	vm->load_order = rec->load_order;
 	vm->autostart = (rec->flags & SCN_VM_AUTOSTART) != 0U;
 	vm->io_polling = (rec->flags & SCN_VM_IO_POLLING) != 0U;
+	vm->service_control = (rec->flags & SCN_VM_SERVICE_CONTROL) != 0U;
 	vm->debug_exit = (rec->flags & SCN_VM_DEBUG_EXIT) != 0U;
 	return 0;
 }

@@ -27,6 +27,7 @@ static struct run_queue queues[CONFIG_MAX_PCPU_NUM];
 struct sched_give_way sched_give_way[CONFIG_MAX_PCPU_NUM];
 static const struct sched_policy *policy = &sched_policy_iorr;
 static uint64_t slice_ticks;
+static uint32_t threads; /* atomic */
 
 static struct run_queue *this_queue(void)
 {
@@ -131,6 +132,9 @@ void thread_init(struct thread *thread, uint16_t pcpu, bool (*run)(struct thread
 
 	ASSERT(pcpu < CONFIG_MAX_PCPU_NUM);
 	spin_lock(&rq->lock);
+	if (thread->run == NULL) {
+		(void)__atomic_fetch_add(&threads, 1U, __ATOMIC_RELAXED);
+	}
 	list_init(&thread->node);
 	set_state(thread, THREAD_BLOCKED);
 	thread->wake_pending = false;
@@ -202,6 +206,7 @@ static bool try_to_block(struct thread *thread, bool end)
 	blocked = (thread->state == (uint32_t)THREAD_BLOCKED);
 	if (blocked && end) {
 		__atomic_store_n(&thread->run, NULL, __ATOMIC_RELEASE);
+		(void)__atomic_fetch_sub(&threads, 1U, __ATOMIC_RELAXED);
 	}
 	spin_unlock(&rq->lock);
 	return blocked;
@@ -272,6 +277,11 @@ uint32_t sched_load(uint16_t pcpu)
 	const uint32_t running = (__atomic_load_n(&rq->current, __ATOMIC_RELAXED) != NULL) ? 1U : 0U;
 
 	return __atomic_load_n(&rq->waiting, __ATOMIC_RELAXED) + running;
+}
+
+uint32_t thread_count(void)
+{
+	return __atomic_load_n(&threads, __ATOMIC_RELAXED);
 }
 
 /* The interrupt itself did the work: it ended guest mode or HLT, and need_resched was set before it was sent. */

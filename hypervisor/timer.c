@@ -198,3 +198,18 @@ void timer_expired(void)
 	program(list);
 	spin_unlock(&list->lock);
 }
+
+uint32_t timer_count(void)
+{
+	struct list_head *pos;
+	uint32_t count = 0U;
+
+	for (uint32_t cpu = 0U; cpu < CONFIG_MAX_PCPU_NUM; cpu++) {
+		spin_lock(&lists[cpu].lock);
+		list_for_each(pos, &lists[cpu].head) {
+			count++;
+		}
+		spin_unlock(&lists[cpu].lock);
+	}
+	return count;
+}

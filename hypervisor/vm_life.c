@@ -122,6 +122,8 @@ const char *vm_life_error(int64_t error)
 		return "is not loaded by the hypervisor, but by its device model";
 	case -ENODEV:
 		return "cannot run on this machine";
+	case -EINVAL:
+		return "has no request page, or an image that cannot be loaded";
 	case -ENOMEM:
 		return "gets no memory";
 	default:

@@ -57,42 +57,71 @@ uint64_t uvm_tsc_khz(void)
 	return (on_hypervisor() && khz != 0U) ? khz : TSC_KHZ_GUESS;
 }
 
-/* End of everything that is in use: the image, the modules, what the loader wrote. */
-static uint64_t used_top(void)
-{
-	uint64_t top = (uint64_t)(uintptr_t)image_end;
+#define USED_MAX (UVM_MAX + 8U)
 
+static struct {
+	uint64_t start, end;
+} used[USED_MAX];
+static uint32_t used_count;
+
+static void note_used(uint64_t start, uint64_t end)
+{
+	if (used_count < USED_MAX) {
+		used[used_count].start = start;
+		used[used_count++].end = end;
+	}
+}
+
+/* What is in use: the image, the modules, what the loader wrote. */
+static void note_all_used(void)
+{
+	note_used(0UL, LOWEST_FREE);
+	note_used(0x400000UL, (uint64_t)(uintptr_t)image_end); /* where test guests are linked */
+	note_used(boot_info, (uint64_t)boot_info + 0x10000UL);
 	for (unsigned int i = 0; i < boot_module_count(); i++) {
 		struct boot_module m = boot_module_get(i);
 
-		if (m.end > top && m.end < 0x100000000UL) {
-			top = m.end;
-		}
+		note_used(m.start, m.end);
 	}
-	if ((uint64_t)boot_info + 0x10000UL > top) {
-		top = (uint64_t)boot_info + 0x10000UL;
-	}
-	return top;
 }
 
-/* The longest piece of RAM below 4 GiB that nothing is in. Modules may lie anywhere: what they overlap is cut. */
+/* From `at` on: nothing that is used before *end, which is brought nearer. @return false if `at` itself is used */
+static bool gap_from(uint64_t at, uint64_t *end)
+{
+	for (uint32_t i = 0; i < used_count; i++) {
+		if (at >= used[i].start && at < used[i].end) {
+			return false;
+		}
+		if (used[i].start > at && used[i].start < *end) {
+			*end = used[i].start;
+		}
+	}
+	return true;
+}
+
+static void take_if_longest(uint64_t at, uint64_t end)
+{
+	if (at < end && gap_from(at, &end) && end - at > free_end - free_next) {
+		free_next = at;
+		free_end = end;
+	}
+}
+
+/* The longest piece of RAM below 4 GiB that nothing is in: it begins with a range, or behind something used. */
 static void find_free(void)
 {
 	const uint32_t *info = (const uint32_t *)(uintptr_t)boot_info;
-	uint32_t length, at;
 
 	if (boot_magic != MB_BOOT_MAGIC || (info[0] & MB_INFO_MMAP) == 0U) {
 		return;
 	}
-	length = info[11];
-	for (uint32_t i = 0; i < length;) {
-		const uint32_t *e;
-		uint64_t base, end;
+	note_all_used();
+	for (uint32_t i = 0; i < info[11];) {
+		const uint32_t at = info[12] + i;
+		const uint32_t *e = (const uint32_t *)(uintptr_t)at;
+		uint64_t base = e[1] | ((uint64_t)e[2] << 32U);
+		uint64_t end = base + (e[3] | ((uint64_t)e[4] << 32U));
 
-		at = info[12] + i;
-		e = (const uint32_t *)(uintptr_t)at;
-		base = e[1] | ((uint64_t)e[2] << 32U);
-		end = base + (e[3] | ((uint64_t)e[4] << 32U));
 		i += e[0] + 4U;
 		if (e[5] != 1U || base >= 0x100000000UL) {
 			continue;
@@ -100,18 +129,11 @@ static void find_free(void)
 		if (end > 0x100000000UL) {
 			end = 0x100000000UL;
 		}
-		if (base < LOWEST_FREE) {
-			continue;
-		}
-		/* Above what is in use, or between the image and the first module above this base. */
-		if (base < used_top() && end > used_top()) {
-			base = used_top();
-		} else if (base < used_top()) {
-			continue;
-		}
-		if (end > base && end - base > free_end - free_next) {
-			free_next = base;
-			free_end = end;
+		take_if_longest(base, end);
+		for (uint32_t k = 0; k < used_count; k++) {
+			if (used[k].end > base) {
+				take_if_longest(used[k].end, end);
+			}
 		}
 	}
 }

@@ -8,6 +8,9 @@
  *                            -ENOTTY  no such hypercall; the whole id counts, not its low byte
  *   all with a VM            -EINVAL  the id is not 16 bits wide or not that of a User VM
  *                            -ENOENT  that VM is off
+ *   11, 12, 13, 15 (life)    -EPERM   it is a pre-launched VM, and the scenario has no service_vm_control for it.
+ *                            With it they do what the console does: START_VM also loads a VM that has stopped or
+ *                            is off, RESET_VM loads it in every state and starts it, DESTROY_VM switches it off.
  *   all with a pointer       -EFAULT  not all of it is mapped in the Service VM
  *   01 SERVICE_VM_OFFLINE_CPU -EINVAL no vCPU of the Service VM has that APIC id, or the caller is on it
  *                            -EBUSY   it is the boot CPU; or another such call is under way
@@ -16,7 +19,7 @@
  *                            -ENOSPC  no VM of that name and no free slot; -EBUSY it exists, or a CPU is taken
  *                            -ENODEV  this machine cannot run it (the reason was logged at boot); -ENOMEM
  *   11 DESTROY_VM            in every state; pauses first
- *   12 START_VM              -EBUSY   it runs, or has stopped by itself and was not reset
+ *   12 START_VM              -EBUSY   it runs; -ESHUTDOWN it has stopped by itself and was not reset
  *                            -EINVAL  it has no request page
  *   13 PAUSE_VM              0 means: no vCPU is on a CPU (also if it was paused already)
  *   15 RESET_VM              -EBUSY   not paused
@@ -47,10 +50,11 @@ struct acrn_vm;
 /* Most regions in one HC_VM_SET_MEMORY_REGIONS: 1 GiB in 4 KiB pages. All that it maps is no more than the RAM. */
 #define HCALL_MAX_REGIONS 262144U
 
-/* A User VM called by its relative id. */
+/* A VM called by its relative id: a User VM, but for TARGET_LIFE. */
 enum hcall_target {
 	TARGET_NONE,     /* the call is about no VM; `vm` is NULL */
 	TARGET_LOCKED,   /* arg1 is a VM's id; it is not off, and locked */
+	TARGET_LIFE,     /* as TARGET_LOCKED, or that of a pre-launched VM in the Service VM's control */
 	TARGET_UNLOCKED, /* the same, not locked: for calls that must be quick and touch little */
 };
 

@@ -48,6 +48,7 @@ struct scenario_vm {
 	bool io_polling;	/* io_completion_polling */
 	bool debug_exit;	/* OUT to SCN_DEBUG_EXIT_PORT ends the VM */
 	bool autostart;		/* started at boot */
+	bool service_control;	/* pre-launched: the Service VM may start, pause, reset, destroy it */
 	bool kern_addr;		/* kern_load_addr and kern_entry_addr are meant */
 	bool refused;		/* this machine can't run it; the reason is in refusal[] */
 	char refusal[160];

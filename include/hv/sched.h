@@ -109,4 +109,7 @@ void sched_skip_turn(void);
 /** @return number of threads runnable or running on pCPU */
 uint32_t sched_load(uint16_t pcpu);
 
+/** @return threads that are neither retired nor new */
+uint32_t thread_count(void);
+
 #endif

@@ -33,4 +33,7 @@ void hv_timer_stop(struct hv_timer *timer);
  */
 void hv_timer_stop_wait(struct hv_timer *timer);
 
+/** @return timers armed now on all pCPUs: for those who look for leaks */
+uint32_t timer_count(void);
+
 #endif

@@ -259,7 +259,9 @@ struct aril_hv_stats {
 	uint64_t upcalls;           /* interrupts raised in the Service VM for requests */
 	uint64_t hypercalls;
 	uint64_t hypercalls_failed;
-	uint64_t reserved[3];
+	uint64_t threads;           /* virtual CPUs, keepers of pre-launched VMs, the console's */
+	uint64_t timers;            /* armed, on all CPUs */
+	uint64_t reserved;
 };
 
 ACRN_STATIC_ASSERT(sizeof(struct aril_hv_stats) == 128, "aril_hv_stats");

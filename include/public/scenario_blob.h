@@ -95,7 +95,8 @@
 #define SCN_VM_AUTOSTART  (1U << 5) /* started at boot (never post-launched) */
 #define SCN_VM_DYNAMIC	  (1U << 6) /* nameless slots for post-launched VMs, `slots` of them */
 #define SCN_VM_KERN_ADDR  (1U << 7) /* kern_load_addr and kern_entry_addr are meant */
-#define SCN_VM_FLAGS_ALL  0xFFU
+#define SCN_VM_SERVICE_CONTROL (1U << 8) /* the Service VM may start, pause, reset, destroy it (pre-launched only) */
+#define SCN_VM_FLAGS_ALL  0x1FFU
 
 /* A piece of the string table; length 0 has offset 0 and means "not given". */
 struct scn_string {

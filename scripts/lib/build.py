@@ -107,7 +107,7 @@ class Change:
 # Children in the order which the schema demands.
 _ORDER = {
     "os_config": "kern_type kern_mod ramdisk_mod bootargs kern_load_addr kern_entry_addr modules".split(),
-    "vm": ("load_order name autostart own_pcpu cpu_affinity vcpu_num bvt_weight bvt_warp_value "
+    "vm": ("load_order name autostart service_vm_control own_pcpu cpu_affinity vcpu_num bvt_weight bvt_warp_value "
            "bvt_warp_limit bvt_unwarp_period memory console_vuart "
            "io_completion_polling debug_exit unhandled_port passthrough_ports pci_devs os_config").split(),
 }

@@ -19,7 +19,8 @@ VUART = struct.Struct("<II4BI")
 CRC_AT = 12
 assert (HEADER.size, VM.size, VUART.size) == (64, 368, 16)
 
-FLAGS = ["own_pcpu", "cpu_auto", "mem_hpa", "io_polling", "debug_exit", "autostart", "dynamic", "kern_addr"]
+FLAGS = ["own_pcpu", "cpu_auto", "mem_hpa", "io_polling", "debug_exit", "autostart", "dynamic", "kern_addr",
+         "service_vm_control"]
 
 
 class _Strings:
@@ -49,7 +50,8 @@ def _fill(values: list[int], count: int) -> list[int]:
 def _pack_vm(vm: Vm, strings: _Strings) -> bytes:
     on = {"own_pcpu": vm.own_pcpu, "cpu_auto": not vm.pcpus, "mem_hpa": vm.mem_hpa is not None,
           "io_polling": vm.io_polling, "debug_exit": vm.debug_exit, "autostart": vm.autostart,
-          "dynamic": vm.dynamic, "kern_addr": vm.kern_load_addr is not None}
+          "dynamic": vm.dynamic, "kern_addr": vm.kern_load_addr is not None,
+          "service_vm_control": vm.service_vm_control}
     ports = [number for rng in sorted(vm.ports) for number in rng]
     modules = [word for mod in vm.modules for word in (*strings.add(mod.tag), *strings.add(mod.string))]
     return VM.pack(
@@ -119,7 +121,8 @@ def _unpack_vm(raw: bytes, index: int, text: bytes) -> Vm:
         on["debug_exit"], _name_of(PORT_POLICIES, policy), [(port[2 * i], port[2 * i + 1]) for i in range(ports)],
         _name_of(PCI_POLICIES, pci_policy), list(pci[:pcis]), kern != 0, _name_of(KERN_TYPES, kern), kern_mod, ramdisk,
         args, load if on["kern_addr"] else None, entry if on["kern_addr"] else None,
-        [Module(string(*mod[4 * i:4 * i + 2]), string(*mod[4 * i + 2:4 * i + 4])) for i in range(mods)])
+        [Module(string(*mod[4 * i:4 * i + 2]), string(*mod[4 * i + 2:4 * i + 4])) for i in range(mods)],
+        service_vm_control=on["service_vm_control"])
 
 
 def unpack(data: bytes, file: str = "blob") -> Scenario:

@@ -104,6 +104,7 @@ class Vm:
     kern_load_addr: int | None = None
     kern_entry_addr: int | None = None
     modules: list[Module] = field(default_factory=list)
+    service_vm_control: bool = False  # pre-launched: the Service VM may start, pause, reset and destroy it
     lines: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -76,6 +76,9 @@ class Checker:
             if vm.load_order == POST and vm.lines.get("autostart") and vm.autostart:
                 self.error(vm.line("autostart"), f"'{vm.name}' is post-launched and can't start at boot; take "
                            "autostart out")
+            if vm.load_order != PRE and vm.service_vm_control:
+                self.error(vm.line("service_vm_control"), f"'{vm.name}' is not pre-launched; take service_vm_control "
+                           "out")
             if vm.dynamic and vm.slots == 0:
                 self.error(vm.line("slots"), "0 slots; write at least 1, or take dynamic_vms out")
         services = [vm for vm in scn.vms if vm.load_order == SERVICE]

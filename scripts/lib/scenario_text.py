@@ -56,6 +56,8 @@ def _rows(scn: Scenario, vm: Vm) -> list[tuple[str, str]]:
              for conn in scn.vuarts for (name, port), other in zip(conn.ends, reversed(conn.ends)) if name == vm.name]
     ports = ", ".join(range_text(*rng) for rng in vm.ports)
     rows.append(("ports", (f"passed through: {ports}; " if ports else "") + f"others: {vm.unhandled_port}"))
+    if vm.service_vm_control:
+        rows.append(("control", "the Service VM may start, pause, reset and destroy it"))
     if vm.debug_exit:
         rows.append(("debug exit", f"OUT to {DEBUG_EXIT_PORT:#x} ends the VM"))
     if vm.pci_policy != "NONE":

@@ -167,6 +167,7 @@ def _read_vm(node: "etree._Element", index: int) -> Vm:
     vm.slots = int(_text(node, "slots", "1"))
     vm.autostart = _bool(node, "autostart", order != POST)
     vm.own_pcpu = _bool(node, "own_pcpu")
+    vm.service_vm_control = _bool(node, "service_vm_control")
     vm.pcpus = [int(_text(pcpu, "pcpu_id")) for pcpu in node.iterfind("cpu_affinity/pcpu")]
     vm.vcpu_num = int(_text(node, "vcpu_num", "0"))
     vm.bvt_weight = int(_text(node, "bvt_weight", "1"))
@@ -249,6 +250,8 @@ def _vm_xml(vm: Vm) -> list[str]:
         [f'  <vm id="{vm.id}">', f"    <load_order>{vm.load_order}</load_order>", f"    <name>{vm.name}</name>"]
     if vm.load_order != POST:
         out.append(f"    <autostart>{'y' if vm.autostart else 'n'}</autostart>")
+    if vm.service_vm_control:
+        out.append("    <service_vm_control>y</service_vm_control>")
     if vm.own_pcpu:
         out.append("    <own_pcpu>y</own_pcpu>")
     if vm.pcpus:

@@ -14,6 +14,7 @@ SCENARIOS = TOP / "boot" / "scenarios"
 TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_CABLE = SCENARIOS / "test-cable.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
+TEST_LIFE = SCENARIOS / "test-life.xml"
 PRE_SMP = SCENARIOS / "test-pre-smp.xml"
 PRE_LINUX = SCENARIOS / "test-pre-linux.xml"
 PRE_LOAD = SCENARIOS / "test-pre-load.xml"
@@ -106,7 +107,7 @@ class Guest:
 
 
 # Guests that are no tests by themselves: the bare-metal Service VMs and what only they run.
-NOT_TESTS = ("svm", "enemy", "bad", "maps")
+NOT_TESTS = ("svm", "enemy", "bad", "maps", "churn")
 
 # Subjects about the CPU alone: also in pre-launched VMs that share one, but not as User VM, which differs in devices.
 CPU_ALONE = Guest(kinds=("bare", "svm"), strict_msrs=True, models=False)
@@ -292,6 +293,11 @@ def io_tests() -> list[Test]:
         # Memory maps that change under vCPUs on other CPUs, and on the Service VM's.
         replace(two, name="io/maps", guest="maps", cpus=3, words="test=maps timeout=20", guest_words="cpus=7",
                 timeout=120),
+        # Lives of a pre-launched VM and of a User VM that end at random moments.
+        *(replace(two, name=f"io/cycles{which}", guest="churn", scenario=TEST_LIFE,
+                  words=f"test=cycles {words}".strip(), guest_words=f"cpus={(1 << cpus) - 1}", cpus=cpus, timeout=timeout, alone=which == "-1000")
+          for which, cpus, words, timeout in (("", 2, "", 200), ("-1cpu", 1, "rounds=30 seed=7", 200),
+                                              ("-1000", 2, "rounds=1000 seed=3", 2000))),
         Boot(name="enemy/random", kind="enemy", timeout=240),
         *(Boot(name=f"enemy/dies-{how}-{cpus}cpu", kind="enemy", cpus=cpus, words=f"die={how}", guest_report=False,
                end=("off", "debug-exit 0", *(("reset",) if how == "reset" else ())), until=until,

@@ -104,10 +104,46 @@ TEST(hypercall_vm_ids)
 		for (uint32_t i = 0U; i < ARRAY_SIZE(bad); i++) {
 			EXPECT_EQ(hc(calls[c], bad[i], ram), -EINVAL);
 		}
-		EXPECT_EQ(hc(calls[c], 4UL, ram), -EINVAL); /* the pre-launched one */
+		/* The pre-launched one, whose life is its own. */
+		EXPECT_EQ(hc(calls[c], 4UL, ram), (c < 4U) ? -EPERM : -EINVAL);
 		EXPECT_EQ(hc(calls[c], 1UL, ram), -ENOENT); /* off */
 	}
 	EXPECT_EQ(vm_service()->state, VM_RUNNING);
+	fake_machine_end();
+}
+
+TEST(hypercall_life_of_a_prelaunched_vm_in_the_service_vms_control)
+{
+	struct acrn_vm *vm;
+
+	setup();
+	fake_machine_end();
+	fake_scenario.vm[4].refused = false;
+	fake_scenario.vm[4].mem_bytes = 0x100000UL;
+	fake_scenario.vm[4].mem_fixed = true;
+	fake_scenario.vm[4].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
+	fake_scenario.vm[4].service_control = true;
+	vm_init_slots(&fake_scenario);
+	vm_boot_all();
+	vm = vm_by_id(4U);
+	EXPECT_EQ(vm->state, VM_CREATED);
+	EXPECT_EQ(hc(HC_START_VM, 4UL, 0UL), 0);
+	EXPECT_EQ(hc(HC_START_VM, 4UL, 0UL), -EBUSY);
+	EXPECT_EQ(hc(HC_PAUSE_VM, 4UL, 0UL), 0);
+	EXPECT_EQ(vm->state, VM_PAUSED);
+	EXPECT_EQ(hc(HC_START_VM, 4UL, 0UL), 0);
+	EXPECT_EQ(hc(HC_RESET_VM, 4UL, 0UL), 0);
+	EXPECT_EQ(vm->state, VM_RUNNING);
+	EXPECT_EQ(hc(HC_DESTROY_VM, 4UL, 0UL), 0);
+	EXPECT_EQ(vm->state, VM_POWERED_OFF);
+	EXPECT_EQ(hc(HC_PAUSE_VM, 4UL, 0UL), -ENOENT);
+	EXPECT_EQ(hc(HC_RESET_VM, 4UL, 0UL), -ENOENT);
+	EXPECT_EQ(hc(HC_DESTROY_VM, 4UL, 0UL), -ENOENT);
+	EXPECT_EQ(hc(HC_START_VM, 4UL, 0UL), 0);
+	EXPECT_EQ(vm->state, VM_RUNNING);
+	/* All else about it is not the Service VM's. */
+	EXPECT_EQ(hc(HC_INJECT_MSI, 4UL, ram), -EINVAL);
+	EXPECT_EQ(hc(HC_SET_VCPU_REGS, 4UL, ram), -EINVAL);
 	fake_machine_end();
 }
 

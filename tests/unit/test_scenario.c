@@ -298,7 +298,8 @@ TEST(scenario_identity_rules)
 	EXPECT_REFUSED(smp.str[smp.vm[SVM].name.offset] = (char)0xC3, "name");
 	EXPECT_REFUSED(smp.vm[SVM].name = (struct scn_string){0}, "needs a name");
 	EXPECT_REFUSED(smp.vm[SVM].name = (struct scn_string){.offset = 1}, "name");
-	EXPECT_REFUSED(smp.vm[SVM].flags |= 0x100U, "flags");
+	EXPECT_REFUSED(smp.vm[SVM].flags |= 0x200U, "flags");
+	EXPECT_REFUSED(smp.vm[SVM].flags |= SCN_VM_SERVICE_CONTROL, "is for pre-launched VMs");
 	EXPECT_REFUSED(smp.vm[SVM].reserved0 = 1, "reserved");
 	EXPECT_REFUSED(smp.vm[SVM].reserved2[5] = 1UL << 63, "reserved");
 	EXPECT_REFUSED(smp.vm[PRE_A].load_order = 0, "load_order");
