@@ -295,7 +295,8 @@ def io_tests() -> list[Test]:
                 timeout=120),
         # Lives of a pre-launched VM and of a User VM that end at random moments.
         *(replace(two, name=f"io/cycles{which}", guest="churn", scenario=TEST_LIFE,
-                  words=f"test=cycles {words}".strip(), guest_words=f"cpus={(1 << cpus) - 1}", cpus=cpus, timeout=timeout, alone=which == "-1000")
+                  words=f"test=cycles {words}".strip(), guest_words=f"cpus={(1 << cpus) - 1}", cpus=cpus,
+                  timeout=timeout, alone=which == "-1000")
           for which, cpus, words, timeout in (("", 2, "", 200), ("-1cpu", 1, "rounds=30 seed=7", 200),
                                               ("-1000", 2, "rounds=1000 seed=3", 2000))),
         Boot(name="enemy/random", kind="enemy", timeout=240),
