@@ -7,11 +7,8 @@
 #include <lib/errno.h>
 #include <lib/string.h>
 
-/*
- * The map of the Service VM has device memory and holes too, which the direct map lacks.
- * @return where [gpa, gpa+*size) is in the direct map; *size is cut to what is contiguous. NULL: not accessible
- */
-static void *guest_window(struct acrn_vm *vm, gpa_t gpa, size_t *size, uint32_t need)
+/* The map of the Service VM has device memory and holes too, which the direct map lacks. */
+void *guest_window(struct acrn_vm *vm, gpa_t gpa, size_t *size, uint32_t need)
 {
 	uint64_t contiguous = 0UL;
 	uint32_t access = 0U;

@@ -57,14 +57,7 @@ static bool prot_is_good(uint32_t prot)
 
 static bool hits_emulated(const struct acrn_vm *vm, gpa_t gpa, uint64_t size)
 {
-	for (uint32_t i = 0U; i < vm->mmio_count; i++) {
-		const gpa_t first = round_down(vm->mmio[i].range_start, PAGE_SIZE);
-
-		if (ranges_overlap(gpa, size, first, round_up(vm->mmio[i].range_end, PAGE_SIZE) - first)) {
-			return true;
-		}
-	}
-	return ranges_overlap(gpa, size, LAPIC_PAGE, PAGE_SIZE);
+	return vm_memory_is_reserved(vm, gpa, size) || ranges_overlap(gpa, size, LAPIC_PAGE, PAGE_SIZE);
 }
 
 static bool is_all_mapped(struct acrn_vm *vm, gpa_t gpa, uint64_t size)

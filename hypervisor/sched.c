@@ -266,6 +266,12 @@ uint64_t sched_idle_ticks(uint16_t pcpu)
 	return __atomic_load_n(&queues[pcpu].idle_ticks, __ATOMIC_RELAXED);
 }
 
+void sched_disturb(uint16_t pcpu)
+{
+	set_need_resched(&queues[pcpu], true);
+	arch_kick_cpu(pcpu);
+}
+
 bool sched_others_runnable(void)
 {
 	return __atomic_load_n(&this_queue()->waiting, __ATOMIC_RELAXED) != 0U;

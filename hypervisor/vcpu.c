@@ -72,11 +72,15 @@ void vcpu_destroy(struct acrn_vcpu *vcpu)
 	arch_vcpu_destroy(vcpu);
 }
 
-void vcpu_launch(struct acrn_vcpu *vcpu)
+int32_t vcpu_start(struct acrn_vcpu *vcpu)
 {
+	if (vcpu->state != VCPU_INIT) {
+		return -1;
+	}
 	__atomic_store_n(&vcpu->pause_requested, false, __ATOMIC_RELEASE);
 	vcpu->state = VCPU_RUNNING;
 	thread_wake(&vcpu->thread);
+	return 0;
 }
 
 void vcpu_request_pause(struct acrn_vcpu *vcpu)

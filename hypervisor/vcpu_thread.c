@@ -140,6 +140,11 @@ bool vcpu_thread_run(struct thread *thread)
 	struct acrn_vcpu *vcpu = container_of(thread, struct acrn_vcpu, thread);
 	enum turn turn;
 
+	/* Once, not at each turn: vm_notify() makes the thread come here again. */
+	if (unlikely(__atomic_load_n(&vcpu->vm->run.badge, __ATOMIC_ACQUIRE) != 0UL) && (vcpu->vcpu_id == 0U) &&
+		!must_stand_still(vcpu)) {
+		vm_take_notifications(vcpu->vm);
+	}
 	do {
 		turn = vcpu_turn(vcpu);
 	} while (turn == TURN_AGAIN);

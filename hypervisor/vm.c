@@ -14,6 +14,7 @@
 #include <hv/memory.h>
 #include <hv/stats.h>
 #include <hv/summary.h>
+#include <hv/unhandled.h>
 #include <hv/vcpu.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
@@ -26,8 +27,6 @@
 #include <lib/bits.h>
 #include <lib/errno.h>
 #include <lib/string.h>
-
-#define PORT_MAP_ORDER 4U /* 64 Ki bytes */
 
 struct hv_counters hv_counters;
 
@@ -116,7 +115,9 @@ static void clear_vm(struct acrn_vm *vm)
 	(void)memset(vm->pio, 0, sizeof(vm->pio));
 	(void)memset(vm->mmio, 0, sizeof(vm->mmio));
 	vm->mmio_count = 0U;
-	vm->mmio_last = 0U;
+	(void)memset(&vm->mem, 0, sizeof(vm->mem));
+	vm->mem.reserved.last_hit = &vm->mem.reserved.place[0];
+	(void)memset(&vm->run, 0, sizeof(vm->run));
 	vm->ioreq_page = 0UL;
 	vm->ioreq_buf = NULL;
 	vm->faults = 0UL;
@@ -168,10 +169,7 @@ static void free_vm(struct acrn_vm *vm)
 	vm_devices_destroy(vm);
 	free_vcpus(vm);
 	arch_vm_destroy(vm);
-	if (vm->port_map != NULL) {
-		pages_free(vm->port_map, PORT_MAP_ORDER, vm->vm_id);
-		vm->port_map = NULL;
-	}
+	vm_ioports_destroy(vm);
 	if (memory_pages_owned(vm->vm_id) != 0UL) {
 		pr_err("VM%u '%s' leaves %lu pages behind", vm->vm_id, vm->name, memory_pages_owned(vm->vm_id));
 	}
@@ -186,8 +184,13 @@ static int32_t create_vm(struct acrn_vm *vm, const uint16_t *affinity, uint16_t 
 	if (ret != 0) {
 		return ret;
 	}
-	vm->port_map = pages_alloc(PORT_MAP_ORDER, vm->vm_id);
-	ret = (vm->port_map == NULL) ? -ENOMEM : create_memory_and_devices(vm);
+	ret = vm_ioports_init(vm);
+	if (ret == 0) {
+		ret = create_memory_and_devices(vm);
+	}
+	if (ret == 0) {
+		ret = unhandled_init(vm);
+	}
 	if (ret == 0) {
 		ret = create_vcpus(vm, affinity, count);
 	}
@@ -234,7 +237,6 @@ int32_t vm_create(struct acrn_vm *vm, const uint16_t *affinity, uint16_t count)
 		return ret;
 	}
 	vm_life_begin(vm);
-	vm->forward_io = (vm->config->unhandled_port == SCN_PORT_FORWARD);
 	vm->io_polling = vm->config->io_polling;
 	vm->state = VM_CREATED;
 	hv_stats_count(&hv_counters.vms_created);
@@ -287,7 +289,7 @@ int32_t vm_start(struct acrn_vm *vm)
 	vm_stop_if_orphan(vm);
 	resume(vm);
 	if (vm->vcpus[0].state == VCPU_INIT) {
-		vcpu_launch(&vm->vcpus[0]); /* its first start; the others wait for INIT and SIPI */
+		(void)vcpu_start(&vm->vcpus[0]); /* its first start; the others wait for INIT and SIPI */
 	}
 	return 0;
 }

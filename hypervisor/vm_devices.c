@@ -161,7 +161,7 @@ static void pass_ports(struct acrn_vm *vm)
 		const struct scn_port_range *range = &vm->config->port[i];
 
 		for (uint32_t port = range->first; port <= range->last; port++) {
-			if ((vm->port_map[port] == 0U) && !is_console_port(port)) {
+			if ((vm_ioport_owner(&vm->ports, port) == NULL) && !is_console_port(port)) {
 				allow_guest_pio_access(vm, (uint16_t)port, 1U);
 			}
 		}

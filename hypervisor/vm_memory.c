@@ -6,6 +6,7 @@
 #include <hv/acpi.h>
 #include <hv/arch.h>
 #include <hv/boot_info.h>
+#include <hv/guest_ram.h>
 #include <hv/log.h>
 #include <hv/memory.h>
 #include <hv/vm.h>
@@ -155,14 +156,10 @@ int32_t vm_map_prelaunched_memory(struct acrn_vm *vm)
 {
 	const uint64_t size = vm->config->mem_bytes;
 	const uint64_t low = MIN(size, LOW_RAM_LIMIT);
-	int32_t ret;
 
-	if (vm->ram_hpa == 0UL) {
+	if ((vm->ram_hpa == 0UL) || (vm_ram_register_at(vm, 0UL, low, vm->ram_hpa) != 0) ||
+		((size > low) && (vm_ram_register_at(vm, SIZE_4G, size - low, vm->ram_hpa + low) != 0))) {
 		return -ENOMEM;
 	}
-	ret = arch_gpa_map(vm, 0UL, vm->ram_hpa, low, GPA_RWX, GPA_TYPE_WB);
-	if ((ret == 0) && (size > low)) {
-		ret = arch_gpa_map(vm, SIZE_4G, vm->ram_hpa + low, size - low, GPA_RWX, GPA_TYPE_WB);
-	}
-	return ret;
+	return 0;
 }

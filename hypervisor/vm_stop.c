@@ -25,6 +25,7 @@
 void vm_stop_clear(struct acrn_vm *vm)
 {
 	vm->stop_reason[0] = '\0';
+	vm->run.exit_reason = VM_GUEST_UNKNOWN_EXIT;
 	__atomic_store_n(&vm->stop_requested, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&vm->stop_claimed, false, __ATOMIC_RELEASE);
 }
@@ -72,17 +73,15 @@ static void end_machine_if_last(void)
 	end_machine();
 }
 
-/*
- * @param restart the VM is to run again
- * @return true if this call is the one that stopped the VM
- */
-static bool stop(struct acrn_vm *vm, bool restart, const char *fmt, va_list args)
+/* @return true if this call is the one that stopped the VM */
+static bool stop(struct acrn_vm *vm, enum vm_exit_reason reason, const char *fmt, va_list args)
 {
 	if (__atomic_exchange_n(&vm->stop_claimed, true, __ATOMIC_SEQ_CST)) {
 		return false;
 	}
 	(void)vsnprintf(vm->stop_reason, sizeof(vm->stop_reason), fmt, args);
-	if (restart) {
+	vm->run.exit_reason = (int32_t)reason;
+	if (reason == VM_GUEST_RESTARTS) {
 		__atomic_store_n(&vm->restart, (uint32_t)VM_RESTART_WANTED, __ATOMIC_SEQ_CST);
 	}
 	__atomic_store_n(&vm->stop_requested, true, __ATOMIC_SEQ_CST);
@@ -93,15 +92,15 @@ static bool stop(struct acrn_vm *vm, bool restart, const char *fmt, va_list args
 	return true;
 }
 
-static bool stop_printf(struct acrn_vm *vm, const char *fmt, ...) __printf(2, 3);
+static bool stop_printf(struct acrn_vm *vm, enum vm_exit_reason reason, const char *fmt, ...) __printf(3, 4);
 
-static bool stop_printf(struct acrn_vm *vm, const char *fmt, ...)
+static bool stop_printf(struct acrn_vm *vm, enum vm_exit_reason reason, const char *fmt, ...)
 {
 	va_list args;
 	bool first;
 
 	va_start(args, fmt);
-	first = stop(vm, false, fmt, args);
+	first = stop(vm, reason, fmt, args);
 	va_end(args);
 	return first;
 }
@@ -112,7 +111,7 @@ static void stop_user_vms(void)
 
 	for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
 		if ((vm->config->load_order == SCN_POST_LAUNCHED_VM) && (vm->state == VM_RUNNING) &&
-			stop_printf(vm, "the Service VM has stopped")) {
+			stop_printf(vm, VM_GUEST_STOPPED, "the Service VM has stopped")) {
 			pr_warn("VM%u '%s' has stopped: %s", vm->vm_id, vm->name, vm->stop_reason);
 		}
 	}
@@ -126,7 +125,7 @@ void vm_stop_if_orphan(struct acrn_vm *vm)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if ((vm->config->load_order == SCN_POST_LAUNCHED_VM) && (service != NULL) &&
 		__atomic_load_n(&service->stop_requested, __ATOMIC_ACQUIRE) &&
-		stop_printf(vm, "the Service VM has stopped")) {
+		stop_printf(vm, VM_GUEST_STOPPED, "the Service VM has stopped")) {
 		pr_warn("VM%u '%s' has stopped: %s", vm->vm_id, vm->name, vm->stop_reason);
 	}
 }
@@ -151,7 +150,7 @@ void vm_stop_self(struct acrn_vm *vm, const char *fmt, ...)
 	bool first;
 
 	va_start(args, fmt);
-	first = stop(vm, false, fmt, args);
+	first = stop(vm, VM_GUEST_STOPPED, fmt, args);
 	va_end(args);
 	if (first) {
 		report_stop(vm);
@@ -177,7 +176,7 @@ static bool claim_restart(struct acrn_vm *vm, const char *fmt, ...)
 	bool first;
 
 	va_start(args, fmt);
-	first = stop(vm, true, fmt, args);
+	first = stop(vm, VM_GUEST_RESTARTS, fmt, args);
 	va_end(args);
 	return first;
 }
@@ -218,7 +217,7 @@ static void stop_faulty(struct acrn_vcpu *vcpu, const char *what)
 	struct acrn_vm *vm = vcpu->vm;
 
 	count_fault(vm);
-	if (!stop_printf(vm, "vCPU%u: %s", vcpu->vcpu_id, what)) {
+	if (!stop_printf(vm, VM_GUEST_ERROR_EXIT, "vCPU%u: %s", vcpu->vcpu_id, what)) {
 		return;
 	}
 	if (vm->forward_io) {

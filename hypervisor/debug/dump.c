@@ -54,6 +54,14 @@ static const char *dump_symbol(uint64_t addr, uint64_t *offset)
 	return symtab_strings + symtab_name[low];
 }
 
+const char *dump_function_name(const void *function)
+{
+	uint64_t offset = 0UL;
+	const char *name = dump_symbol((uint64_t)function, &offset);
+
+	return (name != NULL) ? name : "?";
+}
+
 static void dump_address(uint32_t depth, uint64_t addr)
 {
 	uint64_t offset = 0UL;

@@ -17,6 +17,9 @@ void __noreturn panic_with_regs(const struct dump_regs *regs, const char *fmt, .
 /** Logs registers, the top of the stack and the backtrace. Takes no lock, allocates nothing. */
 void dump_cpu(const struct dump_regs *regs);
 
+/** @return name of one of the hypervisor's functions, "?" if it is none */
+const char *dump_function_name(const void *function);
+
 /** Registered by VMX code: logs the interesting part of the current VMCS. Called during a panic, on its CPU. */
 void dump_set_vmcs_hook(void (*hook)(void));
 

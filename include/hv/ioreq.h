@@ -81,8 +81,8 @@ enum emul_pio_idx {
 };
 
 /*
- * Called for a whole access inside the registered range. Reads req->reqs.mmio, and for a read sets its value.
- * @return 0, or -errno (the access failed: #GP for the guest)
+ * Called for a whole access inside the registered range. Reads io_req->reqs.mmio, and for a read sets its value.
+ * @return 0; -ENODEV: nobody has it after all; -EIO: it runs over an end in there; other -errno: the VM stops
  */
 typedef int32_t (*hv_mem_io_handler_t)(struct io_request *io_req, void *handler_private_data);
 
@@ -113,13 +113,20 @@ void setup_io_bitmap(struct acrn_vm *vm);
  */
 void allow_guest_pio_access(struct acrn_vm *vm, uint16_t port_address, uint32_t nbytes);
 
-/** The reverse: each access exits. */
+/** The reverse: each access exits, of all vCPUs. */
 void deny_guest_pio_access(struct acrn_vm *vm, uint16_t port_address, uint32_t nbytes);
 
-/* ---- Core: hypervisor/ioreq.c ---- */
+/**
+ * Gives one vCPU direct access to ports [port_address, port_address+nbytes). It gets a bitmap of its own. Before the
+ * VM is started. @return 0 or -ENOMEM
+ */
+int32_t __must_check allow_vcpu_pio_access(struct acrn_vcpu *vcpu, uint16_t port_address, uint32_t nbytes);
+
+/* ---- Core: hypervisor/ioreq.c, for the VM's dispatch in ioports.c and guest_memory.c ---- */
 
 /**
- * Registers a port range. Accesses exit and go to the handlers. Before the VM is started.
+ * Registers a port range, through vm_io_port_add_handler(). Accesses exit and go to the handlers. Before the VM is
+ * started.
  * Refused, with both ranges in the log: an index in use, a range that overlaps a registered one, len 0, a range
  * beyond port 0xFFFF.
  * @param pio_idx < EMUL_PIO_IDX_MAX
@@ -128,7 +135,7 @@ void register_io_emulation_handler(struct acrn_vm *vm, uint32_t pio_idx, const s
 	io_read_fn_t io_read_fn_ptr, io_write_fn_t io_write_fn_ptr);
 
 /**
- * Registers an MMIO range, unmapped from the VM's memory. Before the VM is launched.
+ * Registers an MMIO range, as a reservation: it is unmapped from the VM's memory. Before the VM is launched.
  * @param start base address, guest-physical
  * @param end   end, not included
  * @return 0; -EINVAL: read_write is NULL, end is not above start, the VM has been launched;
@@ -139,8 +146,10 @@ int32_t register_mmio_emulation_handler(struct acrn_vm *vm, hv_mem_io_handler_t 
 
 /**
  * Emulates `io_req` for `vcpu`: by a registered handler, or by the Service VM.
+ * @pre io_req is &vcpu->req: a vCPU has one request at a time
  * @return 0 done, the result is in io_req; IOREQ_PENDING delivered to the Service VM; -EIO spans devices;
- *         -EINVAL unknown type or size; <0 other errors
+ *         -EINVAL unknown type or size; -EAGAIN (memory) the instruction is to be executed again; -EFAULT the VM was
+ *         stopped
  */
 int32_t emulate_io(struct acrn_vcpu *vcpu, struct io_request *io_req);
 
@@ -150,7 +159,7 @@ int32_t emulate_io(struct acrn_vcpu *vcpu, struct io_request *io_req);
  */
 int32_t hv_emulate_pio(struct acrn_vcpu *vcpu, struct io_request *io_req);
 
-/** As hv_emulate_pio(), for REQ_MMIO and REQ_WP. */
+/** As hv_emulate_pio(), for REQ_MMIO and REQ_WP; io_req is &vcpu->req. Also -EAGAIN and -EFAULT, as emulate_io(). */
 int32_t hv_emulate_mmio(struct acrn_vcpu *vcpu, struct io_request *io_req);
 
 /**

@@ -106,6 +106,9 @@ bool sched_others_runnable(void);
 /** The running thread of this pCPU spins: another one, if there is any, is to run before it does again. */
 void sched_skip_turn(void);
 
+/** Makes the thread that runs on `pcpu` come back to the scheduler, and so begin anew. From any pCPU. */
+void sched_disturb(uint16_t pcpu);
+
 /** @return number of threads runnable or running on pCPU */
 uint32_t sched_load(uint16_t pcpu);
 

@@ -75,8 +75,7 @@ uint64_t vcpu_exits(const struct acrn_vcpu *vcpu);
 /** Frees it. Its thread is off the CPU and blocked. */
 void vcpu_destroy(struct acrn_vcpu *vcpu);
 
-/** VCPU_INIT -> VCPU_RUNNING and runnable. */
-void vcpu_launch(struct acrn_vcpu *vcpu);
+/* vcpu_start(): <hv/guest_vm.h>. */
 
 /** Makes its thread leave the CPU and stay off; returns when it is off. State VCPU_PAUSED. */
 void vcpu_pause(struct acrn_vcpu *vcpu);

@@ -15,6 +15,8 @@
 #include <dm/vpm.h>
 #include <dm/vrtc.h>
 #include <dm/vuart.h>
+#include <hv/guest_vm.h>
+#include <hv/ioports.h>
 #include <hv/ioreq.h>
 #include <hv/scenario.h>
 #include <hv/vcpu.h>
@@ -55,19 +57,13 @@ struct acrn_vm {
 	uint16_t vcpu_count;
 	struct acrn_vcpu vcpus[CONFIG_MAX_VCPUS_PER_VM];
 
-	/*
-	 * Ports: O(1). port_map[port] is 0 or 1 + the index into pio; one page-backed array of 64 Ki bytes per VM
-	 * (16 pages). Constant while the VM runs.
-	 */
-	uint8_t *port_map;
-	struct vm_io_handler_desc pio[EMUL_PIO_IDX_MAX];
-	/*
-	 * Sorted by range_start; constant while the VM runs. mmio_last: index of the last hit, a hint (racy reads are
-	 * fine).
-	 */
+	/* Who answers what: constant while the VM runs. */
+	struct vm_ioports ports;
+	struct vm_mem mem;
+	struct vm_io_handler_desc pio[EMUL_PIO_IDX_MAX]; /* ACRN's registrations: behind entries of the above */
 	struct mem_io_node mmio[VM_MMIO_NODES];
 	uint32_t mmio_count;
-	uint32_t mmio_last;
+	struct vm_run run;
 
 	/* Forwarding (User VMs). */
 	hpa_t ioreq_page; /* 0: none */
@@ -113,6 +109,12 @@ struct acrn_vcpu *vm_vcpu(struct acrn_vm *vm, uint32_t vcpu_id);
  */
 uint16_t vm_id_to_relative(uint16_t vm_id);
 uint16_t vm_id_from_relative(uint16_t rel_id);
+
+/** @return true if the tables of ports and memory are constant: vCPUs run, or may go on at any time */
+static inline bool vm_is_fixed(const struct acrn_vm *vm)
+{
+	return (vm->state == VM_RUNNING) || (vm->state == VM_PAUSED);
+}
 
 /** @return the scenario of vm_init_slots(), NULL before */
 const struct scenario *vm_scenario(void);
@@ -163,6 +165,13 @@ void vm_stop_self(struct acrn_vm *vm, const char *fmt, ...) __printf(2, 3);
 /** Copies from/to guest-physical memory, across pages. @return 0 or -EFAULT (nothing or part was copied) */
 int32_t __must_check copy_from_gpa(struct acrn_vm *vm, void *dst, gpa_t gpa, size_t size);
 int32_t __must_check copy_to_gpa(struct acrn_vm *vm, gpa_t gpa, const void *src, size_t size);
+
+/**
+ * @param size in: bytes wanted; out: how many are contiguous
+ * @param need GPA_* rights that the VM's map must give
+ * @return where [gpa, gpa+*size) is in the direct map, for arch_guest_access_begin(); NULL: it is not RAM
+ */
+void *guest_window(struct acrn_vm *vm, gpa_t gpa, size_t *size, uint32_t need);
 
 /** Sets interrupt line `gsi` of the VM (PIC pin and I/O APIC pin). @param op GSI_* @return 0 or -EINVAL */
 int32_t vm_set_irqline(struct acrn_vm *vm, uint32_t gsi, uint32_t op);

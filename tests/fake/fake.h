@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <asm/percpu.h>
+#include <hv/memory.h>
 #include <hv/scenario.h>
 #include <hv/vm.h>
 
@@ -51,7 +52,10 @@ extern struct scenario fake_scenario;
 uint32_t fake_run(uint16_t cpu, uint32_t max);
 
 /** @return pages held by VM `owner` */
-uint64_t fake_pages_of(uint16_t owner);
+static inline uint64_t fake_pages_of(uint16_t owner)
+{
+	return memory_pages_owned(owner);
+}
 
 /** Stops and frees all VMs and reports leaked pages as a failure. */
 void fake_machine_end(void);

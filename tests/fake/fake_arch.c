@@ -13,6 +13,7 @@
 #include <hv/acpi.h>
 #include <hv/arch.h>
 #include <hv/boot_info.h>
+#include <hv/dump.h>
 #include <hv/lapic_msg.h>
 #include <hv/log.h>
 #include <hv/memory.h>
@@ -262,11 +263,6 @@ uint64_t memory_pages_owned(uint16_t owner)
 	return sum;
 }
 
-uint64_t fake_pages_of(uint16_t owner)
-{
-	return memory_pages_owned(owner);
-}
-
 uint64_t memory_pages_free(void)
 {
 	uint64_t used = 0UL;
@@ -469,6 +465,13 @@ void deny_guest_pio_access(struct acrn_vm *vm, uint16_t port_address, uint32_t n
 	}
 }
 
+int32_t allow_vcpu_pio_access(struct acrn_vcpu *vcpu, uint16_t port_address, uint32_t nbytes)
+{
+	vcpu->arch.direct_port = port_address;
+	vcpu->arch.direct_ports = nbytes;
+	return (fake_pages_left == 0) ? -ENOMEM : 0;
+}
+
 int32_t arch_vcpu_init(struct acrn_vcpu *vcpu)
 {
 	vcpu->arch.page = page_alloc(vcpu->vm->vm_id);
@@ -618,6 +621,11 @@ uint32_t arch_gsi_pins(uint32_t gsi_base)
 }
 
 /* ---- Other modules ---- */
+
+const char *dump_function_name(const void *function)
+{
+	return (function != NULL) ? "a function" : "?";
+}
 
 size_t strlcpy(char *dst, const char *src, size_t size)
 {

@@ -7,6 +7,7 @@
 #include <fake.h>
 #include <hv/ioreq.h>
 #include <hv/vm.h>
+#include <hv/vm_stop.h>
 #include <lib/errno.h>
 
 static struct acrn_vm *vm;
@@ -55,15 +56,16 @@ static void reg(uint32_t idx, uint16_t base, uint16_t len, io_read_fn_t r, io_wr
 
 static int32_t pio(uint32_t dir, uint64_t port, uint64_t size, uint32_t *val)
 {
-	struct io_request req = {.type = REQ_PORTIO};
+	struct io_request *req = &vcpu->req;
 	int32_t ret;
 
-	req.reqs.pio.direction = dir;
-	req.reqs.pio.address = port;
-	req.reqs.pio.size = size;
-	req.reqs.pio.value = *val;
-	ret = emulate_io(vcpu, &req);
-	*val = req.reqs.pio.value;
+	req->type = REQ_PORTIO;
+	req->reqs.pio.direction = dir;
+	req->reqs.pio.address = port;
+	req->reqs.pio.size = size;
+	req->reqs.pio.value = *val;
+	ret = emulate_io(vcpu, req);
+	*val = req->reqs.pio.value;
 	return ret;
 }
 
@@ -165,16 +167,16 @@ TEST(ioreq_overlap_is_refused_with_both_ranges)
 	setup();
 	reg(RTC_PIO_IDX, 0x70U, 4U, rd, wr);
 	reg(PIT_PIO_IDX, 0x73U, 4U, rd, wr);
-	EXPECT(strstr(fake_log, "0x73..0x76 refused: they overlap 0x70..0x73") != NULL);
-	EXPECT_EQ(vm->port_map[0x74], 0U); /* nothing of it stays */
+	EXPECT(strstr(fake_log, "0x73..0x76 (PIT) refused: they overlap 0x70..0x73 (RTC)") != NULL);
+	EXPECT_EQ(vm->ports.map[0x74], 0U); /* nothing of it stays */
 	reg(RTC_PIO_IDX, 0x80U, 1U, rd, wr);
 	EXPECT(strstr(fake_log, "index") != NULL);
-	EXPECT_EQ(vm->port_map[0x80], 0U);
+	EXPECT_EQ(vm->ports.map[0x80], 0U);
 	reg(PIT_PIO_IDX, 0xFFFFU, 2U, rd, wr);
-	EXPECT_EQ(vm->port_map[0xFFFF], 0U);
+	EXPECT_EQ(vm->ports.map[0xFFFF], 0U);
 	reg(PIT_PIO_IDX, 0x90U, 0U, rd, wr);
 	reg(EMUL_PIO_IDX_MAX, 0x90U, 1U, rd, wr);
-	EXPECT_EQ(vm->port_map[0x90], 0U);
+	EXPECT_EQ(vm->ports.map[0x90], 0U);
 	val = 0U;
 	EXPECT_EQ(pio(REQUEST_READ, 0x73U, 1U, &val), 0);
 	fake_machine_end();
@@ -193,45 +195,70 @@ TEST(ioreq_registered_ports_exit_in_the_service_vm)
 
 TEST(ioreq_bad_types_and_sizes)
 {
-	struct io_request req = {.type = 7U};
+	struct io_request *req;
 	uint32_t val = 0U;
 
 	setup();
-	EXPECT_EQ(emulate_io(vcpu, &req), -EINVAL);
-	req.type = REQ_PCICFG;
-	EXPECT_EQ(emulate_io(vcpu, &req), -EINVAL);
+	req = &vcpu->req;
+	req->type = 7U;
+	EXPECT_EQ(emulate_io(vcpu, req), -EINVAL);
+	req->type = REQ_PCICFG;
+	EXPECT_EQ(emulate_io(vcpu, req), -EINVAL);
 	for (uint64_t size = 0UL; size < 20UL; size++) {
 		if ((size != 1UL) && (size != 2UL) && (size != 4UL)) {
 			EXPECT_EQ(pio(REQUEST_READ, 0x70U, size, &val), -EINVAL);
 		}
 	}
-	req.type = REQ_MMIO;
-	req.reqs.mmio.size = 3UL;
-	EXPECT_EQ(emulate_io(vcpu, &req), -EINVAL);
-	req.reqs.mmio.size = UINT64_MAX;
-	EXPECT_EQ(emulate_io(vcpu, &req), -EINVAL);
+	req->type = REQ_MMIO;
+	req->reqs.mmio.size = 3UL;
+	EXPECT_EQ(emulate_io(vcpu, req), -EINVAL);
+	req->reqs.mmio.size = UINT64_MAX;
+	EXPECT_EQ(emulate_io(vcpu, req), -EINVAL);
 	fake_machine_end();
 }
 
-TEST(ioreq_unhandled_port_policies)
+/* What the scenario says for ports nobody has; UVM1 is created anew with it. */
+static void setup_unhandled(uint8_t how)
+{
+	setup();
+	fake_scenario.vm[1].unhandled_port = how;
+	EXPECT_EQ(vm_destroy(vm), 0);
+	EXPECT_EQ(vm_create(vm, (const uint16_t[]){2U}, 1U), 0);
+}
+
+TEST(ioreq_unhandled_port_ignored)
 {
 	uint32_t val = 0x12U;
 
-	setup();
-	vm->forward_io = false;
-	fake_scenario.vm[1].unhandled_port = SCN_PORT_IGNORE;
+	setup_unhandled(SCN_PORT_IGNORE);
 	EXPECT_EQ(pio(REQUEST_READ, 0x1234U, 1U, &val), 0);
 	EXPECT_EQ(val, 0xFFU);
 	EXPECT_EQ(pio(REQUEST_READ, 0x1234U, 4U, &val), 0);
 	EXPECT_EQ(val, 0xFFFFFFFFU);
 	EXPECT_EQ(pio(REQUEST_WRITE, 0x1234U, 4U, &val), 0);
-	fake_scenario.vm[1].unhandled_port = SCN_PORT_LOG;
+	EXPECT(strstr(fake_log, "0x1234") == NULL);
+	fake_machine_end();
+}
+
+TEST(ioreq_unhandled_port_logged)
+{
+	uint32_t val = 0U;
+
+	setup_unhandled(SCN_PORT_LOG);
 	EXPECT_EQ(pio(REQUEST_READ, 0x1235U, 2U, &val), 0);
 	EXPECT_EQ(val, 0xFFFFU);
 	EXPECT(strstr(fake_log, "port 0x1235: nobody has it") != NULL);
-	fake_scenario.vm[1].unhandled_port = SCN_PORT_STOP;
+	fake_machine_end();
+}
+
+TEST(ioreq_unhandled_port_stops)
+{
+	uint32_t val = 0U;
+
+	setup_unhandled(SCN_PORT_STOP);
 	EXPECT(!vm->stop_requested);
-	EXPECT_EQ(pio(REQUEST_READ, 0x1236U, 2U, &val), 0);
+	EXPECT_EQ(pio(REQUEST_READ, 0x1236U, 2U, &val), -EFAULT);
+	EXPECT_EQ(val, 0xFFFFU);
 	EXPECT(vm->stop_requested);
 	EXPECT(strstr(vm->stop_reason, "0x1236") != NULL);
 	fake_machine_end();
@@ -243,8 +270,6 @@ TEST(ioreq_small_access_to_pci_address_is_not_forwarded)
 	uint32_t val = 0U;
 
 	setup();
-	vm->forward_io = true;
-	fake_scenario.vm[1].unhandled_port = SCN_PORT_STOP;
 	EXPECT_EQ(pio(REQUEST_READ, 0xCF8U, 1U, &val), 0);
 	EXPECT_EQ(val, 0xFFU);
 	EXPECT_EQ(pio(REQUEST_READ, 0xCF8U, 2U, &val), 0);
@@ -252,9 +277,13 @@ TEST(ioreq_small_access_to_pci_address_is_not_forwarded)
 	EXPECT_EQ(pio(REQUEST_WRITE, 0xCF8U, 1U, &val), 0);
 	EXPECT(!vm->stop_requested);
 	EXPECT_EQ(vcpu->io_forwarded, 0U);
-	/* All else there goes to the device model: reset control, and the address register itself. */
-	EXPECT_EQ(pio(REQUEST_WRITE, 0xCF9U, 1U, &val), -ENODEV);
-	EXPECT_EQ(pio(REQUEST_READ, 0xCF8U, 4U, &val), -ENODEV);
+	/* All else there goes to the device model (there is none here): reset control, the address register itself. */
+	EXPECT_EQ(pio(REQUEST_WRITE, 0xCF9U, 1U, &val), -EFAULT);
+	EXPECT(vm->stop_requested);
+	EXPECT(strstr(vm->stop_reason, "no request page") != NULL);
+	vm_stop_clear(vm);
+	EXPECT_EQ(pio(REQUEST_READ, 0xCF8U, 4U, &val), -EFAULT);
+	EXPECT(vm->stop_requested);
 	fake_machine_end();
 }
 
@@ -272,15 +301,16 @@ static int32_t mm(struct io_request *io_req, void *priv)
 
 static int32_t mmio(uint32_t dir, uint64_t addr, uint64_t size, uint64_t *val)
 {
-	struct io_request req = {.type = REQ_MMIO};
+	struct io_request *req = &vcpu->req;
 	int32_t ret;
 
-	req.reqs.mmio.direction = dir;
-	req.reqs.mmio.address = addr;
-	req.reqs.mmio.size = size;
-	req.reqs.mmio.value = *val;
-	ret = emulate_io(vcpu, &req);
-	*val = req.reqs.mmio.value;
+	req->type = REQ_MMIO;
+	req->reqs.mmio.direction = dir;
+	req->reqs.mmio.address = addr;
+	req->reqs.mmio.size = size;
+	req->reqs.mmio.value = *val;
+	ret = emulate_io(vcpu, req);
+	*val = req->reqs.mmio.value;
 	return ret;
 }
 
@@ -290,13 +320,12 @@ TEST(ioreq_mmio_look_up)
 	static const uint64_t base[5] = {0xD0004000UL, 0xD0000000UL, 0xD0008000UL, 0xD0001000UL, 0xE0000000UL};
 	uint64_t val = 0UL;
 
-	setup();
-	vm->forward_io = false;
+	setup_unhandled(SCN_PORT_IGNORE);
 	for (uint32_t i = 0U; i < 5U; i++) { /* not in order of addresses */
 		EXPECT_EQ(register_mmio_emulation_handler(vm, mm, base[i], base[i] + 0x1000UL, &id[i]), 0);
 	}
-	for (uint32_t i = 1U; i < vm->mmio_count; i++) {
-		EXPECT(vm->mmio[i - 1U].range_end <= vm->mmio[i].range_start);
+	for (uint32_t i = 1U; i < vm->mem.reserved.count; i++) {
+		EXPECT(vm->mem.reserved.sorted[i - 1U]->end <= vm->mem.reserved.sorted[i]->start);
 	}
 	for (uint32_t i = 0U; i < 4U; i++) {
 		EXPECT_EQ(mmio(REQUEST_READ, base[i], 4U, &val), 0);
@@ -329,7 +358,7 @@ TEST(ioreq_mmio_registration)
 	EXPECT_EQ(register_mmio_emulation_handler(vm, mm, 0xD0000FFFUL, 0xD0002000UL, &id), -EEXIST);
 	EXPECT_EQ(register_mmio_emulation_handler(vm, mm, 0xCFFFF000UL, 0xD0000001UL, &id), -EEXIST);
 	EXPECT_EQ(register_mmio_emulation_handler(vm, mm, 0xC0000000UL, 0xE0000000UL, &id), -EEXIST);
-	EXPECT(strstr(fake_log, "overlaps 0xd0000000..0xd0001000") != NULL);
+	EXPECT(strstr(fake_log, "overlaps 0xd0000000..0xd0001000 (a function)") != NULL);
 	while (vm->mmio_count < VM_MMIO_NODES) {
 		const uint64_t at = 0xD1000000UL + (vm->mmio_count * 0x1000UL);
 

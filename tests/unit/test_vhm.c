@@ -197,7 +197,7 @@ TEST(vhm_slot_that_is_not_free_stops_that_vm_only)
 			continue;
 		}
 		slot->processed = state;
-		EXPECT_EQ(pio(REQUEST_READ, 0x80U, 1U, 0U), -EBUSY);
+		EXPECT_EQ(pio(REQUEST_READ, 0x80U, 1U, 0U), -EFAULT);
 		EXPECT(vm->stop_requested);
 		EXPECT(strstr(vm->stop_reason, "not free") != NULL);
 		/* The device model is told through the same slot. */

@@ -105,14 +105,15 @@ TEST(vhpet_periodic)
 
 static uint64_t access_hpet(struct acrn_vm *vm, bool is_write, uint32_t offset, uint32_t size, uint64_t value)
 {
-	struct io_request req = {.type = REQ_MMIO};
+	struct io_request *req = &vm->vcpus[0].req;
 
-	req.reqs.mmio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
-	req.reqs.mmio.address = VHPET_BASE + offset;
-	req.reqs.mmio.size = size;
-	req.reqs.mmio.value = value;
-	EXPECT_EQ(hv_emulate_mmio(&vm->vcpus[0], &req), 0);
-	return req.reqs.mmio.value;
+	req->type = REQ_MMIO;
+	req->reqs.mmio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
+	req->reqs.mmio.address = VHPET_BASE + offset;
+	req->reqs.mmio.size = size;
+	req->reqs.mmio.value = value;
+	EXPECT_EQ(hv_emulate_mmio(&vm->vcpus[0], req), 0);
+	return req->reqs.mmio.value;
 }
 
 TEST(vhpet_in_a_vm)

@@ -470,7 +470,8 @@ static int32_t service_out(uint64_t port, uint64_t size, uint32_t val)
 	struct io_request req = {.type = REQ_PORTIO,
 		.reqs.pio = {.direction = REQUEST_WRITE, .address = port, .size = size, .value = val}};
 
-	return emulate_io(vcpu, &req);
+	vcpu->req = req;
+	return emulate_io(vcpu, &vcpu->req);
 }
 
 static int service_out_ends(uint64_t port, uint64_t size, uint32_t val)

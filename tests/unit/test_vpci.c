@@ -296,15 +296,16 @@ static uint32_t port(struct acrn_vm *vm, bool is_write, uint16_t at, uint32_t si
 
 static int32_t memory(struct acrn_vm *vm, bool is_write, uint64_t at, uint32_t size, uint64_t *value)
 {
-	struct io_request req = {.type = REQ_MMIO};
+	struct io_request *req = &vm->vcpus[0].req;
 	int32_t ret;
 
-	req.reqs.mmio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
-	req.reqs.mmio.address = at;
-	req.reqs.mmio.size = size;
-	req.reqs.mmio.value = *value;
-	ret = hv_emulate_mmio(&vm->vcpus[0], &req);
-	*value = req.reqs.mmio.value;
+	req->type = REQ_MMIO;
+	req->reqs.mmio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
+	req->reqs.mmio.address = at;
+	req->reqs.mmio.size = size;
+	req->reqs.mmio.value = *value;
+	ret = hv_emulate_mmio(&vm->vcpus[0], req);
+	*value = req->reqs.mmio.value;
 	return ret;
 }
 

@@ -23,9 +23,13 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/debug/shell_table.c \
 	hypervisor/debug/trace.c \
 	hypervisor/guest_copy.c \
+	hypervisor/guest_memory.c \
+	hypervisor/guest_ram.c \
+	hypervisor/guest_vm.c \
 	hypervisor/hypercall.c \
 	hypervisor/hypercall_mem.c \
 	hypervisor/hypercall_vm.c \
+	hypervisor/ioports.c \
 	hypervisor/ioreq.c \
 	hypervisor/ptirq.c \
 	hypervisor/scenario.c \
@@ -34,6 +38,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/sched_bvt.c \
 	hypervisor/sched_rr.c \
 	hypervisor/timer.c \
+	hypervisor/unhandled.c \
 	hypervisor/vcpu.c \
 	hypervisor/vcpu_thread.c \
 	hypervisor/vhm.c \

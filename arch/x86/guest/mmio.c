@@ -110,12 +110,13 @@ static int32_t device_access(struct acrn_vcpu *vcpu, gpa_t gpa, uint32_t size, u
 	req->direction = write ? REQUEST_WRITE : REQUEST_READ;
 	req->address = gpa;
 	req->size = size;
-	req->value = write ? (*val & mask_bytes(size)) : 0UL;
+	req->value = *val; /* emulate_io() cuts it */
 	status = emulate_io(vcpu, &vcpu->req);
 	if (status == 0) {
 		*val = req->value;
 	}
-	return status;
+	/* To the emulator -EFAULT is a fault of the guest's own; here it says that the VM was stopped. */
+	return (status == -EFAULT) ? -EIO : status;
 }
 
 static int32_t mem_access(struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, uint64_t *val, bool write,

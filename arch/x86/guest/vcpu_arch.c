@@ -94,6 +94,7 @@ void arch_vcpu_destroy(struct acrn_vcpu *vcpu)
 		return;
 	}
 	vlapic_destroy(&arch->vlapic);
+	vcpu_io_bitmap_free(vcpu);
 	page_free(arch->vlapic.regs, owner);
 	page_free(arch->vmcs, owner);
 	pages_free(arch->xsave_area, xsave_order(), owner);

@@ -77,22 +77,56 @@ void setup_io_bitmap(struct acrn_vm *vm)
 	memset(vm->arch.io_bitmap, vm_is_service(vm) ? 0x00 : 0xFF, PAGE_SIZE << IO_BITMAP_ORDER);
 }
 
-static void set_ports(struct acrn_vm *vm, uint16_t port_address, uint32_t nbytes, bool exits)
+static void set_ports(uint8_t *bitmap, uint16_t port_address, uint32_t nbytes, bool exits)
 {
 	for (uint32_t port = port_address; (port < port_address + nbytes) && (port <= 0xFFFFU); port++) {
-		uint8_t *const byte = &vm->arch.io_bitmap[port >> 3U];
+		uint8_t *const byte = &bitmap[port >> 3U];
 		const uint8_t bit = (uint8_t)(1U << (port & 7U));
 
 		*byte = exits ? (uint8_t)(*byte | bit) : (uint8_t)(*byte & ~bit);
 	}
 }
 
+/* The VM's bitmap, and those that single vCPUs have. */
+static void set_ports_of_all(struct acrn_vm *vm, uint16_t port_address, uint32_t nbytes, bool exits)
+{
+	set_ports(vm->arch.io_bitmap, port_address, nbytes, exits);
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
+		if (vm->vcpus[i].arch.io_bitmap != NULL) {
+			set_ports(vm->vcpus[i].arch.io_bitmap, port_address, nbytes, exits);
+		}
+	}
+}
+
 void allow_guest_pio_access(struct acrn_vm *vm, uint16_t port_address, uint32_t nbytes)
 {
-	set_ports(vm, port_address, nbytes, false);
+	set_ports_of_all(vm, port_address, nbytes, false);
 }
 
 void deny_guest_pio_access(struct acrn_vm *vm, uint16_t port_address, uint32_t nbytes)
 {
-	set_ports(vm, port_address, nbytes, true);
+	set_ports_of_all(vm, port_address, nbytes, true);
+}
+
+int32_t allow_vcpu_pio_access(struct acrn_vcpu *vcpu, uint16_t port_address, uint32_t nbytes)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+
+	if (arch->io_bitmap == NULL) {
+		arch->io_bitmap = pages_alloc(IO_BITMAP_ORDER, vcpu->vm->vm_id);
+		if (arch->io_bitmap == NULL) {
+			return -ENOMEM;
+		}
+		memcpy(arch->io_bitmap, vcpu->vm->arch.io_bitmap, PAGE_SIZE << IO_BITMAP_ORDER);
+	}
+	set_ports(arch->io_bitmap, port_address, nbytes, false);
+	return 0;
+}
+
+void vcpu_io_bitmap_free(struct acrn_vcpu *vcpu)
+{
+	if (vcpu->arch.io_bitmap != NULL) {
+		pages_free(vcpu->arch.io_bitmap, IO_BITMAP_ORDER, vcpu->vm->vm_id);
+		vcpu->arch.io_bitmap = NULL;
+	}
 }

@@ -79,6 +79,7 @@ static void build_controls(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
 	const struct cpu_caps *const c = &cpu_caps;
+	const uint8_t *const io_bitmap = (arch->io_bitmap != NULL) ? arch->io_bitmap : vcpu->vm->arch.io_bitmap;
 	uint32_t proc2 = PROC2_EPT | PROC2_UNRESTRICTED | (c->proc2.may_be_one & PROC2_WBINVD);
 
 	const uint32_t pin = vmx_ctls(&c->pin,
@@ -116,8 +117,8 @@ static void build_controls(struct acrn_vcpu *vcpu)
 	exec_vmwrite(VMX_ENTRY_MSR_LOAD_COUNT, 0UL);
 	exec_vmwrite(VMX_ENTRY_INTR_INFO, 0UL);
 	exec_vmwrite(VMX_TSC_OFFSET, arch->tsc_offset);
-	exec_vmwrite(VMX_IO_BITMAP_A, hva_to_hpa(vcpu->vm->arch.io_bitmap));
-	exec_vmwrite(VMX_IO_BITMAP_B, hva_to_hpa(vcpu->vm->arch.io_bitmap) + PAGE_SIZE);
+	exec_vmwrite(VMX_IO_BITMAP_A, hva_to_hpa(io_bitmap));
+	exec_vmwrite(VMX_IO_BITMAP_B, hva_to_hpa(io_bitmap) + PAGE_SIZE);
 	exec_vmwrite(VMX_MSR_BITMAP, hva_to_hpa(vcpu->vm->arch.msr_bitmap));
 	exec_vmwrite(VMX_EPT_POINTER, vcpu->vm->arch.eptp);
 	exec_vmwrite(VMX_VMCS_LINK, ~0UL);

@@ -113,6 +113,9 @@ int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu);
 /** Interrupt window, NMI window, TPR below threshold: what had to wait may go in now. */
 int32_t window_vmexit_handler(struct acrn_vcpu *vcpu);
 
+/** Frees the vCPU's own I/O bitmap, if it has one (vm_arch.c). */
+void vcpu_io_bitmap_free(struct acrn_vcpu *vcpu);
+
 /* ---- Guest memory (guest_mem.c) ---- */
 
 /** Looks how the guest pages, for the functions below and vcpu->arch.paging: once for each exit that needs them. */

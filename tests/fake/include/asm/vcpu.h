@@ -17,6 +17,7 @@ struct vcpu_arch {
 	uint64_t mmio_value;
 	uint32_t runs, unloads, resets, pio_posts, mmio_posts, posts_unloaded;
 	bool loaded;
+	uint32_t direct_port, direct_ports; /* the last allow_vcpu_pio_access() */
 };
 
 #endif
