@@ -53,21 +53,21 @@ def entry() -> int:
     parser.add_argument("names", nargs="*", help="which tests: svm, pre, ... (all)")
     parser.add_argument("--no-build", action="store_true", help="take what the build directory holds")
     parser.add_argument("--profile", metavar="ROW", help="where this row's instructions go, in the first test named")
-    parser.add_argument("--markdown", action="store_true", help="tables for doc/exit-costs.md")
+    parser.add_argument("--markdown", action="store_true", help="tables for doc/exit-costs.md, each row once")
     parser.add_argument("--set-budgets", action="store_true", help="what is measured becomes the budget")
     args = parser.parse_args()
-    tests = [test for test in bench_tests() if not args.names or test.name.removeprefix("bench/") in args.names]
-    if not tests:
-        raise ToolError("no such test; there are: " + " ".join(t.name.removeprefix("bench/") for t in bench_tests()))
+    known = {test.name.removeprefix("bench/"): test for test in bench_tests()}
+    if not known.keys() >= set(args.names):
+        raise ToolError("no such test; there are: " + " ".join(known))
+    tests = [known[name] for name in args.names or known]
     words = ["--no-build"] if args.no_build else []
     if args.profile:
         return show_profile(args.profile, tests[0], words)
     done = subprocess.run([TOP / "scripts" / "test", *words, *(test.name for test in tests)], check=False)
     if args.set_budgets:
         bench.set_budgets({test.name: measured(test) for test in tests})
-    for test in tests:
-        lines = bench.table(test.name, measured(test))
-        print("\n" + (bench.as_markdown(lines) if args.markdown else bench.as_text(lines)))
+    tables = [bench.table(test.name, measured(test)) for test in tests]
+    print("\n" + (bench.as_markdown(tables) if args.markdown else "\n\n".join(bench.as_text(t) for t in tables)))
     return 0 if args.set_budgets else done.returncode
 
 

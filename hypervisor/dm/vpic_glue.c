@@ -16,16 +16,21 @@ static void let_lines_in(const struct acrn_vm *vm)
 }
 
 /* The chips have an 8-bit bus: wider accesses come as one cycle per byte, the lowest first. */
-static uint32_t vpic_io_read(struct acrn_vm *vm, uint16_t port, size_t size)
+static uint32_t __noinline read_wide(struct vpic *vpic, uint16_t port, size_t size)
 {
 	uint32_t val = 0U;
 	uint32_t i;
 
-	let_lines_in(vm);
 	for (i = 0U; i < size; i++) {
-		val |= (uint32_t)vpic_read_port(&vm->vpic, (uint16_t)(port + i)) << (8U * i);
+		val |= (uint32_t)vpic_read_port(vpic, (uint16_t)(port + i)) << (8U * i);
 	}
 	return val;
+}
+
+static uint32_t vpic_io_read(struct acrn_vm *vm, uint16_t port, size_t size)
+{
+	let_lines_in(vm);
+	return (size == 1U) ? vpic_read_port(&vm->vpic, port) : read_wide(&vm->vpic, port, size);
 }
 
 static void vpic_io_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)

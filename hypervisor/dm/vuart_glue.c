@@ -20,18 +20,27 @@ static struct vuart *vuart_of(struct acrn_vm *vm, uint16_t port)
 }
 
 /* The chip has an 8-bit bus: wider accesses come as one cycle per byte, the lowest first. */
-static uint32_t vuart_io_read(struct acrn_vm *vm, uint16_t port, size_t size)
+static uint32_t __noinline read_wide(struct vuart *vuart, uint16_t offset, size_t size)
 {
-	struct vuart *vuart = vuart_of(vm, port);
 	uint32_t val = 0U;
 	uint32_t i;
 
 	for (i = 0U; i < size; i++) {
-		const uint8_t byte = (vuart != NULL) ? vuart_read(vuart, (uint16_t)(port - vuart->base + i)) : 0xFFU;
-
-		val |= (uint32_t)byte << (8U * i);
+		val |= (uint32_t)vuart_read(vuart, (uint16_t)(offset + i)) << (8U * i);
 	}
 	return val;
+}
+
+static uint32_t vuart_io_read(struct acrn_vm *vm, uint16_t port, size_t size)
+{
+	struct vuart *const vuart = vuart_of(vm, port);
+	uint16_t offset;
+
+	if (vuart == NULL) {
+		return 0xFFFFFFFFU;
+	}
+	offset = (uint16_t)(port - vuart->base);
+	return (size == 1U) ? vuart_read(vuart, offset) : read_wide(vuart, offset, size);
 }
 
 static void vuart_io_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)

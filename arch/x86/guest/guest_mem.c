@@ -100,7 +100,7 @@ static bool __noinline get_pdptes_and_keys(struct guest_walk_state *st)
 	return changed;
 }
 
-void vcpu_paging_get(struct acrn_vcpu *vcpu)
+uint64_t vcpu_paging_get(struct acrn_vcpu *vcpu)
 {
 	struct guest_walk_state *const st = &vcpu->arch.paging;
 	const uint64_t cr0 = vcpu_get_cr0(vcpu);
@@ -108,7 +108,8 @@ void vcpu_paging_get(struct acrn_vcpu *vcpu)
 	const uint64_t cr4 = vcpu_get_cr4(vcpu);
 	const uint64_t efer = vcpu->arch.efer;
 	const uint8_t cpl = (uint8_t)vcpu_get_cpl();
-	const bool ac = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_AC) != 0UL;
+	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
+	const bool ac = (rflags & RFLAGS_AC) != 0UL;
 	bool changed = ((st->cr0 ^ cr0) | (st->cr3 ^ cr3) | (st->cr4 ^ cr4) | (st->efer ^ efer)) != 0UL;
 
 	changed = changed || (st->cpl != cpl) || (st->rflags_ac != ac);
@@ -128,6 +129,7 @@ void vcpu_paging_get(struct acrn_vcpu *vcpu)
 	if (unlikely(changed)) {
 		vcpu->arch.paging_epoch++;
 	}
+	return rflags;
 }
 
 /* ---- Translations ---- */

@@ -176,8 +176,7 @@ static void emul_cpu_get(struct acrn_vcpu *vcpu, struct instr_cpu *cpu)
 	const uint32_t cs = exec_vmread32(VMX_GUEST_CS_AR);
 	const bool lma = (vcpu->arch.efer & EFER_LMA) != 0UL;
 
-	vcpu_paging_get(vcpu);
-	cpu->vm86 = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_VM) != 0UL;
+	cpu->vm86 = (vcpu_paging_get(vcpu) & RFLAGS_VM) != 0UL;
 	cpu->cpl = cpu->vm86 ? 3U : vcpu->arch.paging.cpl;
 	cpu->cr0 = vcpu->arch.paging.cr0;
 	cpu->cr4 = vcpu->arch.paging.cr4;

@@ -85,7 +85,7 @@ static int32_t load_cr3(void *arg, uint32_t cr3)
 	if (((vcpu_get_cr4(vcpu) & CR4_PAE) != 0UL) && !vcpu_load_pdptes(vcpu)) {
 		return -EACCES;
 	}
-	vcpu_paging_get(vcpu);
+	(void)vcpu_paging_get(vcpu);
 	return 0;
 }
 
@@ -188,7 +188,7 @@ int32_t task_switch_vmexit_handler(struct acrn_vcpu *vcpu)
 		rq.error = arch->reinject_error;
 	}
 	ops.arg = vcpu;
-	vcpu_paging_get(vcpu);
+	(void)vcpu_paging_get(vcpu);
 	state_get(vcpu, &st, event);
 	status = task_switch(&st, &rq, &ops, &fault);
 	if ((status < 0) && (status != -EFAULT)) {

@@ -330,7 +330,7 @@ static int32_t string_start(struct acrn_vcpu *vcpu, uint64_t q)
 		vcpu_skip_instruction(vcpu);
 		return VMEXIT_ENTER_AGAIN;
 	}
-	vcpu_paging_get(vcpu);
+	(void)vcpu_paging_get(vcpu);
 	str.seg = pio->is_in ? SEG_ES : INFO_SEGMENT(info);
 	str.ar = exec_vmread32((enum vmcs_field)(VMX_GUEST_ES_AR + 2U * str.seg));
 	str.limit = exec_vmread((enum vmcs_field)(VMX_GUEST_ES_LIMIT + 2U * str.seg));

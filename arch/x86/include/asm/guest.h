@@ -118,8 +118,11 @@ void vcpu_io_bitmap_free(struct acrn_vcpu *vcpu);
 
 /* ---- Guest memory (guest_mem.c) ---- */
 
-/** Looks how the guest pages, for the functions below and vcpu->arch.paging: once for each exit that needs them. */
-void vcpu_paging_get(struct acrn_vcpu *vcpu);
+/**
+ * Looks how the guest pages, for the functions below and vcpu->arch.paging: once for each exit that needs them.
+ * @return RFLAGS, which it has read anyway
+ */
+uint64_t vcpu_paging_get(struct acrn_vcpu *vcpu);
 
 /**
  * Linear to physical for an access within one page.
