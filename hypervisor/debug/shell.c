@@ -253,10 +253,10 @@ int32_t shell_help(const char *name)
 			char args[64];
 			const int len = snprintf(args, sizeof(args), "%s%s%s", table[i].args, words_between(&table[i]),
 				table[i].json ? "[-j]" : "");
+			const bool alone = len > HELP_ARGS; /* on its line */
 
-			/* Long ones stand alone. */
-			shell_printf("  %-10s %-*s%s%*s%s\n", table[i].name, HELP_ARGS, args,
-				(len > HELP_ARGS) ? "\n" : "", (len > HELP_ARGS) ? HELP_ARGS + 14 : 1, "", table[i].help);
+			shell_printf("  %-10s %-*s%s%*s%s\n", table[i].name, HELP_ARGS, args, alone ? "\n" : "",
+				alone ? HELP_ARGS + 14 : 1, "", table[i].help);
 		}
 	}
 	return 0;
