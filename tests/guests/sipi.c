@@ -7,6 +7,8 @@
 #include <guests/lib/acpi.h>
 #include <guests/lib/apic.h>
 #include <guests/lib/guest.h>
+#include <guests/lib/ioapic.h>
+#include <guests/lib/pit.h>
 #include <guests/lib/smp.h>
 
 const char subject_name[] = "sipi";
@@ -125,6 +127,48 @@ static void test_broadcast(unsigned int n)
 	report(trap_count(VEC_TEST) == 50, "IPIs to halted CPUs: none lost, none doubled");
 }
 
+static volatile uint32_t where;	/* CPUs that got the timer's interrupt */
+
+static void note_where(struct trap *t)
+{
+	(void)t;
+	__atomic_or_fetch(&where, 1U << cpu_index(), __ATOMIC_SEQ_CST);
+	lapic_eoi();
+}
+
+static bool only_cpu(unsigned int pin, unsigned int cpu)
+{
+	uint64_t start = rdtsc();
+
+	where = 0;
+	ioapic_set_rte(pin, VEC_TEST | RTE_DEST(smp_apic_id(cpu)));
+	sti();
+	while (where == 0 && rdtsc() - start < PATIENCE)
+		cpu_pause();
+	delay_ticks(TURNS / 4);
+	cli();
+	ioapic_set_rte(pin, RTE_MASKED);
+	delay_ticks(TURNS / 4);
+	return where == 1U << cpu;
+}
+
+static void test_external(unsigned int n)
+{
+	bool ok = true;
+
+	if (!ioapic_present() || !pit_present() || lapic_in_x2apic()) {
+		report_skip("no I/O APIC or no PIT: interrupts from outside");
+		return;
+	}
+	trap_set_handler(VEC_TEST, note_where);
+	pit_set(0, 2, PIT_HZ / 1000);
+	for (unsigned int cpu = 0; cpu < n; cpu++)
+		ok = only_cpu(ioapic_isa_pin(0), cpu) && ok;
+	report(ok, "an I/O APIC's interrupt comes to the CPU whose id it names, and to no other");
+	pit_set(0, 0, 0);
+	trap_set_handler(VEC_TEST, trap_handler_eoi);
+}
+
 static void test_nmi(unsigned int n)
 {
 	trap_set_handler(VEC_NMI, trap_handler_nop);
@@ -199,6 +243,7 @@ void test_main(void)
 	test_work(smp_online());
 	test_lock(smp_online());
 	test_broadcast(smp_online());
+	test_external(smp_online());
 	test_nmi(smp_online());
 	test_again();
 }
