@@ -121,6 +121,9 @@ GUESTS: dict[str, Guest] = {
     "msr": Guest(strict_msrs=True),
     "debug": Guest(strict_msrs=True),
     "ioreq": Guest(kinds=("uvm",)),
+    "share": Guest(kinds=("bare",)),
+    "idle": Guest(kinds=("bare",)),
+    "smp_lock": Guest(cpus=2, guest_words="cpus=3"),
     "inject": CPU_ALONE,
     "mmio": CPU_ALONE,
     "nmi": CPU_ALONE,
@@ -247,6 +250,32 @@ def trace_tests() -> list[Boot]:
                     (r"^sched +no", "trace on x\r"), (r"^usage: trace", "poweroff\r")),
                 must=(r"^@t vm 0 SVM ", r"power off from the console"))
     return [replace(base, name="trace/1cpu"), replace(base, name="trace/2cpu", cpus=2), idle]
+
+
+def sched_tests() -> list[Boot]:
+    """Who gets a CPU that several want, and that nobody has one who waits."""
+    pair = Boot(name="", kind="pre", guest="share", scenario=TEST_PRE)
+
+    def shares(first: int, second: int) -> tuple[Change, ...]:
+        return (Change("PRE1", "os_config/bootargs", f"share={first}"),
+                Change("PRE2", "os_config/bootargs", f"share={second}"))
+
+    bvt = (Change("", "hv/FEATURES/SCHEDULER", "SCHED_BVT"), Change("PRE1", "bvt_weight", "1"),
+           Change("PRE2", "bvt_weight", "3"))
+    noop = (Change("", "hv/FEATURES/SCHEDULER", "SCHED_NOOP"), Change("PRE2", "cpu_affinity/pcpu/pcpu_id", "1"))
+    handover = tuple(Change(vm, "os_config/bootargs", "handover=100000") for vm in ("PRE1", "PRE2"))
+    # A second in HLT: less than 100 ms on the CPU, most of it for its words; the vCPU that waits for SIPI none at all.
+    idle = tuple(pattern for vm in ("PRE1", "PRE2") for pattern in (
+        rf"^\(aril\) summary: vcpu {vm} 0 cpu 0 exits \d{{1,4}} slices \d{{1,4}} run_us \d{{1,5}}$",
+        rf"^\(aril\) summary: vcpu {vm} 1 cpu 0 exits 0 slices \d run_us \d$"))
+    return [
+        replace(pair, name="sched/rr", changes=shares(50, 50)),
+        replace(pair, name="sched/bvt", changes=(*bvt, *shares(25, 75))),
+        replace(pair, name="sched/noop", cpus=2, guest="hello", changes=noop),
+        replace(pair, name="sched/pause-loop", guest="smp_lock", scenario=PRE_SMP, changes=handover,
+                must=(r"^\(aril\) summary: exit PRE1 PAUSE \d{2}",)),
+        replace(pair, name="sched/idle", guest="idle", scenario=PRE_SMP, must=idle),
+    ]
 
 
 def bad_tests() -> list[Test]:
@@ -520,4 +549,5 @@ def command_tests() -> list[Test]:
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
     return [*command_tests(), *guest_tests(), *pre_tests(), *load_tests(), *cable_tests(), *bench_tests(),
-            *trace_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(), *debian_tests(), *model_tests()]
+            *trace_tests(), *sched_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(),
+            *debian_tests(), *model_tests()]

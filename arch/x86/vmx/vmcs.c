@@ -70,6 +70,14 @@ void vmcs_set_entry(struct acrn_vcpu *vcpu, uint32_t bits, bool on)
 	set_cached(VMX_ENTRY_CTLS, &vcpu->arch.entry_ctls, bits, on);
 }
 
+/*
+ * PAUSE-loop exiting (SDM 26.1.3): PAUSEs no further apart than the gap belong to one loop; since Skylake one alone
+ * takes about 140 ticks. A loop that lasts longer than the window is an exit: longer than a lock is held by whoever runs, and
+ * than the exit itself takes, but far shorter than a slice.
+ */
+#define PLE_GAP_TICKS	 512UL
+#define PLE_WINDOW_TICKS 4096UL
+
 static uint32_t if_has(bool has, uint32_t bit)
 {
 	return has ? bit : 0U;
@@ -93,7 +101,8 @@ static void build_controls(struct acrn_vcpu *vcpu)
 			(c->has_tpr_shadow ? PROC_TPR_SHADOW : (PROC_CR8_LOAD | PROC_CR8_STORE)),
 		"processor");
 	proc2 |= if_has(c->has_vpid, PROC2_VPID) | if_has(c->has_enable_rdtscp, PROC2_RDTSCP) |
-		 if_has(c->has_enable_invpcid, PROC2_INVPCID) | if_has(c->has_enable_xsaves, PROC2_XSAVES);
+		 if_has(c->has_enable_invpcid, PROC2_INVPCID) | if_has(c->has_enable_xsaves, PROC2_XSAVES) |
+		 if_has(c->has_pause_loop_exiting, PROC2_PAUSE_LOOP);
 	arch->entry_ctls = vmx_ctls(&c->entry, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, "entry");
 
 	exec_vmwrite(VMX_PIN_CTLS, pin);
@@ -124,6 +133,10 @@ static void build_controls(struct acrn_vcpu *vcpu)
 	exec_vmwrite(VMX_VMCS_LINK, ~0UL);
 	if (c->has_vpid) {
 		exec_vmwrite(VMX_VPID, arch->vpid);
+	}
+	if (c->has_pause_loop_exiting) {
+		exec_vmwrite(VMX_PLE_GAP, PLE_GAP_TICKS);
+		exec_vmwrite(VMX_PLE_WINDOW, PLE_WINDOW_TICKS);
 	}
 	if (c->has_tpr_shadow) {
 		exec_vmwrite(VMX_VIRTUAL_APIC_PAGE, hva_to_hpa(arch->vlapic.regs));
