@@ -72,8 +72,8 @@ void vmcs_set_entry(struct acrn_vcpu *vcpu, uint32_t bits, bool on)
 
 /*
  * PAUSE-loop exiting (SDM 26.1.3): PAUSEs no further apart than the gap belong to one loop; since Skylake one alone
- * takes about 140 ticks. A loop that lasts longer than the window is an exit: longer than a lock is held by whoever runs, and
- * than the exit itself takes, but far shorter than a slice.
+ * takes about 140 ticks. A loop that lasts longer than the window is an exit: longer than whoever runs holds a lock,
+ * and than the exit itself takes, but far shorter than a slice.
  */
 #define PLE_GAP_TICKS	 512UL
 #define PLE_WINDOW_TICKS 4096UL
