@@ -162,7 +162,8 @@ void thread_wake(struct thread *thread)
 	uint16_t cpu;
 
 	if (this_queue()->current == thread) {
-		thread->wake_pending = true; /* it runs here: nothing else happens to it meanwhile */
+		/* It runs here: nothing happens to it meanwhile but that others wake it, too. */
+		__atomic_store_n(&thread->wake_pending, true, __ATOMIC_RELAXED);
 		return;
 	}
 	rq = lock_queue(thread);
@@ -178,7 +179,7 @@ void thread_wake(struct thread *thread)
 		set_need_resched(rq, true);
 		woken = true;
 	} else if (thread->state == (uint32_t)THREAD_RUNNING) {
-		thread->wake_pending = true;
+		__atomic_store_n(&thread->wake_pending, true, __ATOMIC_RELAXED);
 	}
 	spin_unlock(&rq->lock);
 	if (!woken) {

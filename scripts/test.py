@@ -25,7 +25,7 @@ from tests import DEBIAN_LINUX, OUR_LINUX, Boot, Command, Test, all_tests
 
 def select(tests: list[Test], names: list[str]) -> list[Test]:
     if not names:
-        return [t for t in tests if isinstance(t, Command) or not t.alone]
+        return [t for t in tests if not t.alone]
     chosen = []
     for name in names:
         found = [t for t in tests if t.name == name or t.name.startswith(name + "/")
@@ -33,7 +33,7 @@ def select(tests: list[Test], names: list[str]) -> list[Test]:
         if not found:
             raise ToolError(f"no test matches '{name}'; scripts/test --list shows all")
         chosen += [t for t in found if t not in chosen
-                   and (isinstance(t, Command) or not t.alone or t.name == name)]
+                   and (not t.alone or t.name == name)]
     return chosen
 
 

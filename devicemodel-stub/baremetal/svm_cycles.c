@@ -93,8 +93,8 @@ static void same(const struct aril_hv_stats *before, const struct aril_hv_stats 
 
 	report(equal, "%s: pages, VMs, vCPUs, threads and timers are as many as before", text);
 	if (!equal) {
-		report_info("pages free %lu -> %lu, VMs %lu -> %lu, vCPUs %lu -> %lu", before->pages_free, now->pages_free,
-			before->vms, now->vms, before->vcpus, now->vcpus);
+		report_info("pages free %lu -> %lu, VMs %lu -> %lu, vCPUs %lu -> %lu", before->pages_free,
+			now->pages_free, before->vms, now->vms, before->vcpus, now->vcpus);
 		report_info("threads %lu -> %lu, timers %lu -> %lu", before->threads, now->threads, before->timers,
 			now->timers);
 	}

@@ -41,6 +41,7 @@ class Command:
     timeout: float = 120
     packages: str = ""			# groups of packages.txt that it needs besides [build]
     last: bool = False			# after the boots, because it looks at their logs
+    alone: bool = False			# runs only when it is named
 
 
 @dataclass(frozen=True)
@@ -542,6 +543,9 @@ def command_tests() -> list[Test]:
         tests.append(Command(f"scripts/check-{xml.stem}",
                              (str(TOP / "scripts" / "scenario"), "check", str(xml))))
     tests.append(Command("debian/compare", (str(TOP / "scripts" / "compare-kernel-logs"),), timeout=1200, last=True))
+    # Millions of wake-ups between host threads, under the race detector.
+    tests.append(Command("stress/wake", ("env", "WAKE_HOPS=500000", "make", "-C", str(TOP), "O=$O/tsan", "unit",
+                                         "UNIT_SANITIZE=thread", "UNIT_RUN=wake_no"), timeout=300, alone=True))
     tests.append(Command("compare", (str(TOP / "scripts" / "compare-guests"),), timeout=600, last=True))
     return tests
 
