@@ -113,6 +113,8 @@ NOT_TESTS = ("svm", "enemy", "bad", "maps", "churn")
 # Subjects about the CPU alone: also in pre-launched VMs that share one, but not as User VM, which differs in devices.
 CPU_ALONE = Guest(kinds=("bare", "svm"), strict_msrs=True, models=False)
 TWO_CPUS_ALONE = replace(CPU_ALONE, cpus=2)
+# Subjects about a device that the Service VM has from the machine, and pre-launched VMs from the hypervisor.
+DEVICE_OF_PRE = Guest(kinds=("bare",), models=False)
 
 # Guests that aren't listed here get Guest().
 GUESTS: dict[str, Guest] = {
@@ -127,11 +129,16 @@ GUESTS: dict[str, Guest] = {
     "smp_lock": Guest(cpus=2, guest_words="cpus=3"),
     "inject": CPU_ALONE,
     "mmio": CPU_ALONE,
+    "mtrr": CPU_ALONE,
     "nmi": CPU_ALONE,
     "exits_smp": Guest(cpus=2, guest_words="cpus=3"),
     "paging": CPU_ALONE,
+    "pit": DEVICE_OF_PRE,
+    "pmtimer": DEVICE_OF_PRE,
     "realmode": CPU_ALONE,
+    "rtc": DEVICE_OF_PRE,
     "segmentation": CPU_ALONE,
+    "syscall": CPU_ALONE,
     "task_switch": CPU_ALONE,
     "tsc": TWO_CPUS_ALONE,
     "xsave": CPU_ALONE,
@@ -169,7 +176,7 @@ def guest_tests() -> list[Test]:
 PRE_GUESTS = ("hello", "pio", "pio_string", "cpuid", "msr", "cr", "exceptions", "apic", "x2apic",
               "timer", "ioapic", "pic", "hlt", "sipi", "uart", "pci", "reset", "hpet", "i8042",
               "ipi",
-              *(name for name, settings in GUESTS.items() if settings in (CPU_ALONE, TWO_CPUS_ALONE)))
+              *(name for name, settings in GUESTS.items() if settings in (CPU_ALONE, TWO_CPUS_ALONE, DEVICE_OF_PRE)))
 
 
 def pre_tests() -> list[Test]:

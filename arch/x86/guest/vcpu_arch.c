@@ -299,10 +299,10 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 	arch->check_events = true;
 	if ((requests & BIT(VCPU_REQ_NMI)) != 0UL) {
 		/*
-		 * Waiting for SIPI, a CPU takes none. It is not kept either: the vCPU would meet it at the first
-		 * instruction of its start-up code, in real mode and, in a VM without firmware, without a vector table.
+		 * A vCPU that waits for SIPI meets it at the first instruction of its start-up code, in real mode: not in
+		 * a VM without firmware, which has no vector table there.
 		 */
-		arch->nmi_pending = arch->nmi_pending || (vcpu->state != VCPU_INIT);
+		arch->nmi_pending = arch->nmi_pending || (vcpu->state != VCPU_INIT) || vm_is_service(vcpu->vm);
 	}
 	if ((requests & BIT(VCPU_REQ_INIT)) != 0UL) {
 		take_init(vcpu);
