@@ -13,13 +13,15 @@ const char subject_name[] = "pit";
 #define ACCESS_LOW	1U
 #define ACCESS_HIGH	2U
 #define ACCESS_BOTH	3U
-#define READ_BACK(count, status, channels)	((uint8_t)(0xc0 | ((count) ? 0 : 0x20) | ((status) ? 0 : 0x10) | (channels)))
+#define READ_BACK(count, status, channels)	\
+	((uint8_t)(0xc0 | ((count) ? 0 : 0x20) | ((status) ? 0 : 0x10) | (channels)))
 #define STATUS_OUT	0x80U
 #define STATUS_NULL	0x40U
 #define GATE		0x01U
 #define SPEAKER		0x02U
 #define REFRESH		0x10U
 #define OUT2		0x20U
+#define TRIES		20
 #define CLOCKS(n)	((uint64_t)(n) * tsc_per_clock)
 
 static uint64_t tsc_per_clock;
@@ -118,32 +120,38 @@ static void test_modes(void)
 	uint16_t a, b;
 	bool low = false, high = false;
 
+	/* Nothing is printed while a count runs: a line takes thousands of clocks. */
 	gate(true);
-	set2(0, 2000);
-	report(!out2(), "mode 0: output low while it counts");
+	set2(0, 50000);
+	low = !out2();
 	wait_clocks(100);
-	a = pit_count(CH2);
 	gate(false);
 	wait_clocks(4);
 	a = pit_count(CH2);
 	wait_clocks(100);
 	b = pit_count(CH2);
-	report(a == b && a < 2000, "mode 0: the gate stops the count");
+	report(low, "mode 0: output low while it counts");
+	report(a == b && a < 50000 && pit_count(CH2) == a, "mode 0: the gate stops the count");
 	gate(true);
-	wait_clocks(2500);
-	report(out2() && (status(CH2) & STATUS_OUT) != 0, "mode 0: output high at zero, in the status too");
-	report(pit_count(CH2) > 0xf000, "mode 0: it counts on below zero");
 	set2(0, 2000);
-	report(!out2(), "mode 0: a new count takes the output down");
+	wait_clocks(2500);
+	high = out2() && (status(CH2) & STATUS_OUT) != 0;
+	a = pit_count(CH2);
+	set2(0, 50000);
+	low = !out2();
+	report(high, "mode 0: output high at zero, in the status too");
+	report(a > 2000, "mode 0: it counts on below zero");
+	report(low, "mode 0: a new count takes the output down");
+	low = high = false;
 
 	gate(false);
-	set2(1, 500);
+	set2(1, 60000);
 	wait_clocks(600);
 	report(out2(), "mode 1: output high until the gate rises");
 	gate(true);
 	wait_clocks(20);
 	report(!out2(), "mode 1: the gate's rise starts it");
-	wait_clocks(600);
+	wait_clocks(65000);
 	report(out2(), "mode 1: high again at the end");
 
 	gate(true);
@@ -177,7 +185,8 @@ static void test_modes(void)
 	set2(4, 500);
 	report(out2(), "mode 4: output high");
 	wait_clocks(700);
-	report(out2() && pit_count(CH2) > 0xf000, "mode 4: high but for one clock, and it counts on");
+	a = pit_count(CH2);
+	report(out2() && a > 500, "mode 4: high but for one clock, and it counts on");
 	set2(6, 1000);
 	report((status(CH2) & 0x0e) == 0x04 || (status(CH2) & 0x0e) == 0x0c, "mode 6 is mode 2");
 }
@@ -223,23 +232,41 @@ static void test_port61(void)
 	outb(PIT_GATE, saved);
 }
 
-/* 10 ms by channel 2 and by the TSC's own rate: channel 0 and 2 run at the same speed. */
+/* Once in some tries: another VM may have the CPU just then. */
 static void test_rate(void)
 {
-	uint64_t start, ticks;
-	uint16_t a, b;
+	bool ok = false;
 
-	gate(true);
-	set2(2, 0xffff);
-	pit_set(0, 2, 0xffff);
-	wait_clocks(10);
-	a = pit_count(0);
-	start = rdtsc();
-	wait_clocks(20000);
-	b = pit_count(0);
-	ticks = (rdtsc() - start) / tsc_per_clock;
-	report(a > b && (uint64_t)(a - b) > ticks * 9 / 10 && (uint64_t)(a - b) < ticks * 11 / 10 + 100,
-	       "channel 0 runs as fast as channel 2");
+	for (unsigned int i = 0; i < TRIES && !ok; i++) {
+		uint64_t start, ticks;
+		uint16_t a, b;
+
+		pit_set(0, 2, 0xffff);
+		wait_clocks(10);
+		a = pit_count(0);
+		start = rdtsc();
+		wait_clocks(2000);
+		b = pit_count(0);
+		ticks = (rdtsc() - start) / tsc_per_clock;
+		ok = a > b && (uint64_t)(a - b) > ticks * 9 / 10 && (uint64_t)(a - b) < ticks * 11 / 10 + 100;
+	}
+	report(ok, "channel 0 runs as fast as channel 2");
+}
+
+/* TSC ticks in a clock: the median, as another VM may have the CPU at either end of some measurements. */
+static uint64_t measure(void)
+{
+	uint64_t sorted[TRIES + 1];
+
+	for (unsigned int i = 0; i <= TRIES; i++) {
+		uint64_t ticks = pit_measure_tsc(1000) * 1000 / PIT_HZ;
+		unsigned int at = i;
+
+		for (; at > 0 && sorted[at - 1] > ticks; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = ticks;
+	}
+	return sorted[TRIES / 2];
 }
 
 void test_main(void)
@@ -248,7 +275,7 @@ void test_main(void)
 		report_skip("no PIT");
 		return;
 	}
-	tsc_per_clock = pit_measure_tsc(10000) * 100 / PIT_HZ;
+	tsc_per_clock = measure();
 	if (tsc_per_clock == 0) {
 		report(false, "channel 2 measures the TSC");
 		return;

@@ -14,12 +14,13 @@ const char subject_name[] = "syscall";
 #define VEC_TIMER	0x50U
 
 /*
- * SYSCALL comes to sys_entry on the user's stack, notes what it sees, and leaves by INT to the library. SYSENTER comes to
- * enter_entry with the stack of its MSR.
+ * SYSCALL comes to sys_entry on the user's stack, notes what it sees, and leaves by INT to the library. SYSENTER comes
+ * to enter_entry with the stack of its MSR.
  */
 __asm__(".pushsection .text\n"
 	"sys_entry: mov %rcx, sys_seen\n\tmov %r11, sys_seen + 8\n\tpushfq\n\tpop %rax\n\tmov %rax, sys_seen + 16\n\t"
-	"mov %cs, %eax\n\tmov %rax, sys_seen + 24\n\tmov %ss, %eax\n\tmov %rax, sys_seen + 32\n\tmov %rsp, sys_seen + 40\n\t"
+	"mov %cs, %eax\n\tmov %rax, sys_seen + 24\n\tmov %ss, %eax\n\tmov %rax, sys_seen + 32\n\t"
+	"mov %rsp, sys_seen + 40\n\t"
 	"cmpq $0, sys_return\n\tje 1f\n\tmov sys_return, %rcx\n\tsysretq\n1:\tint $0x30\n"
 	"enter_entry: pushfq\n\tpop %rax\n\tmov %rax, sys_seen + 16\n\tmov %cs, %eax\n\tmov %rax, sys_seen + 24\n\t"
 	"mov %ss, %eax\n\tmov %rax, sys_seen + 32\n\tmov %rsp, sys_seen + 40\n\t"
@@ -131,8 +132,9 @@ static void test_sysenter(void)
 
 /* SYSENTER in legacy mode: CS, SS, flags. */
 __asm__(".pushsection .text\n\t.code32\n"
-	"leg_sysenter: movl $0x174, %ecx\n\txorl %edx, %edx\n\tmovl $0x18, %eax\n\twrmsr\n\tmovl $0x175, %ecx\n\tmovl %esi, %eax\n\t"
-	"wrmsr\n\tmovl $0x176, %ecx\n\tmovl $leg_target, %eax\n\twrmsr\n\tsysenter\n"
+	"leg_sysenter: movl $0x174, %ecx\n\txorl %edx, %edx\n\tmovl $0x18, %eax\n\twrmsr\n\t"
+	"movl $0x175, %ecx\n\tmovl %esi, %eax\n\twrmsr\n\t"
+	"movl $0x176, %ecx\n\tmovl $leg_target, %eax\n\twrmsr\n\tsysenter\n"
 	"leg_target: movw %cs, %cx\n\tmovw %ss, %dx\n\tmovl %esp, %esi\n\tint $0x30\n\t"
 	".code64\n\t.popsection\n");
 void leg_sysenter(void);
