@@ -299,8 +299,8 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 	arch->check_events = true;
 	if ((requests & BIT(VCPU_REQ_NMI)) != 0UL) {
 		/*
-		 * A vCPU that waits for SIPI meets it at the first instruction of its start-up code, in real mode: not in
-		 * a VM without firmware, which has no vector table there.
+		 * A vCPU that waits for SIPI meets it at the first instruction of its start-up code, in real mode: not
+		 * in a VM without firmware, which has no vector table there.
 		 */
 		arch->nmi_pending = arch->nmi_pending || (vcpu->state != VCPU_INIT) || vm_is_service(vcpu->vm);
 	}
