@@ -94,3 +94,20 @@ void dm_test_access(struct dm_vm *vm, struct dm_access *access)
 		reg_write(vm, reg, (uint32_t)access->value);
 	}
 }
+
+/* What is written is read, at any width and alignment. */
+void dm_scratch_access(struct dm_vm *vm, struct dm_access *access)
+{
+	uint8_t *at = &vm->test.scratch[access->addr - DM_MMIO_SCRATCH];
+
+	if (!access->write) {
+		access->value = 0UL;
+	}
+	for (uint32_t i = 0; i < access->size; i++) {
+		if (access->write) {
+			at[i] = (uint8_t)(access->value >> (8U * i));
+		} else {
+			access->value |= (uint64_t)at[i] << (8U * i);
+		}
+	}
+}

@@ -109,6 +109,8 @@ void dm_vm_init(struct dm_vm *vm, const struct dm_host_ops *ops, void *ctx, uint
 		{ DM_PIO, DM_PORT_PANIC, DM_PORT_PANIC, dm_panic_access, "panic event" },
 		{ DM_PIO, DM_PORT_PCI_DATA, DM_PORT_PCI_DATA + 3U, dm_pci_data_access, "PCI data" },
 		{ DM_MMIO, DM_MMIO_TEST, DM_MMIO_TEST + DM_TEST_SIZE - 1U, dm_test_access, "test device" },
+		{ DM_MMIO, DM_MMIO_SCRATCH, DM_MMIO_SCRATCH + DM_SCRATCH_SIZE - 1U, dm_scratch_access,
+			"test device's scratch" },
 	};
 
 	memset(vm, 0, sizeof(*vm));

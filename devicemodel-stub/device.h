@@ -72,6 +72,7 @@ enum dm_end {
 #define DM_PORT_PCI_ADDR   0xCF8U
 #define DM_PORT_PCI_DATA   0xCFCU
 #define DM_MMIO_TEST       0xD0000000UL
+#define DM_MMIO_SCRATCH    0xD0001000UL
 
 #define DM_IRQ_COM1 4U
 #define DM_IRQ_SCI  9U
@@ -161,8 +162,11 @@ struct dm_pm {
 #define DM_TEST_ID_VALUE   0x44545241U /* "ARTD" */
 #define DM_TEST_DELAY_MAX  1000000U
 
+#define DM_SCRATCH_SIZE    512U
+
 struct dm_testdev {
 	uint8_t echo[8];
+	uint8_t scratch[DM_SCRATCH_SIZE]; /* MMIO that behaves like memory */
 	uint32_t delay_us, mode, count, last;
 };
 
@@ -265,5 +269,6 @@ void dm_pci_addr_access(struct dm_vm *vm, struct dm_access *access);
 void dm_pci_data_access(struct dm_vm *vm, struct dm_access *access);
 
 void dm_test_access(struct dm_vm *vm, struct dm_access *access);
+void dm_scratch_access(struct dm_vm *vm, struct dm_access *access);
 
 #endif

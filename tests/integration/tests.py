@@ -127,6 +127,7 @@ GUESTS: dict[str, Guest] = {
     "share": Guest(kinds=("bare",)),
     "idle": Guest(kinds=("bare",)),
     "smp_lock": Guest(cpus=2, guest_words="cpus=3"),
+    "mmio_forms": Guest(kinds=("uvm",)),
     "inject": CPU_ALONE,
     "mmio": CPU_ALONE,
     "mtrr": CPU_ALONE,

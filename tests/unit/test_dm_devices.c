@@ -451,6 +451,17 @@ TEST(dm_pci_has_nothing)
 	EXPECT_EQ(vm.end, DM_END_NONE);
 }
 
+TEST(dm_scratch_is_like_memory)
+{
+	fresh();
+	wr(DM_MMIO, DM_MMIO_SCRATCH + 3, 8, 0x8877665544332211UL);
+	wr(DM_MMIO, DM_MMIO_SCRATCH + 4, 1, 0x99);
+	EXPECT_EQ(rd(DM_MMIO, DM_MMIO_SCRATCH + 2, 4), 0x33991100UL);
+	wr(DM_MMIO, DM_MMIO_SCRATCH + DM_SCRATCH_SIZE - 2U, 2, 0xABCD);
+	EXPECT_EQ(rd(DM_MMIO, DM_MMIO_SCRATCH + DM_SCRATCH_SIZE - 1U, 1), 0xAB);
+	EXPECT_EQ(rd(DM_MMIO, DM_MMIO_SCRATCH + DM_SCRATCH_SIZE - 1U, 2), 0xFFFF); /* over the end */
+}
+
 TEST(dm_test_device)
 {
 	struct dm_access a = { .space = DM_PIO, .addr = DM_PORT_TEST, .size = 2 };
