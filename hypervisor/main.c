@@ -15,6 +15,7 @@
 #include <hv/trace.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
+#include <hv/vm_connections.h>
 #include <lib/errno.h>
 #include <lib/printf.h>
 
@@ -97,6 +98,7 @@ void __noreturn hv_main(void)
 	trace_boot();                   /* `trace` of the command line */
 	console_input_init();           /* the keyboard: attached VM or shell */
 	boot_scenario_fit(scenario);    /* which VMs can run here */
+	vm_connections_init(scenario);  /* memory that VMs share */
 	vm_init_slots(scenario);
 	vm_boot_all();
 	stage("vms", "created");

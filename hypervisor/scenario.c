@@ -11,6 +11,7 @@
 struct reader {
 	const uint8_t *records; /* VM records */
 	const uint8_t *vuarts;
+	const uint8_t *connections;
 	const uint8_t *strings;
 	struct scn_header hdr;
 	struct scenario *out;
@@ -165,18 +166,14 @@ static bool ports_overlap(const struct scn_port_range *a, uint32_t first, uint32
 static int32_t check_layout(struct reader *rd, const uint8_t *blob, size_t size)
 {
 	const struct scn_header *hdr = &rd->hdr;
-	size_t vms, vuarts;
+	size_t vms, vuarts, connections;
 
 	if (size < sizeof(*hdr) || size > SCN_BLOB_MAX_SIZE)
-		return refuse(rd,
-			"header: %zu bytes are no scenario; compile one with scripts/scenario",
-			size);
+		return refuse(rd, "header: %zu bytes are no scenario; compile one with scripts/scenario", size);
 	memcpy(&rd->hdr, blob, sizeof(rd->hdr));
 	if (hdr->magic != SCN_MAGIC)
-		return refuse(rd,
-			"header: magic is 0x%08x, not 0x%08x; the file is no scenario blob "
-			"(an XML file must be compiled first)",
-			hdr->magic, SCN_MAGIC);
+		return refuse(rd, "header: magic is 0x%08x, not 0x%08x; the file is no scenario blob "
+			"(an XML file must be compiled first)", hdr->magic, SCN_MAGIC);
 	if (hdr->version != SCN_VERSION)
 		return refuse(rd,
 			"header: version %u, this hypervisor reads %u; compile it again with the "
@@ -192,27 +189,32 @@ static int32_t check_layout(struct reader *rd, const uint8_t *blob, size_t size)
 			"header: checksum is wrong; the file is damaged, copy or compile it again");
 	if (hdr->header_size != sizeof(*hdr) ||
 		hdr->vm_record_size != sizeof(struct scn_vm_record) ||
-		hdr->vuart_record_size != sizeof(struct scn_vuart_record))
+		hdr->vuart_record_size != sizeof(struct scn_vuart_record) ||
+		hdr->connection_record_size != sizeof(struct scn_connection_record))
 		return refuse(rd,
-			"header: record sizes %u, %u, %u aren't those of version %u; compile "
-			"it again",
-			hdr->header_size, hdr->vm_record_size, hdr->vuart_record_size, SCN_VERSION);
+			"header: record sizes %u, %u, %u, %u aren't those of version %u; compile it again",
+			hdr->header_size, hdr->vm_record_size, hdr->vuart_record_size, hdr->connection_record_size,
+			SCN_VERSION);
 	if (hdr->vm_count == 0U || hdr->vm_count > CONFIG_MAX_VM_NUM)
 		return refuse(rd, "header: %u VMs, allowed are 1..%u (CONFIG_MAX_VM_NUM)",
 			hdr->vm_count, (uint32_t)CONFIG_MAX_VM_NUM);
 	if (hdr->vuart_count > SCN_MAX_VUARTS)
 		return refuse(rd, "header: %u vuart_connections, allowed are %u", hdr->vuart_count,
 			SCN_MAX_VUARTS);
+	if (hdr->connection_count > SCN_MAX_CONNECTIONS)
+		return refuse(rd, "header: %u connections, allowed are %u", hdr->connection_count, SCN_MAX_CONNECTIONS);
 
 	vms = hdr->vm_count * sizeof(struct scn_vm_record);
 	vuarts = hdr->vuart_count * sizeof(struct scn_vuart_record);
+	connections = hdr->connection_count * sizeof(struct scn_connection_record);
 	if (hdr->str_size > size || (hdr->str_size % 8U) != 0U ||
-		sizeof(*hdr) + vms + vuarts + hdr->str_size != size)
+		sizeof(*hdr) + vms + vuarts + connections + hdr->str_size != size)
 		return refuse(
 			rd, "header: the parts don't add up to %zu bytes; compile it again", size);
 	rd->records = blob + sizeof(*hdr);
 	rd->vuarts = rd->records + vms;
-	rd->strings = rd->vuarts + vuarts;
+	rd->connections = rd->vuarts + vuarts;
+	rd->strings = rd->connections + connections;
 	return 0;
 }
 
@@ -733,6 +735,60 @@ static int32_t load_vuarts(struct reader *rd)
 	return 0;
 }
 
+/* ---- shared memory and events between VMs ---- */
+
+static int32_t check_connection_end(const struct reader *rd, uint32_t index, uint32_t vm_id)
+{
+	const struct scenario *out = rd->out;
+
+	if (vm_id != SCN_CONNECTION_HV &&
+		(vm_id >= out->vm_count || out->vm[vm_id].load_order != SCN_PRE_LAUNCHED_VM))
+		return refuse(rd, "connection %u: VM %u doesn't exist or isn't pre-launched", index, vm_id);
+	return 0;
+}
+
+static int32_t check_connection(const struct reader *rd, uint32_t index, const struct scn_connection_record *rec)
+{
+	if (rec->type != SCN_CONNECTION_CROSSVM && rec->type != SCN_CONNECTION_IVSHMEM)
+		return refuse(rd, "connection %u: type %u is unknown", index, rec->type);
+	if (rec->emits > 3U)
+		return refuse(rd, "connection %u: ends 0x%x emit; there are two", index, rec->emits);
+	if (rec->size_kb < SCN_CONNECTION_MIN_KB || rec->size_kb > SCN_CONNECTION_MAX_KB ||
+		(rec->size_kb & (rec->size_kb - 1U)) != 0U)
+		return refuse(rd, "connection %u: %u KiB; it must be a power of two from %u to %u", index,
+			rec->size_kb, SCN_CONNECTION_MIN_KB, SCN_CONNECTION_MAX_KB);
+	if (rec->vm[0] == SCN_CONNECTION_HV && rec->vm[1] == SCN_CONNECTION_HV)
+		return refuse(rd, "connection %u: both ends are the hypervisor", index);
+	return (check_connection_end(rd, index, rec->vm[0]) != 0) ? -EINVAL :
+		check_connection_end(rd, index, rec->vm[1]);
+}
+
+static int32_t load_connections(struct reader *rd)
+{
+	for (uint32_t i = 0U; i < rd->hdr.connection_count; i++) {
+		struct scenario_connection *out = &rd->out->connection[i];
+		struct scn_connection_record rec;
+
+		memcpy(&rec, rd->connections + i * sizeof(rec), sizeof(rec));
+		if (get_string(rd, &rec.name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 || out->name[0] == '\0')
+			return refuse(rd, "connection %u: bad name; compile it again", i);
+		for (uint32_t k = 0U; k < i; k++) {
+			if (strcmp(rd->out->connection[k].name, out->name) == 0)
+				return refuse(rd, "connection %u: %u has the same name '%s'", i, k, out->name);
+		}
+		if (check_connection(rd, i, &rec) != 0)
+			return -EINVAL;
+		for (uint32_t k = 0U; k < 2U; k++) {
+			out->vm[k] = rec.vm[k];
+			out->emits[k] = ((rec.emits >> k) & 1U) != 0U;
+		}
+		out->type = rec.type;
+		out->size = rec.size_kb * 1024U;
+	}
+	rd->out->connection_count = rd->hdr.connection_count;
+	return 0;
+}
+
 int32_t scenario_load(
 	const void *blob, size_t size, struct scenario *out, struct scenario_error *err)
 {
@@ -748,6 +804,7 @@ int32_t scenario_load(
 		ret = load_vms(&rd);
 	if (ret == 0)
 		ret = load_vuarts(&rd);
+	ret = (ret == 0) ? load_connections(&rd) : ret;
 	if (ret != 0)
 		memset(out, 0, sizeof(*out));
 	return ret;

@@ -24,6 +24,7 @@
 #include <hv/log.h>
 #include <hv/vm.h>
 #include <hv/vm_console.h>
+#include <hv/vm_connections.h>
 #include <hv/vm_devices.h>
 #include <hv/vm_stop.h>
 #include <hv/arch.h>
@@ -274,6 +275,7 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 	if ((ret == 0) && (vm->config->load_order == SCN_PRE_LAUNCHED_VM)) {
 		ret = vpci_attach(vm);
 		ret = (ret == 0) ? vhpet_attach(vm) : ret;
+		ret = (ret == 0) ? vm_connections_attach(vm) : ret;
 	}
 	if (ret == 0) {
 		init_ports(vm);
@@ -297,6 +299,7 @@ void vm_devices_reset(struct acrn_vm *vm)
 	vi8042_reset(vm);
 	if (vm->vpci.active) {
 		vpci_reset(&vm->vpci);
+		vm_connections_reset(vm);
 	}
 }
 
@@ -314,6 +317,7 @@ void vm_devices_destroy(struct acrn_vm *vm)
 	if (vm->config->console_vuart != SCN_CONSOLE_NONE) {
 		vm_console_unregister(vm->vm_id);
 	}
+	vm_connections_detach(vm);
 	vpit_detach(&vm->vpit);
 	vrtc_detach(&vm->vrtc);
 	vhpet_detach(&vm->vhpet);

@@ -93,6 +93,7 @@ static int32_t hpet_access(struct io_request *io_req, void *arg)
 		matched = 0U;
 		release_lines(hpet);
 		vhpet_write(hpet, offset & ~7U, mmio->value << shift, mask_bytes(mmio->size) << shift);
+		__atomic_store_n(&hpet->vm->legacy_replaced, vhpet_replaces_legacy(hpet), __ATOMIC_RELAXED);
 		arm(hpet, 0UL);
 	}
 	drive(hpet, matched);
@@ -108,6 +109,7 @@ int32_t vhpet_attach(struct acrn_vm *vm)
 	hpet->vm = vm;
 	hv_timer_init(&hpet->deadline, expired);
 	vhpet_init(hpet);
+	vm->legacy_replaced = false;
 	hpet->active = true;
 	return register_mmio_emulation_handler(vm, hpet_access, VHPET_BASE, VHPET_BASE + VHPET_SIZE, hpet);
 }
@@ -119,6 +121,7 @@ void vhpet_reset(struct vhpet *hpet)
 		spin_lock(&hpet->lock);
 		release_lines(hpet);
 		vhpet_init(hpet);
+		__atomic_store_n(&hpet->vm->legacy_replaced, false, __ATOMIC_RELAXED);
 		spin_unlock(&hpet->lock);
 	}
 }

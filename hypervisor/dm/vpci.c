@@ -332,7 +332,7 @@ static uint32_t find_home(const struct vpci *bus, const struct vpci_bar *bar)
 	const uint32_t last = base + (is_io(bar) ? VPCI_IO_SIZE : (uint32_t)VPCI_MEM_SIZE) - bar->size;
 	/* Whole pages, each BAR for itself: guests map them. */
 	const uint32_t step = is_io(bar) ? bar->size : MAX(bar->size, (uint32_t)PAGE_SIZE);
-	uint32_t at = base;
+	uint32_t at = is_io(bar) ? base : MAX(base, bus->floor);
 
 	for (uint32_t i = 0U; i < VPCI_SLOTS * VPCI_BARS; i++) {
 		const struct vpci_function *fn = bus->slot[i / VPCI_BARS];
@@ -347,11 +347,21 @@ static uint32_t find_home(const struct vpci *bus, const struct vpci_bar *bar)
 	return (at <= last) ? at : 0U;
 }
 
+bool vpci_set_floor(struct vpci *bus, uint64_t base)
+{
+	if ((base != 0UL) && ((base < VPCI_MEM_BASE) || (base >= VPCI_MEM_BASE + VPCI_MEM_SIZE))) {
+		return false;
+	}
+	bus->floor = (uint32_t)base;
+	return true;
+}
+
 int32_t vpci_add(struct vpci *bus, struct vpci_function *fn)
 {
 	uint32_t slot = 0U;
 
-	while ((slot < VPCI_SLOTS) && (bus->slot[slot] != NULL)) {
+	while ((slot < VPCI_SLOTS) && ((bus->slot[slot] != NULL) ||
+		((fn->gsi != 0U) && (fn->gsi != line_gsi(slot))))) {
 		slot++;
 	}
 	if (slot == VPCI_SLOTS) {

@@ -42,7 +42,7 @@ static void expired(struct hv_timer *timer)
 	now = clocks();
 	if (vpit->active) {
 		/* The output fell and rose, however long ago: the line is left as the chip would have it, high. */
-		if (!vhpet_replaces_legacy(&vpit->vm->vhpet)) {
+		if (!__atomic_load_n(&vpit->vm->legacy_replaced, __ATOMIC_RELAXED)) {
 			(void)vm_set_irqline(vpit->vm, VPIT_GSI, GSI_FALLING_PULSE);
 		}
 		arm(vpit, now, now + MIN_CLOCKS);

@@ -101,7 +101,8 @@ static int64_t wall_clock(uint64_t now)
 static void update(struct vrtc *vrtc)
 {
 	const uint64_t now = clocks();
-	const bool irq = vrtc_irq(vrtc, now) && !vhpet_replaces_legacy(&vrtc->vm->vhpet);
+	const bool wired = !__atomic_load_n(&vrtc->vm->legacy_replaced, __ATOMIC_RELAXED);
+	const bool irq = vrtc_irq(vrtc, now) && wired;
 	const uint64_t next = vrtc_next_event(vrtc, now);
 
 	(void)vm_set_irqline(vrtc->vm, VRTC_GSI, irq ? GSI_SET_HIGH : GSI_SET_LOW);

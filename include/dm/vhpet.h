@@ -47,7 +47,7 @@ void vhpet_init(struct vhpet *hpet);
  */
 uint32_t vhpet_advance(struct vhpet *hpet, uint64_t now);
 
-/** Guest's access to the 8 bytes at `offset` (a multiple of 8); vhpet_advance() comes first. @param mask bits written */
+/** Guest's access to the 8 bytes at `offset`, a multiple of 8; after vhpet_advance(). @param mask bits written */
 uint64_t vhpet_read(const struct vhpet *hpet, uint32_t offset);
 void vhpet_write(struct vhpet *hpet, uint32_t offset, uint64_t value, uint64_t mask);
 

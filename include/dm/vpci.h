@@ -91,6 +91,7 @@ struct vpci_bar {
 struct vpci_function {
 	struct vpci *bus; /* NULL until vpci_add() */
 	uint32_t slot;
+	uint32_t gsi; /* set before vpci_add(): one of the two lines; 0: as the slot has it */
 	const struct vpci_ops *ops;
 	uint8_t config[VPCI_CONFIG];   /* bus lock */
 	uint8_t writable[VPCI_CONFIG]; /* bits that the guest may change; constant */
@@ -126,6 +127,7 @@ struct vpci {
 	uint32_t address;     /* 0xCF8; racy between vCPUs as it is on a chip set */
 	uint32_t seq;         /* atomic: odd while the routes are changed */
 	uint32_t bar_count;
+	uint32_t floor;       /* memory BARs are put here or above */
 	struct vpci_routes mem;
 	struct vpci_routes io;
 	struct vpci_function bridge;
@@ -167,9 +169,15 @@ uint32_t vpci_function_add_cap(struct vpci_function *fn, uint8_t id, uint32_t si
 
 /**
  * Puts the function into the lowest free slot and its BARs into the windows. Before the VM runs.
- * @return 0; -ENOSPC: no slot, too many BARs, or no room in a window
+ * @return 0; -ENOSPC: no slot with that line, too many BARs, or no room in a window
  */
 int32_t __must_check vpci_add(struct vpci *bus, struct vpci_function *fn);
+
+/**
+ * Memory BARs of functions added later are put at `base` or above; 0: where there is room.
+ * @return false: that is not in the window
+ */
+bool __must_check vpci_set_floor(struct vpci *bus, uint64_t base);
 
 /** After power-on: configuration as firmware leaves it, lines down. The VM does not run; its devices were reset. */
 void vpci_reset(struct vpci *bus);

@@ -81,6 +81,14 @@ struct scenario_vuart {
 	uint8_t com[2]; /* 1 or 2 */
 };
 
+struct scenario_connection {
+	char name[SCN_MAX_NAME + 1U];
+	uint8_t vm[2]; /* VM ids or SCN_CONNECTION_HV; at most one is the hypervisor */
+	bool emits[2]; /* that end can send events to the other */
+	uint8_t type;  /* SCN_CONNECTION_* */
+	uint32_t size; /* bytes of shared memory, a power of two */
+};
+
 struct scenario {
 	char name[SCN_MAX_NAME + 1U];
 	uint8_t scheduler;	  /* SCN_SCHED_* */
@@ -95,6 +103,8 @@ struct scenario {
 	struct scenario_vm vm[CONFIG_MAX_VM_NUM];
 	uint32_t vuart_count;
 	struct scenario_vuart vuart[SCN_MAX_VUARTS];
+	uint32_t connection_count;
+	struct scenario_connection connection[SCN_MAX_CONNECTIONS];
 };
 
 /* Why a blob was refused, as one line: "where: what is wrong; how to mend it". */

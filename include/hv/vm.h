@@ -78,6 +78,7 @@ struct acrn_vm {
 	struct vpit vpit;
 	struct vrtc vrtc;
 	struct vhpet vhpet;
+	bool legacy_replaced;  /* atomic: the HPET has the interrupts of vpit and vrtc, which raise none */
 	struct vi8042 vi8042;
 	struct vpci vpci;
 

@@ -19,8 +19,8 @@ struct vm_acpi_pre_input {
 };
 
 /**
- * Writes RSDP (at the start), RSDT, XSDT, FADT, FACS, MCFG, DSDT and MADT (ACPI 6.4, 5.2), with right checksums. The
- * ports are those of <dm/vpm.h>.
+ * Writes RSDP (at the start), RSDT, XSDT, FADT, FACS, DSDT, MADT, MCFG and HPET (ACPI 6.4, 5.2). The ports are
+ * those of <dm/vpm.h>.
  * @param area room for VM_ACPI_PRE_SIZE bytes, which the guest sees at VM_ACPI_PRE_GPA
  * @return 0; -EINVAL: no CPU, or more than CONFIG_MAX_VCPUS_PER_VM
  */

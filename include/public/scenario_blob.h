@@ -7,6 +7,7 @@
  *   struct scn_header                                             64 bytes
  *   struct scn_vm_record    [vm_count]        in order of VM id   368 bytes each
  *   struct scn_vuart_record [vuart_count]                         16 bytes each
+ *   struct scn_connection_record [connection_count]               16 bytes each
  *   string table            [str_size]        bytes without NUL, zero-padded to 8
  *
  * The parts follow each other without gaps. Little endian. Reserved fields and unused array entries
@@ -34,6 +35,7 @@
 #define SCN_MAX_PORTS	   16U
 #define SCN_MAX_PCI_DEVS   8U
 #define SCN_MAX_VUARTS	   8U
+#define SCN_MAX_CONNECTIONS 8U
 #define SCN_MAX_NAME	   15U	 /* characters in a VM's or connection's name */
 #define SCN_MAX_TAG	   31U	 /* characters in a module tag */
 #define SCN_MAX_MOD_STRING 127U	 /* characters in the string of a further module */
@@ -134,7 +136,9 @@ struct scn_header {
 	uint8_t scheduler;
 	uint8_t console_loglevel; /* 0 none, 1 critical, 2 error, 3 warning, 4 info, 5 debug */
 	uint8_t mem_loglevel;
-	uint8_t reserved[11];
+	uint8_t connection_count;
+	uint8_t connection_record_size;
+	uint8_t reserved[9];
 };
 
 struct scn_vm_record {
@@ -177,6 +181,23 @@ struct scn_vuart_record {
 	uint32_t reserved;
 };
 
+/* scn_connection_record.type: how it looks to its VMs */
+#define SCN_CONNECTION_CROSSVM 1U /* seL4's cross-VM connection */
+#define SCN_CONNECTION_IVSHMEM 2U /* QEMU's inter-VM shared memory with doorbell */
+
+#define SCN_CONNECTION_HV     0xFFU   /* scn_connection_record.vm: the hypervisor, which sends events back */
+#define SCN_CONNECTION_MIN_KB 4U
+#define SCN_CONNECTION_MAX_KB 0x4000U /* 16 MiB */
+
+/* Shared memory and events between two VMs, or one VM and the hypervisor. */
+struct scn_connection_record {
+	struct scn_string name;
+	uint8_t vm[2];	  /* VM ids or SCN_CONNECTION_HV */
+	uint8_t emits;	  /* bit i: end i can send events to the other */
+	uint8_t type;	  /* SCN_CONNECTION_*; 0 is not used */
+	uint32_t size_kb; /* of the shared memory; a power of two */
+};
+
 SCN_STATIC_ASSERT(sizeof(struct scn_string) == 8, "scn_string");
 SCN_STATIC_ASSERT(sizeof(struct scn_port_range) == 4, "scn_port_range");
 SCN_STATIC_ASSERT(sizeof(struct scn_module) == 16, "scn_module");
@@ -189,5 +210,6 @@ SCN_STATIC_ASSERT(offsetof(struct scn_vm_record, name) == 16, "scn_vm_record.nam
 SCN_STATIC_ASSERT(offsetof(struct scn_vm_record, vcpu_pcpu) == 80, "scn_vm_record.vcpu_pcpu");
 SCN_STATIC_ASSERT(offsetof(struct scn_vm_record, modules) == 192, "scn_vm_record.modules");
 SCN_STATIC_ASSERT(sizeof(struct scn_vuart_record) == 16, "scn_vuart_record");
+SCN_STATIC_ASSERT(sizeof(struct scn_connection_record) == 16, "scn_connection_record");
 
 #endif

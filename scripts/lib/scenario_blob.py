@@ -6,18 +6,20 @@ from __future__ import annotations
 import struct
 import zlib
 
-from scenario_model import (COM_PORTS, CONSOLE_VM_NONE, CONSOLES, KERN_TYPES, LOAD_ORDERS, Module, PCI_POLICIES,
+from scenario_model import (COM_PORTS, CONNECTION_HV, CONNECTION_TYPES, CONSOLE_VM_NONE, CONSOLES, Connection,
+                            HYPERVISOR, KERN_TYPES, LOAD_ORDERS, Module, PCI_POLICIES,
                             PORT_POLICIES, Problem, SCHEDULERS, Scenario, ScenarioError, Vm, Vuart)
 
 MAGIC = 0x4C495241  # "ARIL"
 VERSION = 2
 MAX_VCPUS, MAX_PORTS, MAX_PCI, MAX_MODULES = 16, 16, 8, 8
 
-HEADER = struct.Struct("<IHHIIHHHHIIIIIHHHBBB11x")
+HEADER = struct.Struct("<IHHIIHHHHIIIIIHHHBBBBB9x")
 VM = struct.Struct("<I11BxIIIhBBQQQ6I16H32H8H32I48x")
 VUART = struct.Struct("<II4BI")
+CONNECTION = struct.Struct("<II4BI")
 CRC_AT = 12
-assert (HEADER.size, VM.size, VUART.size) == (64, 368, 16)
+assert (HEADER.size, VM.size, VUART.size, CONNECTION.size) == (64, 368, 16, 16)
 
 FLAGS = ["own_pcpu", "cpu_auto", "mem_hpa", "io_polling", "debug_exit", "autostart", "dynamic", "kern_addr",
          "service_vm_control"]
@@ -77,13 +79,18 @@ def pack(scn: Scenario) -> bytes:
         VUART.pack(*strings.add(conn.name), *(ids[vm] for vm, _ in conn.ends),
                    *(coms[port] for _, port in conn.ends), 0)
         for conn in scn.vuarts)
+    connections = b"".join(
+        CONNECTION.pack(*strings.add(conn.name), *(ids.get(vm, CONNECTION_HV) for vm, _ in conn.ends),
+                        sum(1 << side for side, (_, emits) in enumerate(conn.ends) if emits),
+                        CONNECTION_TYPES[conn.type], conn.size_kb)
+        for conn in scn.connections)
     table = strings.padded()
-    body = vms + vuarts + table
+    body = vms + vuarts + connections + table
     header = HEADER.pack(
         MAGIC, VERSION, HEADER.size, HEADER.size + len(body), 0, len(scn.vms), VM.size, len(scn.vuarts), VUART.size,
         len(table), *name, scn.slice_us, scn.console_baud, scn.console_port,
         ids[scn.console_vm] if scn.console_vm else CONSOLE_VM_NONE, scn.max_pcpus, SCHEDULERS[scn.scheduler],
-        scn.console_loglevel, scn.mem_loglevel)
+        scn.console_loglevel, scn.mem_loglevel, len(scn.connections), CONNECTION.size)
     return seal(header + body)
 
 
@@ -125,6 +132,13 @@ def _unpack_vm(raw: bytes, index: int, text: bytes) -> Vm:
         service_vm_control=on["service_vm_control"])
 
 
+def _unpack_connection(raw: bytes, vms: list[Vm], text: bytes) -> Connection:
+    at, length, vm_a, vm_b, emits, kind, size = CONNECTION.unpack_from(raw)
+    names = [HYPERVISOR if vm == CONNECTION_HV else vms[vm].name for vm in (vm_a, vm_b)]
+    return Connection(text[at:at + length].decode("ascii"), _name_of(CONNECTION_TYPES, kind), size,
+                      [(name, bool(emits >> side & 1)) for side, name in enumerate(names)])
+
+
 def unpack(data: bytes, file: str = "blob") -> Scenario:
     """The scenario in a blob. For people who look at one; the hypervisor's reader is the judge of what is valid."""
     def bad(text: str) -> ScenarioError:
@@ -133,11 +147,12 @@ def unpack(data: bytes, file: str = "blob") -> Scenario:
     if len(data) < HEADER.size or not is_blob(data):
         raise bad("not a scenario blob; compile one with scripts/scenario compile")
     (_, version, _, total, _, vm_count, vm_size, vuart_count, vuart_size, str_size, name_at, name_len, slice_us, baud,
-     port, console_vm, max_pcpus, sched, con_level, mem_level) = HEADER.unpack_from(data)
+     port, console_vm, max_pcpus, sched, con_level, mem_level, conn_count, conn_size) = HEADER.unpack_from(data)
     if version != VERSION:
         raise bad(f"version {version}, this tool reads {VERSION}; compile it again")
-    parts = HEADER.size + vm_count * VM.size + vuart_count * VUART.size
-    if total != len(data) or (vm_size, vuart_size) != (VM.size, VUART.size) or parts + str_size != total:
+    sizes = (vm_size, vuart_size, conn_size)
+    parts = HEADER.size + vm_count * VM.size + vuart_count * VUART.size + conn_count * CONNECTION.size
+    if total != len(data) or sizes != (VM.size, VUART.size, CONNECTION.size) or parts + str_size != total:
         raise bad("sizes don't add up, the file was cut; compile it again")
     if seal(data) != data:
         raise bad("checksum is wrong, the file is damaged; compile it again")
@@ -151,8 +166,11 @@ def unpack(data: bytes, file: str = "blob") -> Scenario:
                 data, HEADER.size + vm_count * VM.size + i * VUART.size)
             vuarts.append(Vuart(text[at:at + length].decode("ascii"),
                                 [(vms[vm_a].name, COM_PORTS[com_a]), (vms[vm_b].name, COM_PORTS[com_b])]))
+        connections = [_unpack_connection(data[parts - (conn_count - i) * CONNECTION.size:], vms, text)
+                       for i in range(conn_count)]
         return Scenario(text[name_at:name_at + name_len].decode("ascii"), vms, vuarts, _name_of(SCHEDULERS, sched),
                         slice_us, port, baud, con_level, mem_level,
-                        "" if console_vm == CONSOLE_VM_NONE else vms[console_vm].name, max_pcpus)
+                        "" if console_vm == CONSOLE_VM_NONE else vms[console_vm].name, max_pcpus,
+                        connections=connections)
     except (ValueError, IndexError, KeyError, UnicodeDecodeError) as err:
         raise bad(f"a field has no meaning ({err}); compile it again") from None

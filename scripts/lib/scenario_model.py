@@ -19,6 +19,9 @@ TTYS_PORTS = {"ttyS0": 0x3F8, "ttyS1": 0x2F8, "ttyS2": 0x3E8, "ttyS3": 0x2E8}
 DEBUG_EXIT_PORT = 0xF4
 EMULATED_PORTS = [(0x20, 0x21), (0xA0, 0xA1), (0x4D0, 0x4D1), (0xCF8, 0xCFF)]
 CONSOLE_VM_NONE = 0xFFFF
+HYPERVISOR = "HYPERVISOR"  # as an end of a connection
+CONNECTION_HV = 0xFF
+CONNECTION_TYPES = {"crossvm": 1, "ivshmem": 2}
 MEM_MAX_MB = 0x1000000
 
 PRE, SERVICE, POST = "PRE_LAUNCHED_VM", "SERVICE_VM", "POST_LAUNCHED_VM"
@@ -128,6 +131,18 @@ class Vuart:
 
 
 @dataclass
+class Connection:
+    """Shared memory and events between two VMs, or a VM and the hypervisor."""
+
+    name: str
+    type: str
+    size_kb: int
+    ends: list[tuple[str, bool]]  # VM name or HYPERVISOR; can it send events
+    line: int = 0
+    end_lines: tuple[int, ...] = (0, 0)
+
+
+@dataclass
 class Scenario:
     name: str
     vms: list[Vm]
@@ -141,6 +156,7 @@ class Scenario:
     console_vm: str = ""  # "": the hypervisor's own console
     max_pcpus: int = 0  # 0: no limit
     lines: dict[str, int] = field(default_factory=dict)
+    connections: list[Connection] = field(default_factory=list)
 
     @property
     def slot_count(self) -> int:

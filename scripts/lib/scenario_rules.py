@@ -7,8 +7,8 @@ and tests/unit/test_scenario.c hold both to it).
 
 from __future__ import annotations
 
-from scenario_model import (COM_PORTS, DEBUG_EXIT_PORT, EMULATED_PORTS, LOAD_ORDERS, Limits, MEM_MAX_MB, POST, PRE,
-                            Problem, SERVICE, Scenario, Vm, bdf_text, overlap)
+from scenario_model import (COM_PORTS, DEBUG_EXIT_PORT, EMULATED_PORTS, HYPERVISOR, LOAD_ORDERS, Limits, MEM_MAX_MB,
+                            POST, PRE, Problem, SERVICE, Scenario, Vm, bdf_text, overlap)
 
 
 class Checker:
@@ -35,6 +35,7 @@ class Checker:
             self.pci(vm)
         self.own_pcpus()
         self.vuarts()
+        self.connections()
         return sorted(self.problems, key=lambda problem: problem.line)
 
     # ---- the hypervisor ----
@@ -293,6 +294,34 @@ class Checker:
                        "console_vuart to None")
         if any(overlap((port, port + 7), rng) for rng in vm.ports):
             self.error(line, f"io_port {port:#x} of '{name}' is in its passthrough_ports; leave it out there")
+
+    # ---- shared memory and events between VMs ----
+
+    def connections(self) -> None:
+        names: dict[str, int] = {}
+        for conn in self.scn.connections:
+            if conn.name in names:
+                self.error(conn.line, f"the name '{conn.name}' is taken by the connection in line "
+                           f"{names[conn.name]}; rename one")
+            names.setdefault(conn.name, conn.line)
+            if conn.size_kb & (conn.size_kb - 1):
+                self.error(conn.line, f"dataport_size {conn.size_kb} is no power of two; write "
+                           f"{1 << conn.size_kb.bit_length()}")
+            if all(name == HYPERVISOR for name, _ in conn.ends):
+                self.error(conn.end_lines[1], "both ends are the hypervisor; name a VM at one of them")
+            for (name, _), line in zip(conn.ends, conn.end_lines):
+                self.connection_end(line, name)
+
+    def connection_end(self, line: int, name: str) -> None:
+        vm = self.scn.find(name)
+        if name == HYPERVISOR:
+            if vm is not None:
+                self.error(line, f"'{HYPERVISOR}' is the hypervisor here, and a VM has that name; rename the VM")
+        elif vm is None:
+            self.error(line, f"endpoint '{name}' is no VM of this scenario; write one of {self.vm_names()}, or "
+                       f"{HYPERVISOR}")
+        elif vm.load_order != PRE:
+            self.error(line, f"'{name}' isn't pre-launched, and only such VMs have connections; name another")
 
 
 def check(scn: Scenario, file: str, limits: Limits) -> list[Problem]:

@@ -137,6 +137,10 @@ def _port_chips(scn: Scenario, vm: Vm) -> list[tuple[str, bool]]:
         for (name, port), (other, other_port) in zip(conn.ends, reversed(conn.ends)):
             if name == vm.name and not vm.dynamic:
                 chips.append((f"{port:#x} ↔ {other} {other_port:#x}", False))
+    for link in scn.connections:
+        for (name, _), (peer, _) in zip(link.ends, reversed(link.ends)):
+            if name == vm.name and not vm.dynamic:
+                chips.append((f"{link.name} ↔ {peer}", False))
     chips += [(f"{range_text(*rng)} passed through", True) for rng in sorted(vm.ports)]
     if vm.debug_exit:
         chips.append((f"{DEBUG_EXIT_PORT:#x}: debug exit", False))

@@ -54,6 +54,10 @@ def _rows(scn: Scenario, vm: Vm) -> list[tuple[str, str]]:
     rows.append(("console", vm.console_vuart))
     rows += [("wired", f"{port:#x} to {other[1]:#x} of {other[0]} ({conn.name})")
              for conn in scn.vuarts for (name, port), other in zip(conn.ends, reversed(conn.ends)) if name == vm.name]
+    rows += [("connected", f"{link.name}, {link.type}, {link.size_kb} KiB, to {peer[0]}; it "
+              + ("emits" if emits else "only waits"))
+             for link in scn.connections for (name, emits), peer in zip(link.ends, reversed(link.ends))
+             if name == vm.name]
     ports = ", ".join(range_text(*rng) for rng in vm.ports)
     rows.append(("ports", (f"passed through: {ports}; " if ports else "") + f"others: {vm.unhandled_port}"))
     if vm.service_vm_control:

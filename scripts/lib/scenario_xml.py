@@ -10,8 +10,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
-from scenario_model import (Module, POST, PRE, Problem, SERVICE, Scenario, ScenarioError, TTYS_PORTS, Vm, Vuart,
-                            bdf_text, bdf_value)
+from scenario_model import (Connection, Module, POST, PRE, Problem, SERVICE, Scenario, ScenarioError, TTYS_PORTS, Vm,
+                            Vuart, bdf_text, bdf_value)
 
 SCHEMA = Path(__file__).resolve().parents[2] / "boot" / "scenarios" / "aril-scenario.xsd"
 
@@ -208,6 +208,11 @@ def _read_hv(scn: Scenario, node: "etree._Element") -> None:
         ends = [(_text(end, "vm_name"), int(_text(end, "io_port"), 16)) for end in conn.iterfind("endpoint")]
         lines = tuple(end.sourceline for end in conn.iterfind("endpoint"))
         scn.vuarts.append(Vuart(_text(conn, "name"), ends, conn.sourceline, lines))
+    for conn in node.iterfind("connections/connection"):
+        sides = [(_text(end, "vm_name"), _text(end, "emits", "y") == "y") for end in conn.iterfind("endpoint")]
+        lines = tuple(end.sourceline for end in conn.iterfind("endpoint"))
+        scn.connections.append(Connection(_text(conn, "name"), _text(conn, "type", "crossvm"),
+                                          int(_text(conn, "dataport_size")), sides, conn.sourceline, lines))
 
 
 def read_xml(path: str) -> tuple[Scenario, list[Problem]]:
@@ -320,6 +325,14 @@ def write_xml(scn: Scenario) -> str:
                            for name, port in conn.ends)
             out.append(f"      <vuart_connection><name>{conn.name}</name>{ends}</vuart_connection>")
         out.append("    </vuart_connections>")
+    if scn.connections:
+        out.append("    <connections>")
+        for link in scn.connections:
+            sides = "".join(f"<endpoint><vm_name>{name}</vm_name><emits>{'y' if emits else 'n'}</emits></endpoint>"
+                            for name, emits in link.ends)
+            out.append(f"      <connection><name>{link.name}</name><type>{link.type}</type>"
+                       f"<dataport_size>{link.size_kb}</dataport_size>{sides}</connection>")
+        out.append("    </connections>")
     out.append("  </hv>")
     for vm in scn.vms:
         out += _vm_xml(vm)

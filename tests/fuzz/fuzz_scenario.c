@@ -41,6 +41,7 @@ static void mend(uint8_t *blob, size_t size)
 	hdr.header_size = sizeof(struct scn_header);
 	hdr.vm_record_size = sizeof(struct scn_vm_record);
 	hdr.vuart_record_size = sizeof(struct scn_vuart_record);
+	hdr.connection_record_size = sizeof(struct scn_connection_record);
 	hdr.total_size = (uint32_t)size;
 	hdr.crc32 = 0;
 	memcpy(blob, &hdr, sizeof(hdr));

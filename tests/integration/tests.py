@@ -13,6 +13,7 @@ from lib.common import TOP
 SCENARIOS = TOP / "boot" / "scenarios"
 TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_CABLE = SCENARIOS / "test-cable.xml"
+TEST_CONNECTION = SCENARIOS / "test-connection.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
 TEST_LIFE = SCENARIOS / "test-life.xml"
 PRE_SMP = SCENARIOS / "test-pre-smp.xml"
@@ -144,6 +145,7 @@ GUESTS: dict[str, Guest] = {
     "tsc": TWO_CPUS_ALONE,
     "xsave": CPU_ALONE,
     "cable": Guest(kinds=()),
+    "crossvm": Guest(kinds=()),
     "pci": Guest(kinds=("bare", "svm"), models=False),
     "ipi": Guest(cpus=2, guest_words="cpus=3", kinds=("bare", "uvm"), timeout=120, models=False),
     # A User VM's device model has no battery: CMOS RAM is lost with a reset.
@@ -233,6 +235,16 @@ def load_tests() -> list[Boot]:
                               ("text", r"kernel module 'pre-bad': there is no multiboot header"),
                               ("missing", r"there is no module 'pre-bad'"))),
     ]
+
+
+def connection_tests() -> list[Test]:
+    """Two pre-launched VMs with cross-VM connections: on two CPUs, and on one."""
+    base = Boot(name="pre/crossvm", kind="pre", guest="crossvm", scenario=TEST_CONNECTION, cpus=2, timeout=120)
+    one = (Change("PRE2", "cpu_affinity/pcpu/pcpu_id", "0"),)
+    rounds = Change("PRE1", "os_config/bootargs", "+rounds=100000")
+    return [base, replace(base, name="pre/crossvm-1cpu", cpus=1, changes=one),
+            replace(base, name="pre/crossvm-100000", alone=True, timeout=1500,
+                    changes=(rounds, Change("PRE2", "os_config/bootargs", "rounds=100000")))]
 
 
 def bench_tests() -> list[Boot]:
@@ -560,6 +572,6 @@ def command_tests() -> list[Test]:
 
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
-    return [*command_tests(), *guest_tests(), *pre_tests(), *load_tests(), *cable_tests(), *bench_tests(),
-            *trace_tests(), *sched_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(),
+    return [*command_tests(), *guest_tests(), *pre_tests(), *load_tests(), *cable_tests(), *connection_tests(),
+            *bench_tests(), *trace_tests(), *sched_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(),
             *debian_tests(), *model_tests()]

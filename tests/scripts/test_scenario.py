@@ -45,6 +45,16 @@ SAMPLE = """<aril-config scenario="sample">
         <endpoint><vm_name>RAW</vm_name><io_port>0x3F8</io_port></endpoint>
       </vuart_connection>
     </vuart_connections>
+    <connections>
+      <connection><name>share</name><type>crossvm</type><dataport_size>64</dataport_size>
+        <endpoint><vm_name>PRE</vm_name><emits>n</emits></endpoint>
+        <endpoint><vm_name>RAW</vm_name></endpoint>
+      </connection>
+      <connection><name>echo</name><type>ivshmem</type><dataport_size>4</dataport_size>
+        <endpoint><vm_name>HYPERVISOR</vm_name></endpoint>
+        <endpoint><vm_name>PRE</vm_name></endpoint>
+      </connection>
+    </connections>
   </hv>
   <vm id="0">
     <load_order>PRE_LAUNCHED_VM</load_order>
@@ -130,7 +140,7 @@ STRUCTURE = [
 ]
 MEANING = [
     ('<vm id="3">', '<vm id="7">', "id 7 of 'UVM' is out of order", "write 3"),
-    ("<name>UVM</name>", "<name>PRE</name>", "'PRE' is taken by the VM in line 20", "rename"),
+    ("<name>UVM</name>", "<name>PRE</name>", "'PRE' is taken by the VM in line 30", "rename"),
     ("<load_order>POST_LAUNCHED_VM", "<load_order>SERVICE_VM", "second Service VM", "make it"),
     ("<load_order>POST_LAUNCHED_VM", "<load_order>PRE_LAUNCHED_VM", "stands after SERVICE_VM", "order them"),
     ("<slots>2", "<slots>5", "9 VMs and dynamic slots", "take some out"),
@@ -186,6 +196,14 @@ MEANING = [
     ("<vm_name>RAW</vm_name><io_port>0x3F8", "<vm_name>RAW</vm_name><io_port>0x3E8", "no COM port", "use 0x3F8"),
     ("<vm_name>RAW", "<vm_name>SVM", "is its console_vuart", "other COM port"),
     ("<vm_name>RAW</vm_name><io_port>0x3F8", "<vm_name>PRE</vm_name><io_port>0x2F8", "already", "other COM port"),
+    ("<name>echo", "<name>share", "is taken by the connection", "rename one"),
+    ("<dataport_size>64", "<dataport_size>48", "no power of two", "write 64"),
+    ("<endpoint><vm_name>PRE</vm_name></endpoint>", "<endpoint><vm_name>HYPERVISOR</vm_name></endpoint>",
+     "both ends are the hypervisor", "name a VM"),
+    ("<endpoint><vm_name>RAW</vm_name></endpoint>", "<endpoint><vm_name>RAV</vm_name></endpoint>", "'RAV' is no VM",
+     "write one of"),
+    ("<endpoint><vm_name>RAW</vm_name></endpoint>", "<endpoint><vm_name>SVM</vm_name></endpoint>", "isn't pre-launched",
+     "name another"),
 ]
 
 
@@ -332,7 +350,7 @@ class ScenarioTest(unittest.TestCase):
         path.write_text(path.read_text().replace("<vcpu_num>2", "<bvt_weight>3</bvt_weight><vcpu_num>2"))
         done = run("check", path)
         self.assertEqual(done.returncode, 0)
-        self.assertRegex(done.stderr, r"sample.xml:44: warning: bvt_weight")
+        self.assertRegex(done.stderr, r"sample.xml:54: warning: bvt_weight")
 
     def test_no_half_written_blob(self) -> None:
         out = self.dir / "never.bin"

@@ -15,6 +15,7 @@ struct sample {
 	struct scn_header hdr;
 	struct scn_vm_record vm[RECORDS];
 	struct scn_vuart_record vuart[1];
+	struct scn_connection_record conn[2];
 	char str[256];
 };
 
@@ -82,6 +83,8 @@ static void make_header(void)
 		.vm_record_size = sizeof(smp.vm[0]),
 		.vuart_count = 1,
 		.vuart_record_size = sizeof(smp.vuart[0]),
+		.connection_count = 2,
+		.connection_record_size = sizeof(smp.conn[0]),
 		.str_size = sizeof(smp.str),
 		.slice_us = 5000,
 		.console_baud = 115200,
@@ -152,6 +155,19 @@ static void make_sample(void)
 	smp.vuart[0].vm[1] = PRE_B;
 	smp.vuart[0].com[0] = 2;
 	smp.vuart[0].com[1] = 1;
+
+	smp.conn[0].name = put("share");
+	smp.conn[0].vm[0] = PRE_B;
+	smp.conn[0].vm[1] = PRE_A;
+	smp.conn[0].emits = 2;
+	smp.conn[0].type = SCN_CONNECTION_CROSSVM;
+	smp.conn[0].size_kb = 16384;
+	smp.conn[1].name = put("echo");
+	smp.conn[1].vm[0] = PRE_A;
+	smp.conn[1].vm[1] = SCN_CONNECTION_HV;
+	smp.conn[1].emits = 3;
+	smp.conn[1].type = SCN_CONNECTION_IVSHMEM;
+	smp.conn[1].size_kb = 4;
 }
 
 static int32_t load_sample(void)
@@ -222,6 +238,11 @@ TEST(scenario_good_is_unpacked)
 	EXPECT(out.vm[UVM1].io_polling && !out.vm[UVM1].autostart);
 	EXPECT(out.vm[DYN].dynamic && out.vm[DYN + 1].dynamic);
 	EXPECT_EQ(out.vuart[0].com[0], 2);
+	EXPECT_EQ(out.connection_count, 2);
+	EXPECT(strcmp(out.connection[0].name, "share") == 0);
+	EXPECT(!out.connection[0].emits[0] && out.connection[0].emits[1]);
+	EXPECT_EQ(out.connection[0].size, 16UL << 20);
+	EXPECT_EQ(out.connection[1].vm[1], SCN_CONNECTION_HV);
 	EXPECT(scenario_service_vm(&out) == &out.vm[SVM]);
 }
 
@@ -265,7 +286,7 @@ TEST(scenario_header_rules)
 	EXPECT_REFUSED(smp.hdr.vuart_count = 9, "vuart_connections");
 	EXPECT_REFUSED(smp.hdr.str_size = 0xFFFFFFF8U, "add up");
 	EXPECT_REFUSED(smp.hdr.str_size = 255, "add up");
-	EXPECT_REFUSED(smp.hdr.reserved[10] = 1, "reserved");
+	EXPECT_REFUSED(smp.hdr.reserved[8] = 1, "reserved");
 	EXPECT_REFUSED(smp.hdr.name.length = 0, "name");
 	EXPECT_REFUSED(smp.hdr.name.length = 16, "name");
 	EXPECT_REFUSED(smp.hdr.name.offset = 0xFFFFFFFFU, "name");
@@ -449,6 +470,27 @@ TEST(scenario_vuart_rules)
 	EXPECT_REFUSED((smp.vm[PRE_B].ports[1] = (struct scn_port_range){0x2F8, 0x2F8},
 			       smp.vuart[0].com[1] = 2),
 		"passed-through");
+}
+
+TEST(scenario_connection_rules)
+{
+	EXPECT_REFUSED(smp.hdr.connection_record_size = 8, "record sizes");
+	EXPECT_REFUSED(smp.hdr.connection_count = 9, "connections");
+	EXPECT_REFUSED(smp.hdr.connection_count = 1, "add up");
+	EXPECT_REFUSED(smp.conn[0].name.length = 0, "name");
+	EXPECT_REFUSED(smp.conn[1].name = smp.conn[0].name, "same name");
+	EXPECT_REFUSED(smp.conn[0].vm[0] = 6, "exist");
+	EXPECT_REFUSED(smp.conn[0].vm[0] = DYN, "pre-launched");
+	EXPECT_REFUSED(smp.conn[0].vm[0] = SVM, "pre-launched");
+	EXPECT_REFUSED(smp.conn[0].vm[1] = UVM1, "pre-launched");
+	EXPECT_REFUSED(smp.conn[1].vm[0] = SCN_CONNECTION_HV, "both ends");
+	EXPECT_REFUSED(smp.conn[0].type = 0, "type 0");
+	EXPECT_REFUSED(smp.conn[0].type = 3, "type 3");
+	EXPECT_REFUSED(smp.conn[0].emits = 4, "emit");
+	EXPECT_REFUSED(smp.conn[0].size_kb = 0, "power of two");
+	EXPECT_REFUSED(smp.conn[0].size_kb = 2, "power of two");
+	EXPECT_REFUSED(smp.conn[0].size_kb = 12, "power of two");
+	EXPECT_REFUSED(smp.conn[0].size_kb = 32768, "power of two");
 }
 
 /* Any bit changed without a new checksum, and any cut: refused, nothing read outside. */

@@ -56,6 +56,9 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/dm/vhpet_glue.c \
 	hypervisor/dm/vi8042.c \
 	hypervisor/dm/vi8042_glue.c \
+	hypervisor/dm/cross_vm_connection.c \
+	hypervisor/dm/cross_vm.c \
+	hypervisor/vm_connections.c \
 	hypervisor/dm/vpci.c \
 	hypervisor/dm/vpci_glue.c \
 	hypervisor/dm/vpic_glue.c \

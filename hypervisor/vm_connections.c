@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The scenario's connections on the PCI buses of its VMs. */
+#include <asm/page.h>
+#include <dm/cross_vm_connection.h>
+#include <dm/cross_vm.h>
+#include <hv/arch.h>
+#include <hv/log.h>
+#include <hv/memory.h>
+#include <hv/vm.h>
+#include <hv/vm_connections.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+
+#define REGISTER_PAGES (2UL * SCN_MAX_CONNECTIONS)
+#define LOWEST         0x100000UL
+
+static struct cross_vm connections[SCN_MAX_CONNECTIONS];
+static uint32_t connection_count;
+static hpa_t register_pages;
+
+/* ---- Memory ---- */
+
+static void set_up(struct cross_vm *conn, const struct scenario_connection *config, hpa_t hpa)
+{
+	cross_vm_init(conn, config->name, hpa, config->size, config->emits);
+	for (uint32_t side = 0U; side < 2U; side++) {
+		if (config->vm[side] == SCN_CONNECTION_HV) {
+			cross_vm_loop(&conn->end[side]);
+		}
+	}
+}
+
+void vm_connections_init(const struct scenario *scenario)
+{
+	uint64_t size = REGISTER_PAGES * PAGE_SIZE;
+	hpa_t at;
+
+	connection_count = 0U;
+	register_pages = 0UL;
+	if (scenario->connection_count == 0U) {
+		return;
+	}
+	for (uint32_t i = 0U; i < scenario->connection_count; i++) {
+		size += scenario->connection[i].size;
+	}
+	at = memory_find_free(size, SIZE_2M, LOWEST, UINT64_MAX);
+	if (at == INVALID_HPA) {
+		pr_err("no %lu KiB of memory for the scenario's connections", size >> 10U);
+		return;
+	}
+	memory_reserve(at, size, "connections");
+	arch_guest_access_begin();
+	(void)memset(hpa_to_hva(at), 0, size);
+	arch_guest_access_end();
+	register_pages = at;
+	at += REGISTER_PAGES * PAGE_SIZE;
+	for (uint32_t i = 0U; i < scenario->connection_count; i++) {
+		set_up(&connections[i], &scenario->connection[i], at);
+		at += scenario->connection[i].size;
+	}
+	connection_count = scenario->connection_count;
+}
+
+hpa_t vm_connections_page(uint32_t index)
+{
+	return ((register_pages != 0UL) && (index < REGISTER_PAGES)) ? register_pages + index * PAGE_SIZE : 0UL;
+}
+
+/* ---- seL4's face ---- */
+
+/* Connection lock held; the end is plugged, so the VM is there. */
+static void event_came(struct cross_vm_end *end)
+{
+	consume_connection_event(end->vm, end->arg, true);
+}
+
+static void guest_emits(void *end)
+{
+	cross_vm_emit(end);
+}
+
+static int32_t attach_crossvm(struct acrn_vm *vm, struct cross_vm *conn, uint32_t side, uint64_t id)
+{
+	struct cross_vm_end *end = &conn->end[side];
+	const crossvm_dataport_handle_t dataport = {conn->size, (int)(conn->size / PAGE_SIZE), &conn->hpa};
+	const crossvm_handle_t handle = {
+		.dataport = &dataport,
+		.emit_fn = end->emits ? guest_emits : NULL,
+		.emit_cookie = end,
+		.consume_id = conn->end[1U - side].emits ? id : CROSSVM_NO_CONSUME,
+		.connection_name = conn->name,
+	};
+
+	if (cross_vm_connections_init_common(vm, 0UL, &handle, 1, &vm->vpci, NULL) != 0) {
+		return -ENOSPC;
+	}
+	cross_vm_plug(end, vm, event_came, id);
+	return 0;
+}
+
+/* ---- All ---- */
+
+int32_t vm_connections_attach(struct acrn_vm *vm)
+{
+	const struct scenario *scn = vm_scenario();
+	int32_t ret = 0;
+
+	for (uint32_t i = 0U; (scn != NULL) && (i < 2U * scn->connection_count) && (ret == 0); i++) {
+		const struct scenario_connection *config = &scn->connection[i / 2U];
+		if (config->vm[i % 2U] != vm->vm_id) {
+			continue;
+		}
+		if (i / 2U >= connection_count) {
+			ret = -ENOSPC;
+		} else {
+			ret = (config->type == SCN_CONNECTION_CROSSVM) ?
+				attach_crossvm(vm, &connections[i / 2U], i % 2U, i) : -ENODEV;
+		}
+		if (ret != 0) {
+			pr_err("VM%u '%s': no room for its connection '%s'", vm->vm_id, vm->name, config->name);
+		}
+	}
+	return ret;
+}
+
+void vm_connections_reset(struct acrn_vm *vm)
+{
+	cross_vm_connections_reset(vm);
+}
+
+void vm_connections_detach(struct acrn_vm *vm)
+{
+	for (uint32_t i = 0U; i < 2U * connection_count; i++) {
+		struct cross_vm_end *end = &connections[i / 2U].end[i % 2U];
+
+		if (end->vm == vm) {
+			cross_vm_unplug(end);
+		}
+	}
+	cross_vm_connections_release(vm);
+}
