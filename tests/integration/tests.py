@@ -394,11 +394,35 @@ def boot_tests() -> list[Test]:
     return tests
 
 
+def life_at_the_console() -> Boot:
+    """Every command about a VM's life, on a VM of every type, and what it is refused for."""
+    pre = [("vm_pause", r"'PRE1' was paused at"), ("vm_start", r"'PRE1' was started at"), ("vm_start", r"not started"),
+           ("vm_reset", r"'PRE1' was reset at"), ("vm_resume", r"not resumed"), ("vm_pause", r"'PRE1' was paused at"),
+           ("vm_reset", r"'PRE1' was reset at"), ("vm_stop", r"'PRE1' has stopped: stopped at the console"),
+           ("vm_resume", r"not resumed"), ("vm_start", r"'PRE1' was started at")]
+    steps = [(f"{command} PRE1", answer) for command, answer in pre * 5]
+    for vm in ("SVM", "UVM1"):
+        steps += [(f"vm_pause {vm}", rf"'{vm}' was paused at"), (f"vm_pause {vm}", rf"'{vm}' was paused at"),
+                  (f"vm_resume {vm}", rf"'{vm}' was resumed at"), (f"vm_start {vm}", r"not started")]
+    # Told to reset it, the device model loads it again; told of a fault it ends it, and the Service VM ends.
+    steps += [("vm_reset UVM1", r"\[UVM1\] INFO: churn: command line"),
+              ("vm_stop UVM1", r"Service VM has stopped: exit code 0"), ("vm_start SVM", r"not started"),
+              ("vm_stop PRE1", r"power off")]
+    waits = [r"\[UVM1\] INFO: churn: command line", *(answer for _, answer in steps)]
+    return Boot(name="console/life", kind="uvm", guest="churn", scenario=TEST_LIFE, cpus=2, timeout=200,
+                guest_words="expect=crash cpus=3", typed=tuple(
+                    (wait, ("\r" if i == 0 else "") + command + "\r")
+                    for i, (wait, (command, _)) in enumerate(zip(waits, steps))),
+                must=(r"told to reset it", r"PASS: svm: UVM1 destroyed", r"'PRE1' has stopped: stopped at the console",
+                      r"no VM runs any more"))
+
+
 def console_tests() -> list[Test]:
     """What is typed on the hypervisor's console, while a guest halts for good."""
     idle = Boot(name="", kind="svm", guest="bad", words="bad=cli_hlt expect=hang", guest_report=False, timeout=60)
     ready = r"about to: cli_hlt"
     return [
+        life_at_the_console(),
         replace(idle, name="console/shell", end=("off",),
                 typed=((ready, "\rvm_list\r"), (r"SVM +service +running", "vmexit\r"), (r"HLT", "mem\r"),
                        (r"hypervisor image", "poweroff\r")),
