@@ -127,7 +127,7 @@ GUESTS: dict[str, Guest] = {
     "ioreq": Guest(kinds=("uvm",)),
     "share": Guest(kinds=("bare",)),
     "idle": Guest(kinds=("bare",)),
-    "smp_lock": Guest(cpus=2, guest_words="cpus=3"),
+    "smp_lock": Guest(cpus=2, guest_words="cpus=3", models=False),
     "mmio_forms": Guest(kinds=("uvm",)),
     "inject": CPU_ALONE,
     "mmio": CPU_ALONE,
