@@ -555,14 +555,15 @@ def debian_tests() -> list[Boot]:
     pre-VonP: V vCPUs on P CPUs. The log's lines of level warning and worse come at the end, from user space.
     """
     bare = Boot(name="", kind="debian-bare", guest="cloud-amd64", guest_report=False, timeout=400, memory_mb=1024,
-                words="console=ttyS0,115200 quiet loglevel=4 panic=-1 uvm.log=4",
+                words="console=ttyS0,115200 quiet loglevel=4 panic=-1 uvm.log=4 uvm.hotplug=1",
                 must=(r"User VM: hello from user space", r"User VM: end by poweroff"))
     pre = replace(bare, kind="debian-pre", must=(*bare.must, r"^\(aril\) .*'PRE1' has stopped: power off"))
     return [
         *(replace(bare, name=f"debian/bare-{cpus}", cpus=cpus, alone=cpus > 1, timeout=400 * cpus)
           for cpus in (1, 2, 4)),
         *(replace(pre, name=f"debian/pre-{vcpus}on{cpus}", cpus=cpus, changes=(Change("PRE1", "vcpu_num", str(vcpus)),),
-                  must=(*pre.must, rf"\[PRE1\] User VM: Linux .* {vcpus} CPU"), timeout=400 * cpus,
+                  must=(*pre.must, rf"\[PRE1\] User VM: Linux .* {vcpus} CPU",
+                        *(rf"cpu{n} was off line and is back" for n in range(1, vcpus))), timeout=400 * cpus,
                   alone=(vcpus, cpus) not in ((1, 1), (4, 1)))
           for vcpus, cpus in ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4))),
         replace(bare, name="debian/full-bare-1", guest="amd64", alone=True, timeout=1000),
