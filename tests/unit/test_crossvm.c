@@ -46,14 +46,15 @@ static struct acrn_vm *start(void)
 
 static uint64_t page(struct acrn_vm *vm, uint32_t slot, bool is_write, uint32_t offset, uint32_t size, uint64_t value)
 {
-	struct io_request req = {.type = REQ_MMIO};
+	struct io_request *req = &vm->vcpus[0].req;
 
-	req.reqs.mmio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
-	req.reqs.mmio.address = vm->vpci.slot[slot]->bar[0].at + offset;
-	req.reqs.mmio.size = size;
-	req.reqs.mmio.value = value;
-	EXPECT_EQ(hv_emulate_mmio(&vm->vcpus[0], &req), 0);
-	return req.reqs.mmio.value;
+	*req = (struct io_request){.type = REQ_MMIO};
+	req->reqs.mmio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
+	req->reqs.mmio.address = vm->vpci.slot[slot]->bar[0].at + offset;
+	req->reqs.mmio.size = size;
+	req->reqs.mmio.value = value;
+	EXPECT_EQ(hv_emulate_mmio(&vm->vcpus[0], req), 0);
+	return req->reqs.mmio.value;
 }
 
 static uint32_t count_of(struct acrn_vm *vm, uint32_t slot)
