@@ -252,7 +252,7 @@ def connection_tests() -> list[Test]:
 
 def bench_tests() -> list[Boot]:
     """What exits cost: mostly with one CPU, where a TSC tick is an instruction; with two each CPU counts its own."""
-    base = Boot(name="", kind="svm", guest="exits", budgets=True)
+    base = Boot(name="", kind="svm", guest="exits", budgets=True, timeout=180)
     two = replace(base, cpus=2, not_packaged="Bochs 2.7 does not count instructions by CPU")
     return [
         replace(base, name="bench/svm"),

@@ -10,6 +10,8 @@
 #include <hv/upcall.h>
 #include <lib/bits.h>
 
+#include "vlapic_priv.h"
+
 /* Exceptions that push an error code (SDM table 6-1). */
 #define EXC_WITH_ERROR                                                                                                 \
 	(BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) | BIT(EXC_PF) | BIT(EXC_AC) | BIT(EXC_CP))
@@ -193,6 +195,7 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
 	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
+	uint32_t windows;
 	bool nmi_waits;
 	bool interrupt_waits;
 
@@ -215,12 +218,24 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 	} else {
 		set_tpr_threshold(vcpu);
 	}
-	vmcs_set_proc(vcpu, PROC_INT_WINDOW, interrupt_waits);
-	if (cpu_caps.has_virtual_nmi) {
-		vmcs_set_proc(vcpu, PROC_NMI_WINDOW, nmi_waits);
+	windows = (interrupt_waits ? PROC_INT_WINDOW : 0U) |
+		  ((nmi_waits && cpu_caps.has_virtual_nmi) ? PROC_NMI_WINDOW : 0U);
+	if ((arch->proc_ctls & (PROC_INT_WINDOW | PROC_NMI_WINDOW)) != windows) {
+		vmcs_set_proc(vcpu, PROC_INT_WINDOW | PROC_NMI_WINDOW, false);
+		vmcs_set_proc(vcpu, windows, true);
 	}
 	/* An exception that could not be written because the entry field was taken comes next time. */
 	arch->check_events = arch->exc_pending || (arch->reinject_info != 0U);
+}
+
+void vcpu_event_came(struct acrn_vcpu *vcpu)
+{
+	if (this_percpu()->loaded_vcpu == vcpu) {
+		/* Its thread runs here, or we would not: it looks before it enters the guest, and before it sleeps. */
+		vcpu->arch.check_events = true;
+	} else {
+		vcpu_make_request(vcpu, VCPU_REQ_EVENT);
+	}
 }
 
 int32_t window_vmexit_handler(struct acrn_vcpu *vcpu)

@@ -310,6 +310,11 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 	if (((requests & BIT(VCPU_REQ_SIPI)) != 0UL) && (vcpu->state == VCPU_INIT)) {
 		take_sipi(vcpu);
 	}
+	/* What was taken may have stood for one of these, which are set first and which nobody says twice. */
+	if (__atomic_load_n(&vcpu->pause_requested, __ATOMIC_ACQUIRE) ||
+		__atomic_load_n(&vcpu->vm->stop_requested, __ATOMIC_ACQUIRE)) {
+		return false;
+	}
 	return vcpu->state == VCPU_RUNNING;
 }
 

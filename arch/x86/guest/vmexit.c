@@ -23,7 +23,7 @@ static int32_t external_interrupt_vmexit_handler(struct acrn_vcpu *vcpu)
 	if ((info & INTR_INFO_VALID) != 0U) {
 		irq_dispatch(info & 0xFFU);
 	}
-	return 0;
+	return VMEXIT_LOOK_UP; /* it may be a kick whose request has been taken already: pause, stop */
 }
 
 static int32_t triple_fault_vmexit_handler(struct acrn_vcpu *vcpu)
