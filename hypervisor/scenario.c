@@ -5,22 +5,9 @@
 #include <lib/printf.h>
 #include <lib/string.h>
 
-#define MIB_SHIFT 20U
+#include "scenario_priv.h"
 
-/* One load in progress: everything the checks need, so that they take one argument. */
-struct reader {
-	const uint8_t *records; /* VM records */
-	const uint8_t *vuarts;
-	const uint8_t *connections;
-	const uint8_t *strings;
-	struct scn_header hdr;
-	struct scenario *out;
-	struct scenario_error *err;
-	uint32_t service_count;
-	uint64_t own_mask;   /* pCPUs owned by VMs so far */
-	uint64_t named_mask; /* pCPUs named by VMs so far */
-	uint64_t alone_mask; /* with SCHED_NOOP: those that one vCPU has for good */
-};
+#define MIB_SHIFT 20U
 
 /* Ports the hypervisor emulates in every VM: PIC pair, edge/level registers, PCI configuration. */
 static const struct scn_port_range emulated_ports[] = {
@@ -30,14 +17,11 @@ static const struct scn_port_range emulated_ports[] = {
 	{0xCF8U, 0xCFFU},
 };
 
-static void explain(const struct reader *rd, const char *fmt, ...) __printf(2, 3);
-static void explain_vm(const struct reader *rd, uint32_t id, const char *fmt, ...) __printf(3, 4);
+static void explain_vm(const struct scenario_reader *rd, uint32_t id, const char *fmt, ...) __printf(3, 4);
 
-/* What refuses a blob is seen to be an error where it stands, by readers and by analyzers. */
-#define refuse(rd, ...)        (explain(rd, __VA_ARGS__), -EINVAL)
 #define refuse_vm(rd, id, ...) (explain_vm(rd, id, __VA_ARGS__), -EINVAL)
 
-static void explain(const struct reader *rd, const char *fmt, ...)
+void scenario_explain(const struct scenario_reader *rd, const char *fmt, ...)
 {
 	va_list args;
 
@@ -46,8 +30,8 @@ static void explain(const struct reader *rd, const char *fmt, ...)
 	va_end(args);
 }
 
-/* As explain(), beginning with the VM. Its name is safe to print: it is checked, or empty. */
-static void explain_vm(const struct reader *rd, uint32_t id, const char *fmt, ...)
+/* As scenario_explain(), beginning with the VM. Its name is safe to print: it is checked, or empty. */
+static void explain_vm(const struct scenario_reader *rd, uint32_t id, const char *fmt, ...)
 {
 	char what[sizeof(rd->err->text)];
 	va_list args;
@@ -55,7 +39,7 @@ static void explain_vm(const struct reader *rd, uint32_t id, const char *fmt, ..
 	va_start(args, fmt);
 	(void)vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	explain(rd, "VM %u '%s': %s", id, rd->out->vm[id].name, what);
+	scenario_explain(rd, "VM %u '%s': %s", id, rd->out->vm[id].name, what);
 }
 
 /* CRC-32 of IEEE 802.3 (reflected, 0xEDB88320), continued over `size` bytes by half bytes. */
@@ -118,8 +102,6 @@ static bool is_name_char(char c)
 	       c == '_' || c == '-';
 }
 
-enum text_kind { TEXT_NAME, TEXT_TAG, TEXT_LINE };
-
 static bool is_text_char(char c, enum text_kind kind)
 {
 	switch (kind) {
@@ -134,7 +116,7 @@ static bool is_text_char(char c, enum text_kind kind)
 }
 
 /* Copies a string of the table to dst[max + 1]; -EINVAL: outside the table, too long, odd text. */
-static int32_t get_string(const struct reader *rd, const struct scn_string *str,
+int32_t scenario_get_string(const struct scenario_reader *rd, const struct scn_string *str,
 	enum text_kind kind, char *dst, uint32_t max)
 {
 	if (str->length == 0U) {
@@ -163,7 +145,7 @@ static bool ports_overlap(const struct scn_port_range *a, uint32_t first, uint32
 /* ---- header ---- */
 
 /* Where the parts lie. After it every offset that the reader uses is inside the blob. */
-static int32_t check_layout(struct reader *rd, const uint8_t *blob, size_t size)
+static int32_t check_layout(struct scenario_reader *rd, const uint8_t *blob, size_t size)
 {
 	const struct scn_header *hdr = &rd->hdr;
 	size_t vms, vuarts, connections;
@@ -218,14 +200,14 @@ static int32_t check_layout(struct reader *rd, const uint8_t *blob, size_t size)
 	return 0;
 }
 
-static int32_t load_header(struct reader *rd)
+static int32_t load_header(struct scenario_reader *rd)
 {
 	const struct scn_header *hdr = &rd->hdr;
 	struct scenario *out = rd->out;
 
 	if (!is_zero(hdr->reserved, sizeof(hdr->reserved)))
 		return refuse(rd, "header: reserved bytes aren't zero; compile it again");
-	if (get_string(rd, &hdr->name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 ||
+	if (scenario_get_string(rd, &hdr->name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 ||
 		out->name[0] == '\0')
 		return refuse(
 			rd, "header: scenario name must be 1..%u of A-Z a-z 0-9 _ -", SCN_MAX_NAME);
@@ -263,12 +245,12 @@ static int32_t load_header(struct reader *rd)
 /* ---- one VM ---- */
 
 static int32_t load_identity(
-	struct reader *rd, uint32_t id, const struct scn_vm_record *rec, bool last)
+	struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec, bool last)
 {
 	const bool post = rec->load_order == SCN_POST_LAUNCHED_VM;
 	struct scenario_vm *vm = &rd->out->vm[id];
 
-	if (get_string(rd, &rec->name, TEXT_NAME, vm->name, SCN_MAX_NAME) != 0) {
+	if (scenario_get_string(rd, &rec->name, TEXT_NAME, vm->name, SCN_MAX_NAME) != 0) {
 		vm->name[0] = '\0';
 		return refuse_vm(rd, id, "name must be 1..%u of A-Z a-z 0-9 _ -", SCN_MAX_NAME);
 	}
@@ -310,7 +292,7 @@ static int32_t load_identity(
 	return 0;
 }
 
-static int32_t load_share(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+static int32_t load_share(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	if (rec->bvt_weight == 0U || rec->bvt_weight > SCN_BVT_WEIGHT_MAX)
 		return refuse_vm(rd, id, "bvt_weight %u; allowed are 1..%u", rec->bvt_weight,
@@ -328,7 +310,7 @@ static int32_t load_share(struct reader *rd, uint32_t id, const struct scn_vm_re
 }
 
 /* SCHED_NOOP: no pCPU has two vCPUs. A post-launched VM may wait for the Service VM to leave one: CREATE_VM looks. */
-static int32_t check_alone(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+static int32_t check_alone(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	const struct scenario_vm *vm = &rd->out->vm[id];
 
@@ -341,7 +323,7 @@ static int32_t check_alone(struct reader *rd, uint32_t id, const struct scn_vm_r
 	return 0;
 }
 
-static int32_t load_cpus(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+static int32_t load_cpus(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	struct scenario_vm *vm = &rd->out->vm[id];
 	const uint32_t listed = (rec->flags & SCN_VM_CPU_AUTO) != 0U ? 0U : rec->vcpu_num;
@@ -384,7 +366,7 @@ static int32_t load_cpus(struct reader *rd, uint32_t id, const struct scn_vm_rec
 	return check_alone(rd, id, rec);
 }
 
-static int32_t load_memory(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+static int32_t load_memory(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	struct scenario_vm *vm = &rd->out->vm[id];
 
@@ -419,7 +401,7 @@ static int32_t load_memory(struct reader *rd, uint32_t id, const struct scn_vm_r
 	return 0;
 }
 
-static int32_t load_modules(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+static int32_t load_modules(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	struct scenario_vm *vm = &rd->out->vm[id];
 	const uint32_t used = rec->module_count;
@@ -432,12 +414,12 @@ static int32_t load_modules(struct reader *rd, uint32_t id, const struct scn_vm_
 	for (uint32_t i = 0U; i < used; i++) {
 		struct scenario_module *mod = &vm->module[i];
 
-		if (get_string(rd, &rec->modules[i].tag, TEXT_TAG, mod->tag, SCN_MAX_TAG) != 0 ||
+		if (scenario_get_string(rd, &rec->modules[i].tag, TEXT_TAG, mod->tag, SCN_MAX_TAG) != 0 ||
 			mod->tag[0] == '\0')
 			return refuse_vm(rd, id,
 				"tag of module %u must be one word of 1..%u characters", i,
 				SCN_MAX_TAG);
-		if (get_string(rd, &rec->modules[i].string, TEXT_LINE, mod->string,
+		if (scenario_get_string(rd, &rec->modules[i].string, TEXT_LINE, mod->string,
 			    SCN_MAX_MOD_STRING) != 0)
 			return refuse_vm(rd, id,
 				"string of module %u must be up to %u printable ASCII "
@@ -448,7 +430,7 @@ static int32_t load_modules(struct reader *rd, uint32_t id, const struct scn_vm_
 	return 0;
 }
 
-static int32_t load_kernel(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+static int32_t load_kernel(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	const bool post = rec->load_order == SCN_POST_LAUNCHED_VM;
 	struct scenario_vm *vm = &rd->out->vm[id];
@@ -462,16 +444,16 @@ static int32_t load_kernel(struct reader *rd, uint32_t id, const struct scn_vm_r
 			"kern_type %u; KERNEL_BZIMAGE, KERNEL_ELF or KERNEL_RAWIMAGE, "
 			"none if post-launched",
 			rec->kern_type);
-	if (get_string(rd, &rec->kern_mod, TEXT_TAG, vm->kern_mod, SCN_MAX_TAG) != 0 ||
+	if (scenario_get_string(rd, &rec->kern_mod, TEXT_TAG, vm->kern_mod, SCN_MAX_TAG) != 0 ||
 		post != (vm->kern_mod[0] == '\0'))
 		return refuse_vm(rd, id,
 			"kern_mod must be one word of 1..%u characters, none if "
 			"post-launched",
 			SCN_MAX_TAG);
-	if (get_string(rd, &rec->ramdisk_mod, TEXT_TAG, vm->ramdisk_mod, SCN_MAX_TAG) != 0)
+	if (scenario_get_string(rd, &rec->ramdisk_mod, TEXT_TAG, vm->ramdisk_mod, SCN_MAX_TAG) != 0)
 		return refuse_vm(
 			rd, id, "ramdisk_mod must be one word of up to %u characters", SCN_MAX_TAG);
-	if (get_string(rd, &rec->bootargs, TEXT_LINE, vm->bootargs, SCN_MAX_BOOTARGS) != 0)
+	if (scenario_get_string(rd, &rec->bootargs, TEXT_LINE, vm->bootargs, SCN_MAX_BOOTARGS) != 0)
 		return refuse_vm(rd, id, "bootargs must be up to %u printable ASCII characters",
 			SCN_MAX_BOOTARGS);
 	if (vm->kern_addr != (rec->kern_type == SCN_KERNEL_RAWIMAGE))
@@ -494,7 +476,7 @@ static int32_t load_kernel(struct reader *rd, uint32_t id, const struct scn_vm_r
 }
 
 /* Is [first, last] somebody else's, the hypervisor's or another VM's? Fills err. */
-static int32_t check_port_owner(const struct reader *rd, uint32_t id, uint32_t first, uint32_t last)
+static int32_t check_port_owner(const struct scenario_reader *rd, uint32_t id, uint32_t first, uint32_t last)
 {
 	const struct scenario *out = rd->out;
 
@@ -523,14 +505,14 @@ static int32_t check_port_owner(const struct reader *rd, uint32_t id, uint32_t f
 }
 
 /* Does [first, last] touch the VM's emulated COM port number com (0: none)? */
-static bool ports_hit_com(uint32_t com, uint32_t first, uint32_t last)
+bool scenario_ports_hit_com(uint32_t com, uint32_t first, uint32_t last)
 {
 	const uint32_t base = com == SCN_CONSOLE_COM1 ? SCN_COM1_PORT : SCN_COM2_PORT;
 
 	return com != SCN_CONSOLE_NONE && first <= base + 7U && base <= last;
 }
 
-static int32_t load_ports(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+static int32_t load_ports(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	struct scenario_vm *vm = &rd->out->vm[id];
 	const uint32_t used = rec->port_count;
@@ -563,7 +545,7 @@ static int32_t load_ports(struct reader *rd, uint32_t id, const struct scn_vm_re
 				"port range 0x%x-0x%x is reversed, out of order or overlaps "
 				"the one before",
 				range->first, range->last);
-		if (ports_hit_com(vm->console_vuart, range->first, range->last))
+		if (scenario_ports_hit_com(vm->console_vuart, range->first, range->last))
 			return refuse_vm(rd, id, "ports 0x%x-0x%x hold its console_vuart",
 				range->first, range->last);
 		if (check_port_owner(rd, id, range->first, range->last) != 0)
@@ -586,7 +568,7 @@ static uint32_t find_pci_owner(const struct scenario *out, uint32_t id, uint16_t
 	return id;
 }
 
-static int32_t load_pci(struct reader *rd, uint32_t id, const struct scn_vm_record *rec)
+static int32_t load_pci(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	struct scenario_vm *vm = &rd->out->vm[id];
 	const uint32_t used = rec->pci_count;
@@ -620,7 +602,7 @@ static int32_t load_pci(struct reader *rd, uint32_t id, const struct scn_vm_reco
 	return 0;
 }
 
-static int32_t load_vm(struct reader *rd, uint32_t id, const struct scn_vm_record *rec, bool last)
+static int32_t load_vm(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec, bool last)
 {
 	int32_t ret;
 
@@ -640,7 +622,7 @@ static int32_t load_vm(struct reader *rd, uint32_t id, const struct scn_vm_recor
 	return ret;
 }
 
-static int32_t load_vms(struct reader *rd)
+static int32_t load_vms(struct scenario_reader *rd)
 {
 	struct scn_vm_record rec;
 	uint32_t slots = 1U;
@@ -668,131 +650,10 @@ static int32_t load_vms(struct reader *rd)
 	return 0;
 }
 
-/* ---- connections between COM ports ---- */
-
-static int32_t check_vuart_end(
-	const struct reader *rd, uint32_t index, uint32_t vm_id, uint32_t com)
-{
-	const struct scenario *out = rd->out;
-	const struct scenario_vm *vm;
-
-	if (vm_id >= out->vm_count || out->vm[vm_id].dynamic)
-		return refuse(rd, "vuart_connection %u: VM %u doesn't exist or has no name", index,
-			vm_id);
-	vm = &out->vm[vm_id];
-	if (com != SCN_CONSOLE_COM1 && com != SCN_CONSOLE_COM2)
-		return refuse(rd, "vuart_connection %u: COM%u of '%s'; only COM1 and COM2 exist",
-			index, com, vm->name);
-	if (vm->console_vuart == com)
-		return refuse(rd, "vuart_connection %u: COM%u of '%s' is its console_vuart already",
-			index, com, vm->name);
-	for (uint32_t i = 0U; i < vm->port_count; i++) {
-		if (ports_hit_com(com, vm->port[i].first, vm->port[i].last))
-			return refuse(rd,
-				"vuart_connection %u: COM%u of '%s' is a passed-through port",
-				index, com, vm->name);
-	}
-	for (uint32_t i = 0U; i < index; i++) {
-		for (uint32_t k = 0U; k < 2U; k++) {
-			if (out->vuart[i].vm[k] == vm_id && out->vuart[i].com[k] == com)
-				return refuse(rd,
-					"vuart_connection %u: COM%u of '%s' is connected to "
-					"something else already",
-					index, com, vm->name);
-		}
-	}
-	return 0;
-}
-
-static int32_t load_vuarts(struct reader *rd)
-{
-	for (uint32_t i = 0U; i < rd->hdr.vuart_count; i++) {
-		struct scenario_vuart *out = &rd->out->vuart[i];
-		struct scn_vuart_record rec;
-
-		memcpy(&rec, rd->vuarts + i * sizeof(rec), sizeof(rec));
-		if (rec.reserved != 0U ||
-			get_string(rd, &rec.name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 ||
-			out->name[0] == '\0')
-			return refuse(rd,
-				"vuart_connection %u: bad name or reserved field; compile it again",
-				i);
-		for (uint32_t k = 0U; k < i; k++) {
-			if (strcmp(rd->out->vuart[k].name, out->name) == 0)
-				return refuse(rd, "vuart_connection %u: %u has the same name '%s'",
-					i, k, out->name);
-		}
-		if (rec.vm[0] == rec.vm[1] && rec.com[0] == rec.com[1])
-			return refuse(rd, "vuart_connection %u: both ends are the same port", i);
-		for (uint32_t k = 0U; k < 2U; k++) {
-			if (check_vuart_end(rd, i, rec.vm[k], rec.com[k]) != 0)
-				return -EINVAL;
-			out->vm[k] = rec.vm[k];
-			out->com[k] = rec.com[k];
-		}
-	}
-	rd->out->vuart_count = rd->hdr.vuart_count;
-	return 0;
-}
-
-/* ---- shared memory and events between VMs ---- */
-
-static int32_t check_connection_end(const struct reader *rd, uint32_t index, uint32_t vm_id)
-{
-	const struct scenario *out = rd->out;
-
-	if (vm_id != SCN_CONNECTION_HV &&
-		(vm_id >= out->vm_count || out->vm[vm_id].load_order != SCN_PRE_LAUNCHED_VM))
-		return refuse(rd, "connection %u: VM %u doesn't exist or isn't pre-launched", index, vm_id);
-	return 0;
-}
-
-static int32_t check_connection(const struct reader *rd, uint32_t index, const struct scn_connection_record *rec)
-{
-	if (rec->type != SCN_CONNECTION_CROSSVM && rec->type != SCN_CONNECTION_IVSHMEM)
-		return refuse(rd, "connection %u: type %u is unknown", index, rec->type);
-	if (rec->emits > 3U)
-		return refuse(rd, "connection %u: ends 0x%x emit; there are two", index, rec->emits);
-	if (rec->size_kb < SCN_CONNECTION_MIN_KB || rec->size_kb > SCN_CONNECTION_MAX_KB ||
-		(rec->size_kb & (rec->size_kb - 1U)) != 0U)
-		return refuse(rd, "connection %u: %u KiB; it must be a power of two from %u to %u", index,
-			rec->size_kb, SCN_CONNECTION_MIN_KB, SCN_CONNECTION_MAX_KB);
-	if (rec->vm[0] == SCN_CONNECTION_HV && rec->vm[1] == SCN_CONNECTION_HV)
-		return refuse(rd, "connection %u: both ends are the hypervisor", index);
-	return (check_connection_end(rd, index, rec->vm[0]) != 0) ? -EINVAL :
-		check_connection_end(rd, index, rec->vm[1]);
-}
-
-static int32_t load_connections(struct reader *rd)
-{
-	for (uint32_t i = 0U; i < rd->hdr.connection_count; i++) {
-		struct scenario_connection *out = &rd->out->connection[i];
-		struct scn_connection_record rec;
-
-		memcpy(&rec, rd->connections + i * sizeof(rec), sizeof(rec));
-		if (get_string(rd, &rec.name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 || out->name[0] == '\0')
-			return refuse(rd, "connection %u: bad name; compile it again", i);
-		for (uint32_t k = 0U; k < i; k++) {
-			if (strcmp(rd->out->connection[k].name, out->name) == 0)
-				return refuse(rd, "connection %u: %u has the same name '%s'", i, k, out->name);
-		}
-		if (check_connection(rd, i, &rec) != 0)
-			return -EINVAL;
-		for (uint32_t k = 0U; k < 2U; k++) {
-			out->vm[k] = rec.vm[k];
-			out->emits[k] = ((rec.emits >> k) & 1U) != 0U;
-		}
-		out->type = rec.type;
-		out->size = rec.size_kb * 1024U;
-	}
-	rd->out->connection_count = rd->hdr.connection_count;
-	return 0;
-}
-
 int32_t scenario_load(
 	const void *blob, size_t size, struct scenario *out, struct scenario_error *err)
 {
-	struct reader rd = {.out = out, .err = err};
+	struct scenario_reader rd = {.out = out, .err = err};
 	int32_t ret;
 
 	memset(out, 0, sizeof(*out));
@@ -803,8 +664,8 @@ int32_t scenario_load(
 	if (ret == 0)
 		ret = load_vms(&rd);
 	if (ret == 0)
-		ret = load_vuarts(&rd);
-	ret = (ret == 0) ? load_connections(&rd) : ret;
+		ret = scenario_load_vuarts(&rd);
+	ret = (ret == 0) ? scenario_load_connections(&rd) : ret;
 	if (ret != 0)
 		memset(out, 0, sizeof(*out));
 	return ret;

@@ -298,19 +298,11 @@ uint64_t memory_ram_bytes(hpa_t hpa)
 	return 0UL;
 }
 
-/* The middle of the Service VM's RAM: what VMs share is there, whoever has it besides. */
-hpa_t memory_find_free(uint64_t size, uint64_t align, hpa_t low, hpa_t high)
-{
-	(void)(align | low | high);
-	return (size <= FAKE_RAM_SIZE / 4UL) ? (hpa_t)fake_ram + FAKE_RAM_SIZE / 4UL : INVALID_HPA;
-}
-
 void memory_reserve(hpa_t hpa, uint64_t size, const char *what)
 {
 	(void)what;
 	reserved[reserved_count].base = hpa;
-	reserved[reserved_count].size = size;
-	reserved_count++;
+	reserved[reserved_count++].size = size;
 }
 
 bool memory_hv_range(uint32_t index, hpa_t *base, uint64_t *size, const char **what)

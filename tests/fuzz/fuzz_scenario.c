@@ -2,7 +2,7 @@
 /*
  * The scenario reader under libFuzzer:
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Iarch/x86/include
- * -Itests/fake/include tests/fuzz/fuzz_scenario.c hypervisor/scenario.c
+ * -Itests/fake/include tests/fuzz/fuzz_scenario.c hypervisor/scenario.c hypervisor/scenario_links.c
  * hypervisor/scenario_machine.c With -DFUZZ_STANDALONE (no libFuzzer) it is a program that reads
  * files and says what the hypervisor would.
  */

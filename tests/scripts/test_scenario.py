@@ -222,7 +222,8 @@ class ScenarioTest(unittest.TestCase):
             cls.judge = cls.dir / "judge"
             subprocess.run([compiler, "-std=gnu17", "-g", "-DFUZZ_STANDALONE", "-fsanitize=address,undefined",
                             "-Iinclude", "-Iarch/x86/include", "-Itests/fake/include", "tests/fuzz/fuzz_scenario.c",
-                            "hypervisor/scenario.c", "hypervisor/scenario_machine.c", "-o", cls.judge],
+                            "hypervisor/scenario.c", "hypervisor/scenario_links.c", "hypervisor/scenario_machine.c",
+                            "-o", cls.judge],
                            check=True, cwd=ROOT)
 
     @classmethod

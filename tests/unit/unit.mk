@@ -33,6 +33,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/ioreq.c \
 	hypervisor/ptirq.c \
 	hypervisor/scenario.c \
+	hypervisor/scenario_links.c \
 	hypervisor/scenario_machine.c \
 	hypervisor/sched.c \
 	hypervisor/sched_bvt.c \
