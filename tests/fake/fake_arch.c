@@ -42,8 +42,6 @@ jmp_buf fake_end;
 bool fake_end_set;
 char fake_log[65536];
 
-int32_t fake_load_result;
-uint32_t fake_loads;
 uint32_t fake_access_depth;
 int32_t fake_pages_left = -1;
 uint8_t *fake_ram;
@@ -631,53 +629,9 @@ size_t strlcpy(char *dst, const char *src, size_t size)
 	return (size_t)snprintf(dst, size, "%s", src);
 }
 
-uint16_t console_port(void)
-{
-	return 0U;
-}
-
 const char *arch_exit_name(uint32_t reason)
 {
 	return (reason == 30U) ? "I/O instruction" : "unknown";
-}
-
-void console_vm_putc(uint16_t vm_id, uint8_t c)
-{
-	(void)vm_id;
-	(void)c;
-}
-
-void vm_console_register(uint16_t vm_id, const char *name, struct vuart *vuart)
-{
-	(void)vm_id;
-	(void)name;
-	(void)vuart;
-}
-
-void vm_console_unregister(uint16_t vm_id)
-{
-	(void)vm_id;
-}
-
-void summary_keep_vm(const struct acrn_vm *vm)
-{
-	(void)vm;
-}
-
-void summary_log(void)
-{
-}
-
-void vm_load_reserve_modules(const struct acrn_vm *vm)
-{
-	(void)vm;
-}
-
-int32_t vm_load_image(struct acrn_vm *vm)
-{
-	(void)vm;
-	fake_loads++;
-	return fake_load_result;
 }
 
 /* ---- The machine as a whole ---- */

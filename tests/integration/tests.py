@@ -512,6 +512,11 @@ def linux_tests() -> list[Test]:
         replace(pre, name="linux/pre-launched", must=(*pre.must, r"'pre-kernel' loaded, entry 0x1000200,")),
         replace(pre, name="linux/pre-launched-entry32", words="entry32",
                 must=(*pre.must, r"'pre-kernel' loaded, entry 0x1000000,")),
+        # Linux resets itself, is loaded anew and comes up again.
+        replace(pre, name="linux/pre-launched-reboot", timeout=300,
+                changes=(Change("PRE1", "os_config/bootargs", "+uvm.end=reboot"),),
+                typed=((r"\[PRE1\] User VM: hello", "\r"), (r"\[PRE1\] User VM: hello", "poweroff\r")), end=("off",),
+                must=(pre.must[0], r"^\(aril\) .*'PRE1' is reset: reset requested", r"power off from the console")),
         *(replace(pre, name=f"linux/pre-launched-{vcpus}on{pcpus}", cpus=pcpus, timeout=400,
                   changes=(Change("PRE1", "vcpu_num", str(vcpus)),),
                   must=(*pre.must, rf"\[PRE1\] .*User VM: Linux .* {vcpus} CPU"), alone=by_name)
