@@ -405,8 +405,21 @@ static uint64_t user_insb(uint64_t port)
 	return dest - (uint64_t)buf;
 }
 
+static uint64_t user_outsw(uint64_t address)
+{
+	__asm__ volatile("outsw" : "+S"(address) : "d"((uint16_t)NOBODY) : "memory");
+	return 0;
+}
+
+static uint64_t user_insl(uint64_t address)
+{
+	__asm__ volatile("insl" : "+D"(address) : "d"((uint16_t)NOBODY) : "memory");
+	return 0;
+}
+
 static void test_user(void)
 {
+	uint64_t cr0 = read_cr0(), at = (uint64_t)buf;
 	struct trap t;
 	uint64_t ret = 0;
 
@@ -415,6 +428,14 @@ static void test_user(void)
 	       buf[0] == 0, "CPL 3, IOPL 0: #GP before anything is moved");
 	report(user_call(user_insb, NOBODY, 0x3000, &ret, &t) == NO_TRAP && ret == 4 &&
 	       filled(buf, 0xff, 4), "CPL 3, IOPL 3: REP INSB works");
+	write_cr0(cr0 | CR0_AM);
+	report(user_call(user_outsw, at + 1, 0x3000 | FLAG_AC, &ret, &t) == VEC_AC && t.err == 0,
+	       "CPL 3, AC and AM: OUTSW from an odd address gives #AC(0)");
+	report(user_call(user_insl, at + 2, 0x3000 | FLAG_AC, &ret, &t) == VEC_AC && t.rdi == at + 2,
+	       "CPL 3, AC and AM: INSD to a half-aligned address gives #AC");
+	report(user_call(user_insl, at + 4, 0x3000 | FLAG_AC, &ret, &t) == NO_TRAP &&
+	       user_call(user_outsw, at + 1, 0x3000, &ret, &t) == NO_TRAP, "... not when aligned, or without AC");
+	write_cr0(cr0);
 }
 
 void test_main(void)

@@ -175,6 +175,17 @@ static bool operand_is_legal(struct acrn_vcpu *vcpu, const struct string_exit *s
 	return ok;
 }
 
+/* User code that asks for it gets #AC (SDM 6.15, interrupt 17). @return false: the fault was queued */
+static bool operand_is_aligned(struct acrn_vcpu *vcpu, gla_t gla)
+{
+	if (likely((gla & (vcpu->arch.pio.size - 1UL)) == 0UL) || (vcpu_get_cpl() != 3U) ||
+		((vcpu_get_cr0(vcpu) & CR0_AM) == 0UL) || ((exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_AC) == 0UL)) {
+		return true;
+	}
+	vcpu_inject_exception(vcpu, EXC_AC, 0U);
+	return false;
+}
+
 /* Where the element is in guest-physical memory. @return 0, or -EFAULT: a fault was queued */
 static int32_t find_operand(struct acrn_vcpu *vcpu, gla_t gla)
 {
@@ -284,7 +295,7 @@ static int32_t begin_element(struct acrn_vcpu *vcpu, const struct string_exit *s
 	int32_t status;
 
 	pio->gla = gla;
-	if (!operand_is_legal(vcpu, str, offset, gla)) {
+	if (!operand_is_legal(vcpu, str, offset, gla) || !operand_is_aligned(vcpu, gla)) {
 		return -EFAULT;
 	}
 	status = find_operand(vcpu, gla);
