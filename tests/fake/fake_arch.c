@@ -464,8 +464,7 @@ void deny_guest_pio_access(struct acrn_vm *vm, uint16_t port_address, uint32_t n
 
 int32_t allow_vcpu_pio_access(struct acrn_vcpu *vcpu, uint16_t port_address, uint32_t nbytes)
 {
-	vcpu->arch.direct_port = port_address;
-	vcpu->arch.direct_ports = nbytes;
+	vcpu->arch.direct_port = port_address, vcpu->arch.direct_ports = nbytes;
 	return (fake_pages_left == 0) ? -ENOMEM : 0;
 }
 
