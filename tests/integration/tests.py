@@ -135,7 +135,9 @@ GUESTS: dict[str, Guest] = {
     "mmio": CPU_ALONE,
     "mtrr": CPU_ALONE,
     "nmi": CPU_ALONE,
-    "exits_smp": Guest(cpus=2, guest_words="cpus=3"),
+    # bench/* runs these two in the other homes.
+    "exits": Guest(kinds=("bare",), models=False),
+    "exits_smp": Guest(kinds=("uvm",), cpus=2, guest_words="cpus=3", models=False),
     "paging": CPU_ALONE,
     "pit": DEVICE_OF_PRE,
     "pmtimer": DEVICE_OF_PRE,
