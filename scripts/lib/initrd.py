@@ -12,7 +12,7 @@ from lib.cpio import Archive
 INIT = TOP / "scripts" / "initrd"
 APPLETS = """sh ash cat echo cut grep sed tr sleep mount umount mkdir ls ps kill killall uname reboot
 poweroff setsid cttyhack dmesg free head tail wc cmp rm cp true false test seq taskset devmem date
-hexdump stty""".split()
+hexdump stty dd insmod printf""".split()
 
 
 def _has_interpreter(path: Path) -> bool:
@@ -35,7 +35,7 @@ def _busybox() -> Path:
 
 def _base(init: Path) -> Archive:
     archive = Archive()
-    for name in ("bin", "dev", "proc", "sys", "tmp", "root"):
+    for name in ("bin", "dev", "lib", "proc", "sys", "tmp", "root"):
         archive.folder(name)
     archive.character_device("dev/console", 5, 1)
     archive.character_device("dev/null", 1, 3)

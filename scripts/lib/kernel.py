@@ -49,10 +49,12 @@ def cached_kernel() -> Path | None:
 # ---- Debian's kernel packages, as they are ----
 
 DEBIAN_FLAVOURS = ("cloud-amd64", "amd64")
+DEBIAN_MODULES = ("uio.ko", "uio_pci_generic.ko")
 
 
 def cached_debian_kernel(flavour: str) -> Path | None:
-    """vmlinuz of the newest package linux-image-*-FLAVOUR in the cache."""
+    """vmlinuz of the newest package linux-image-*-FLAVOUR in the cache, with the modules beside it."""
     wanted = re.compile(rf"linux-image-[\d.]+-\d+-{flavour}_")
-    found = [path for path in cache_dir().glob("linux-image-*/vmlinuz") if wanted.match(path.parent.name)]
+    found = [path for path in cache_dir().glob("linux-image-*/vmlinuz") if wanted.match(path.parent.name)
+             and all((path.parent / name).exists() for name in DEBIAN_MODULES)]
     return max(found, key=lambda p: p.stat().st_mtime) if found else None

@@ -18,6 +18,7 @@ from lib.build import Change, HvImage
 from lib.common import TOP, ToolError, Waiting, build_dir
 from lib.initrd import user_initrd
 from lib.iso import BootModule, ImageConfig, make_iso
+from lib.kernel import DEBIAN_MODULES
 from lib.machine import Machine, MachineConfig, Outcome, watch
 from lib.screen import screen_text
 from tests import DEBIAN_LINUX, HV_BROKEN, OUR_LINUX, PRE_LINUX, PRE_LOAD, TEST_PRE, TEST_SVM, Boot, Command, Test
@@ -280,6 +281,13 @@ class Runner:
             if test.kind == "debian-bare":
                 return make_iso(ImageConfig(kernel, (BootModule("initrd", initrd),), test.words, "linux"), output,
                                 efi=False)
+            if test.kind == "debian-uio":
+                extra = {"bin/uio-end": TOP / "tests" / "linux" / "uio-end",
+                         **{f"lib/{name}": kernel.parent / name for name in DEBIAN_MODULES}}
+                initrd = build.write_if_changed(build_dir() / "system" / "uio-initrd", user_initrd(extra))
+                modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]
+                return build.hv_iso(HvImage(name=name, scenario=scenario, modules=tuple(modules), cpus=test.cpus,
+                                            memory_mb=test.memory_mb), output)
             scenario = PRE_LINUX
             modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]
             changes += [Change("PRE1", "os_config/bootargs", test.words), Change("PRE1", "memory/size", "512")]

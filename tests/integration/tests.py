@@ -14,6 +14,7 @@ SCENARIOS = TOP / "boot" / "scenarios"
 TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_CABLE = SCENARIOS / "test-cable.xml"
 TEST_CONNECTION = SCENARIOS / "test-connection.xml"
+CONNECTION_LINUX = SCENARIOS / "test-connection-linux.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
 TEST_LIFE = SCENARIOS / "test-life.xml"
 PRE_SMP = SCENARIOS / "test-pre-smp.xml"
@@ -24,7 +25,7 @@ POLLING = SCENARIOS / "polling.xml"
 
 # Kinds that boot the kernel of scripts/kernel-build, and that of scripts/kernel-fetch.
 OUR_LINUX = ("linux", "pre-linux")
-DEBIAN_LINUX = ("debian-bare", "debian-pre")
+DEBIAN_LINUX = ("debian-bare", "debian-pre", "debian-uio")
 
 # Of scripts/check; what it takes long for (two builds) it takes only once.
 CHECKS = ("style", "links", "interfaces", "build-gcc", "headers-gcc", "build-clang", "headers-clang", "public-gcc",
@@ -577,6 +578,12 @@ def debian_tests() -> list[Boot]:
                         *(rf"cpu{n} was off line and is back" for n in range(1, vcpus))), timeout=400 * cpus,
                   alone=(vcpus, cpus) not in ((1, 1), (4, 1)))
           for vcpus, cpus in ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4))),
+        # Two VMs, a connection, UIO.
+        replace(bare, name="debian/uio", kind="debian-uio", scenario=CONNECTION_LINUX, alone=True, timeout=800,
+                memory_mb=1536,
+                must=(r"\[PRE1\] UIO: connection 'text', driver uio_pci_generic", r"\[PRE1\] UIO: backwards: 'lirA ,olleH'",
+                      r"\[PRE2\] UIO: the other end has it", r"\[PRE2\] UIO: +11: \d+ IO-APIC .*uio_pci_generic",
+                      r"^\(aril\) .*'PRE1' has stopped: power off", r"^\(aril\) .*'PRE2' has stopped: power off")),
         replace(bare, name="debian/full-bare-1", guest="amd64", alone=True, timeout=1000),
         replace(pre, name="debian/full-pre-1on1", guest="amd64", alone=True, timeout=1000),
     ]
