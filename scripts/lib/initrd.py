@@ -12,7 +12,7 @@ from lib.cpio import Archive
 INIT = TOP / "scripts" / "initrd"
 APPLETS = """sh ash cat echo cut grep sed tr sleep mount umount mkdir ls ps kill killall uname reboot
 poweroff setsid cttyhack dmesg free head tail wc cmp rm cp true false test seq taskset devmem date
-hexdump stty dd insmod printf""".split()
+hexdump stty dd insmod printf md5sum""".split()
 
 
 def _has_interpreter(path: Path) -> bool:
@@ -44,6 +44,7 @@ def _base(init: Path) -> Archive:
         archive.link(f"bin/{applet}", "busybox")
     archive.link("sbin", "bin")
     archive.file("init", init, 0o755)
+    archive.file("cable", INIT / "cable", 0o644)
     return archive
 
 

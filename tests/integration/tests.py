@@ -15,6 +15,7 @@ TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_CABLE = SCENARIOS / "test-cable.xml"
 TEST_CONNECTION = SCENARIOS / "test-connection.xml"
 CONNECTION_LINUX = SCENARIOS / "test-connection-linux.xml"
+CABLE_LINUX = SCENARIOS / "test-cable-linux.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
 TEST_LIFE = SCENARIOS / "test-life.xml"
 PRE_SMP = SCENARIOS / "test-pre-smp.xml"
@@ -535,6 +536,9 @@ def linux_tests() -> list[Test]:
         replace(two, name="linux/2cpu-quantum-3", quantum=3),
         replace(two, name="linux/2cpu-quantum-32", quantum=32, slow=True),
         replace(two, name="linux/shared-2cpu", words="svm.dm=--affinity,1"),
+        replace(two, name="linux/cable", scenario=CABLE_LINUX, words="svm.do=cable svm.kernel=uvm.cable=ttyS1",
+                must=(*base.must, r"\[UVM1\] User VM: file received over the cable",
+                      r"Service VM: file received over the cable", r"User VM: the other end says: fine")),
         replace(base, name="linux/4cpu", cpus=4, timeout=400),
         replace(base, name="linux/4cpu-polling", cpus=4, scenario=POLLING, timeout=400),
         replace(smp, name="linux/uvm-2vcpu", cpus=2),
