@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * COM2 at the end of a null-modem cable. The same program runs in both VMs; the words of their command lines tell the
- * ends apart: "first" stays to see the other one go.
+ * ends apart: "first" stays to see the other one go. With "echo" and "life" the one end sends back what comes, and the
+ * other one checks it while somebody pauses, resets, stops and starts them at the console.
  */
 #include <guests/lib/guest.h>
 #include <guests/lib/pic.h>
@@ -30,6 +31,12 @@ const char subject_name[] = "cable";
 #define BYTES		10000U
 #define PATIENCE	4000000000UL	/* ticks: the other VM may start much later */
 #define VEC_IRQ3	(PIC_VECTOR + 3)
+
+#define MSR_DELTAS	0x0b
+#define MSR_HERE	(MSR_CTS | MSR_DSR | MSR_DCD)
+#define LSR_BI		0x10
+#define QUIET		20000000UL	/* ticks: nothing is on its way any more */
+#define STALLED		200000000UL	/* ticks without a byte: the other end does not run */
 
 static uint32_t wanted, sent, received, wrong;	/* bytes, each way */
 static uint8_t errors;
@@ -201,6 +208,107 @@ static void test_alone(void)
 	report(empty, "the other VM's end: sending goes on");
 }
 
+/* Sends back what comes, until a break. */
+static void echo(void)
+{
+	uint8_t lsr;
+
+	while (((lsr = inb(LSR)) & LSR_BI) == 0) {
+		errors |= lsr;
+		if ((lsr & (LSR_DR | LSR_THRE)) == (LSR_DR | LSR_THRE))
+			outb(DATA, inb(DATA));
+		else
+			cpu_pause();
+	}
+	report((errors & LSR_ERRORS) == 0, "echo: no error to the end");
+}
+
+/* Another life of one of the two ends: what belongs to the one before is thrown away, and the count begins anew. */
+static void begin_life(void)
+{
+	uint64_t last = rdtsc();
+
+	while (rdtsc() - last < QUIET) {
+		if (inb(LSR) & LSR_DR) {
+			inb(DATA);
+			last = rdtsc();
+		}
+	}
+	inb(MSR);
+	begin(0);
+	first = true;	/* what comes is what was sent */
+}
+
+enum flow_end { FLOW_BYTES, FLOW_STALLED, FLOW_LINES };
+
+/* Sends and checks the echo until `end` happens; FLOW_BYTES: until `bytes` more have come back. */
+static bool flow(enum flow_end end, uint32_t bytes)
+{
+	const uint64_t start = rdtsc();
+	const uint32_t enough = received + bytes;
+	uint64_t last = start;
+
+	while (rdtsc() - start < PATIENCE) {
+		const uint8_t lsr = inb(LSR);
+
+		errors |= lsr;
+		if (lsr & LSR_DR) {
+			take(inb(DATA));
+			last = rdtsc();
+			if (end == FLOW_BYTES && received >= enough)
+				return true;
+			continue;
+		}
+		if (end == FLOW_LINES && (inb(MSR) & MSR_DELTAS) != 0)
+			return true;
+		if (end == FLOW_STALLED && (lsr & LSR_THRE) == 0 && rdtsc() - last > STALLED)
+			return true;
+		if (lsr & LSR_THRE)
+			outb(DATA, pattern(sent++, false));
+		else
+			cpu_pause();
+	}
+	return false;
+}
+
+static bool good(void)
+{
+	return wrong == 0 && (errors & LSR_ERRORS) == 0;
+}
+
+/* The INFO lines are what the one at the console waits for. */
+static void life(void)
+{
+	bool ok;
+
+	begin_life();
+	ok = flow(FLOW_BYTES, POLLED);
+	report_info("flows, either end may be paused or reset");
+	report(ok && flow(FLOW_STALLED, 0) && good(), "the other end is paused: its bytes wait");
+	report_info("the other end is silent");
+	report(flow(FLOW_BYTES, POLLED) && good(), "the other end is resumed: nothing was lost");
+	report_info("this end may be paused and resumed");
+	report(flow(FLOW_BYTES, BYTES) && good(), "nothing was lost here");
+	report_info("the other end may be reset");
+	ok = flow(FLOW_LINES, 0) && good();
+	report(wait_msr(MSR_HERE, MSR_HERE) && ok, "the other end is reset: its lines fall and come back");
+	begin_life();
+	report(flow(FLOW_BYTES, POLLED) && good(), "the other end's next life sends back what it got");
+	report_info("the other end may be stopped");
+	ok = flow(FLOW_LINES, 0) && good() && (inb(MSR) & MSR_HERE) == 0;
+	for (uint32_t i = 0; i < POLLED && ok; i++) {
+		ok = (inb(LSR) & LSR_THRE) != 0;
+		outb(DATA, (uint8_t)i);
+	}
+	report(ok, "the other end is stopped: its lines fall, sending goes on");
+	report_info("the other end may be started");
+	ok = wait_msr(MSR_HERE, MSR_HERE);
+	begin_life();
+	report(ok && flow(FLOW_BYTES, POLLED) && good(), "the other end is started again: bytes flow");
+	outb(LCR, 0x43);
+	outb(LCR, 0x03);
+}
+
 void test_main(void)
 {
 	first = boot_flag("first");
@@ -213,6 +321,15 @@ void test_main(void)
 	outb(FCR, 0x87);
 	outb(MCR, 0x0b);
 	report(wait_msr(MSR_CTS | MSR_DSR | MSR_DCD, MSR_CTS | MSR_DSR | MSR_DCD), "the other end is there");
+	if (boot_flag("echo")) {
+		inb(LSR);
+		echo();
+		return;
+	}
+	if (boot_flag("life")) {
+		life();
+		return;
+	}
 	test_polling();
 	test_interrupts();
 	test_modem();

@@ -211,8 +211,18 @@ def pre_tests() -> list[Test]:
 def cable_tests() -> list[Test]:
     """Two pre-launched VMs whose COM2 ports are wired together: on two CPUs, and on one."""
     base = Boot(name="pre/cable", kind="pre", guest="cable", scenario=TEST_CABLE, cpus=2)
-    return [base, replace(base, name="pre/cable-1cpu", cpus=1,
-                          changes=(Change("PRE2", "cpu_affinity/pcpu/pcpu_id", "0"),))]
+    one = Change("PRE2", "cpu_affinity/pcpu/pcpu_id", "0")
+    # Bytes flow while either end is paused, reset, stopped and started.
+    life = replace(base, name="pre/cable-life", timeout=120, changes=(
+        Change("PRE1", "os_config/bootargs", "life"), Change("PRE2", "os_config/bootargs", "echo")), typed=(
+            (r"cable: flows", "\rvm_reset PRE1\r"), (r"cable: flows", "vm_pause PRE2\r"),
+            (r"cable: the other end is silent", "vm_resume PRE2\r"),
+            (r"cable: this end may be paused", "vm_pause PRE1\rvm_list\rvm_resume PRE1\r"),
+            (r"cable: .* may be reset", "vm_reset PRE2\r"), (r"cable: .* may be stopped", "vm_stop PRE2\r"),
+            (r"cable: .* may be started", "vm_start PRE2\r")),
+        must=(r"'PRE1' was reset at", r"'PRE2' was paused at", r"'PRE1' was resumed at"))
+    return [base, replace(base, name="pre/cable-1cpu", cpus=1, changes=(one,)),
+            life, replace(life, name="pre/cable-life-1cpu", cpus=1, changes=(*life.changes, one))]
 
 
 def load_tests() -> list[Boot]:
@@ -538,7 +548,8 @@ def linux_tests() -> list[Test]:
         replace(two, name="linux/shared-2cpu", words="svm.dm=--affinity,1"),
         replace(two, name="linux/cable", scenario=CABLE_LINUX, words="svm.do=cable svm.kernel=uvm.cable=ttyS1",
                 must=(*base.must, r"\[UVM1\] User VM: file received over the cable",
-                      r"Service VM: file received over the cable", r"User VM: the other end says: fine")),
+                      r"Service VM: file received over the cable", r"killed when [1-9]\d* bytes were sent; sending",
+                      r"User VM: the other end says: fine")),
         replace(base, name="linux/4cpu", cpus=4, timeout=400),
         replace(base, name="linux/4cpu-polling", cpus=4, scenario=POLLING, timeout=400),
         replace(smp, name="linux/uvm-2vcpu", cpus=2),
