@@ -110,12 +110,7 @@ int32_t vm_connections_attach(struct acrn_vm *vm)
 		if (config->vm[i % 2U] != vm->vm_id) {
 			continue;
 		}
-		if (i / 2U >= connection_count) {
-			ret = -ENOSPC;
-		} else {
-			ret = (config->type == SCN_CONNECTION_CROSSVM) ?
-				attach_crossvm(vm, &connections[i / 2U], i % 2U, i) : -ENODEV;
-		}
+		ret = (i / 2U < connection_count) ? attach_crossvm(vm, &connections[i / 2U], i % 2U, i) : -ENOSPC;
 		if (ret != 0) {
 			pr_err("VM%u '%s': no room for its connection '%s'", vm->vm_id, vm->name, config->name);
 		}

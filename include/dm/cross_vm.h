@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A connection between two VMs, or a VM and the hypervisor: shared memory and events in both directions. This is the
- * model; what a guest sees of it is a face, a PCI function: <dm/cross_vm_connection.h> and <dm/ivshmem.h>.
+ * model; what a guest sees of it is a face, a PCI function:
+ * <dm/cross_vm_connection.h>.
  *
  * An end may come and go (its VM is created, reset, destroyed) while the other runs. Memory stays as it is; an event to
  * an end where nobody is goes nowhere.

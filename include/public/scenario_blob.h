@@ -181,9 +181,8 @@ struct scn_vuart_record {
 	uint32_t reserved;
 };
 
-/* scn_connection_record.type: how it looks to its VMs */
+/* scn_connection_record.type: how it looks to its VMs; there is one way */
 #define SCN_CONNECTION_CROSSVM 1U /* seL4's cross-VM connection */
-#define SCN_CONNECTION_IVSHMEM 2U /* QEMU's inter-VM shared memory with doorbell */
 
 #define SCN_CONNECTION_HV     0xFFU   /* scn_connection_record.vm: the hypervisor, which sends events back */
 #define SCN_CONNECTION_MIN_KB 4U

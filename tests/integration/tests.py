@@ -596,7 +596,8 @@ def debian_tests() -> list[Boot]:
         # Two VMs, a connection, UIO.
         replace(bare, name="debian/uio", kind="debian-uio", scenario=CONNECTION_LINUX, alone=True, timeout=800,
                 memory_mb=1536,
-                must=(r"\[PRE1\] UIO: connection 'text', driver uio_pci_generic", r"\[PRE1\] UIO: backwards: 'lirA ,olleH'",
+                must=(r"\[PRE1\] UIO: connection 'text', driver uio_pci_generic",
+                      r"\[PRE1\] UIO: backwards: 'lirA ,olleH'",
                       r"\[PRE2\] UIO: the other end has it", r"\[PRE2\] UIO: +11: \d+ IO-APIC .*uio_pci_generic",
                       r"^\(aril\) .*'PRE1' has stopped: power off", r"^\(aril\) .*'PRE2' has stopped: power off")),
         replace(bare, name="debian/full-bare-1", guest="amd64", alone=True, timeout=1000),
