@@ -34,6 +34,7 @@
 #define PCI_CFGADDR_PORTS  4U
 #define RESET_PORT         0xCF9U
 #define RESET_CPU          0x04U /* bit 2 of the reset control register: reset now */
+#define RESET_KIND         0x0AU /* its bits that are kept: soft or hard, with the power off or not */
 #define DEBUG_EXIT_PORTS   4U
 #define PM1_SLP_EN         0x2000U
 #define PM1_SLP_TYP(value) (((value) >> 10U) & 7U)
@@ -130,6 +131,9 @@ static void watch_pm1(struct acrn_vm *vm)
 /* The address register is a double word only; the reset register lies among its ports and is a byte. */
 static uint32_t cfgaddr_read(struct acrn_vm *vm, uint16_t port, size_t size)
 {
+	if ((port == RESET_PORT) && (size == 1U)) {
+		return vm->vpm.reset_control;
+	}
 	return ((port == PCI_CFGADDR_PORT) && (size == 4U)) ? vpci_address_read(vm) : (uint32_t)mask_bytes(size);
 }
 
@@ -137,8 +141,11 @@ static void cfgaddr_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32
 {
 	if ((port == PCI_CFGADDR_PORT) && (size == 4U)) {
 		vpci_address_write(vm, val);
-	} else if ((port == RESET_PORT) && (size == 1U) && ((val & RESET_CPU) != 0U)) {
-		vm_reset_requested(vm);
+	} else if ((port == RESET_PORT) && (size == 1U)) {
+		vm->vpm.reset_control = (uint8_t)(val & RESET_KIND);
+		if ((val & RESET_CPU) != 0U) {
+			vm_reset_requested(vm);
+		}
 	}
 }
 

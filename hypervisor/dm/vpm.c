@@ -22,6 +22,7 @@ void vpm_reset(struct vpm *vpm)
 {
 	vpm->enable = 0U;
 	vpm->control = 0U;
+	vpm->reset_control = 0U;
 }
 
 /* Part of a register: `size` bytes from `at` on. */

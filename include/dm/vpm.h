@@ -20,6 +20,7 @@ struct acrn_vm;
 struct vpm {
 	uint16_t enable;  /* PM1 enable */
 	uint16_t control; /* PM1 control, without SCI_EN and SLP_EN */
+	uint8_t reset_control; /* of the chip set, at port 0xCF9: what kind of reset is wanted */
 };
 
 /** @return the PM timer, 32 bits, at `now` (TSC ticks of `tsc_khz`) */

@@ -177,6 +177,14 @@ static void check_traces(void)
 	report((rdmsr(MSR_APIC_BASE) & APIC_BASE_BSP) != 0, "this is the boot CPU");
 }
 
+static void check_reset_register(void)
+{
+	report(inb(RESET_PORT) == 0, "the reset register is 0");
+	outb(RESET_PORT, 0x0a);
+	report(inb(RESET_PORT) == 0x0a, "it keeps the kind of reset, which by itself does nothing");
+	outb(RESET_PORT, 0);
+}
+
 static void check_cpus(void)
 {
 	unsigned int expected = smp_expected();
@@ -200,6 +208,8 @@ void test_main(void)
 			report_prefix(ways[lives - 1].name);
 		check_traces();
 	}
+	if (on_our_board())
+		check_reset_register();
 	check_cpus();
 	report_prefix(NULL);
 	for (; lives < ARRAY_SIZE(ways); lives++) {

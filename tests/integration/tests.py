@@ -200,7 +200,7 @@ def pre_tests() -> list[Test]:
                          changes=(Change("PRE1", "vcpu_num", "4"),)))
     # A million wake-ups and more.
     tests += [replace(_guest_test("pre", "ipi"), name=f"pre/ipi-million-{pcpus}cpu", scenario=PRE_SMP, cpus=pcpus,
-                      changes=(Change("PRE1", "vcpu_num", "4"), Change("PRE1", "os_config/bootargs", "rounds=40000")),
+                      changes=(Change("PRE1", "vcpu_num", "4"), Change("PRE1", "os_config/bootargs", "rounds=60000")),
                       timeout=1500, alone=True) for pcpus in (1, 2)]
     # Without a mask of CPUs the scenario places them.
     tests.append(replace(_guest_test("uvm", "sipi"), name="uvm/sipi-1cpu", cpus=1, guest_words="cpus=0",
