@@ -32,22 +32,29 @@ FREESTANDING := -std=gnu17 -O2 -g -ffreestanding -fno-builtin-printf -mno-red-zo
 	-fno-pic -fno-pie -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-common -ffunction-sections \
 	-fno-stack-clash-protection -fcf-protection=none
 
+# COVERAGE=1 CC=clang: which branches ran. The machine's end is wrapped, to write out the counters (scripts/coverage).
+ifeq ($(COVERAGE),1)
+COVERAGE_CFLAGS := -fprofile-instr-generate -fcoverage-mapping -w
+COVERAGE_LDFLAGS := $(foreach f,arch_poweroff arch_reboot arch_emulator_exit,--wrap=$(f))
+COVERAGE_SRCS := tests/coverage/hv_counters.c
+endif
+
 HV_CFLAGS := $(FREESTANDING) $(WARNINGS) $(INCLUDES) -mcmodel=kernel -fno-omit-frame-pointer \
 	-fno-optimize-sibling-calls -fstack-protector-strong -mstack-protector-guard=global \
-	-fdebug-prefix-map=$(CURDIR)=.
+	-fdebug-prefix-map=$(CURDIR)=. $(COVERAGE_CFLAGS)
 
 ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null | head -1)),)
 HV_CFLAGS += -Wno-unused-command-line-argument -Wno-gnu-folding-constant
 endif
 
 HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments --build-id=none \
-	--orphan-handling=place --gc-sections
+	--orphan-handling=place --gc-sections $(COVERAGE_LDFLAGS)
 
 # ---- sources ------------------------------------------------------------------------------------------------------
 
 HV_DIRS := boot arch/x86/cpu arch/x86/vmx arch/x86/guest hypervisor hypervisor/lib hypervisor/debug hypervisor/dm
 HV_SRCS := $(filter-out arch/x86/cpu/asm_offsets.c,$(sort $(foreach d,$(HV_DIRS),$(wildcard $(d)/*.c $(d)/*.S))))
-HV_SRCS := $(filter-out %.lds.S,$(HV_SRCS))
+HV_SRCS := $(filter-out %.lds.S,$(HV_SRCS)) $(COVERAGE_SRCS)
 HV_OBJS := $(HV_SRCS:%=$(O)/%.o)
 
 CONFIG_H  := $(O)/include/config.h

@@ -41,7 +41,7 @@ SECTIONS {
 		rodata_end = .;
 	} :rodata
 
-	.data : AT(ADDR(.data) - HV_IMAGE_BASE + HV_LOAD_BASE) {
+	.data ALIGN(4096) : AT(ADDR(.data) - HV_IMAGE_BASE + HV_LOAD_BASE) {
 		data_start = .;
 		*(.data .data.*)
 	} :data

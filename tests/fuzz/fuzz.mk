@@ -20,6 +20,6 @@ $(O)/fuzz/product.a: $(FUZZ_PRODUCT:%.c=$(O)/fuzz/%.o)
 
 $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz_%): $(O)/fuzz/fuzz_%: $(O)/fuzz/tests/fuzz/fuzz_%.o $(O)/fuzz/product.a
 	$(call say,FUZZ-LD,$@)
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ -lpthread
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $(COVERAGE_CFLAGS) -o $@ $^ -lpthread
 
 -include $(FUZZ_TARGETS:%=$(O)/fuzz/tests/fuzz/fuzz_%.d) $(FUZZ_PRODUCT:%.c=$(O)/fuzz/%.d)

@@ -612,6 +612,7 @@ def command_tests() -> list[Test]:
           for name in CHECKS),
     ]
     tests.append(Command("proof/slot", (str(TOP / "tests" / "proof" / "run.py"),), timeout=300, packages="proof"))
+    tests.append(Command("proof/eva", (str(TOP / "tests" / "proof" / "eva.py"),), timeout=600, packages="proof"))
     for target in sorted((TOP / "tests" / "fuzz").glob("fuzz_*.c")):
         name = target.stem.removeprefix("fuzz_")
         tests.append(Command(f"fuzz/{name}", (str(TOP / "scripts" / "fuzz"), name, "5"), packages="fuzz"))

@@ -39,11 +39,12 @@ static void note(const char *what)
 
 static void next_request(void)
 {
-	const struct step *s = &script[script_at];
+	const struct step *s;
 
 	if (script_at == script_len) {
 		return;
 	}
+	s = &script[script_at];
 	page[0].type = ACRN_IOREQ_TYPE_PORTIO;
 	page[0].reqs.pio_request.direction = s->write ? ACRN_IOREQ_DIR_WRITE : ACRN_IOREQ_DIR_READ;
 	page[0].reqs.pio_request.address = s->port;

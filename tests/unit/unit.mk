@@ -82,7 +82,7 @@ UNIT_LIBS := $(shell echo 'int main(void) { return 0; }' | \
 # tests/fake/include comes first: it replaces the headers that need a real CPU.
 UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer \
 	-fsanitize=$(UNIT_SANITIZE) $(if $(filter thread,$(UNIT_SANITIZE)),-Wno-error=tsan,-fno-sanitize-recover=all) \
-	-DUNIT_TEST -I. -Itests/fake/include -Itests/fake -Itests/unit -Iinclude -Iarch/x86/include
+	$(COVERAGE_CFLAGS) -DUNIT_TEST -I. -Itests/fake/include -Itests/fake -Itests/unit -Iinclude -Iarch/x86/include
 
 # Tests linked apart, with their product files, and all names then made local: CPU code with its own headers instead
 # of the fake's, or modules that the fake replaces for the others.
@@ -122,7 +122,7 @@ $(O)/unit/%.o: %.c tests/unit/unit.mk
 
 $(O)/unit/unit-tests: $(UNIT_OBJS)
 	$(call say,UNIT-LD,$@)
-	$(Q)$(UNIT_CC) -fsanitize=$(UNIT_SANITIZE) -o $@ $(UNIT_OBJS) $(UNIT_LIBS)
+	$(Q)$(UNIT_CC) -fsanitize=$(UNIT_SANITIZE) $(COVERAGE_CFLAGS) -o $@ $(UNIT_OBJS) $(UNIT_LIBS)
 
 unit: $(O)/unit/unit-tests
 	$(Q)$< $(UNIT_RUN)
