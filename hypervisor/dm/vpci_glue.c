@@ -76,7 +76,7 @@ static int32_t ecam_access(struct io_request *io_req, void *arg)
 	if (mmio->direction == REQUEST_READ) {
 		mmio->value = 0UL;
 	}
-	for (uint32_t done = 0U; done < mmio->size; done += size) {
+	for (uint32_t done = 0U; done < MIN(mmio->size, 8UL); done += size) {
 		const uint32_t offset = (at & 0xFFFU) + done;
 
 		if (mmio->direction == REQUEST_WRITE) {

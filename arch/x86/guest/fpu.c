@@ -74,12 +74,12 @@ static uint8_t *part_of(struct acrn_vcpu *vcpu, uint32_t state, uint32_t reg, ui
 	uint8_t *const area = vcpu->arch.xsave_area;
 
 	if (state == STATE_SSE) {
-		return area + AREA_XMM + reg * size;
+		return area + AREA_XMM + (size_t)reg * size;
 	}
 	if (!cpu_caps.has_xsave || ((cpu_caps.xcr0_mask & BIT(state)) == 0UL)) {
 		return NULL;
 	}
-	return area + cpuid(0xDU, state).ebx + reg * size;
+	return area + cpuid(0xDU, state).ebx + (size_t)reg * size;
 }
 
 void vcpu_get_vec(struct acrn_vcpu *vcpu, uint32_t reg, uint8_t val[32])
@@ -116,7 +116,7 @@ void vcpu_put_vec(struct acrn_vcpu *vcpu, uint32_t reg, const uint8_t *val, uint
 		memset(upper, 0, XMM_SIZE);
 	}
 	if ((high != NULL) && zero_rest) {
-		memset(high, 0, 2U * XMM_SIZE);
+		memset(high, 0, 2UL * XMM_SIZE);
 	}
 	vcpu_fpu_load(vcpu);
 }
