@@ -37,13 +37,13 @@ struct mb2_framebuffer {
 	uint8_t red_pos, red_size, green_pos, green_size, blue_pos, blue_size; /* type 1 only */
 };
 
-#define MB2_HEADER      8U
-#define MB2_ENTRIES_AT  8U  /* in the body of a memory map tag, after entry size and version */
-#define FB_BODY_MIN     24U
-#define FB_BODY_RGB     30U
-#define FB_RGB          1U
-#define FB_TEXT         2U
-#define RSDP_OLD_SIZE   20U
+#define MB2_HEADER     8U
+#define MB2_ENTRIES_AT 8U /* in the body of a memory map tag, after entry size and version */
+#define FB_BODY_MIN    24U
+#define FB_BODY_RGB    30U
+#define FB_RGB         1U
+#define FB_TEXT        2U
+#define RSDP_OLD_SIZE  20U
 
 /* Copies a string of at most `len` bytes that may lack its end. */
 static void copy_string(char *dst, size_t size, const uint8_t *src, size_t len)

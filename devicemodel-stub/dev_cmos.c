@@ -137,8 +137,8 @@ static void ram_to_clock(struct dm_vm *vm)
 		return;
 	}
 	days = days_before(year, month, day) - DAYS_TO_1970;
-	c->offset_s = days * 86400 + (int64_t)(hour * 3600U + minute * 60U + second) -
-		      (int64_t)vm->ops->wall_s(vm->ctx);
+	c->offset_s =
+		days * 86400 + (int64_t)(hour * 3600U + minute * 60U + second) - (int64_t)vm->ops->wall_s(vm->ctx);
 }
 
 void dm_cmos_reset(struct dm_vm *vm)

@@ -102,7 +102,7 @@ static void pit_control_write(struct dm_vm *vm, uint8_t value)
 			if ((value & 0x10U) == 0U && !c->status_latched) {
 				c->status_latched = true;
 				c->status = (uint8_t)((output(vm, c) ? 0x80U : 0U) | (c->counting ? 0U : 0x40U) |
-						      ((uint32_t)c->access << 4U) | ((uint32_t)c->mode << 1U));
+					((uint32_t)c->access << 4U) | ((uint32_t)c->mode << 1U));
 			}
 		}
 		return;

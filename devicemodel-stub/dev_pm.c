@@ -11,7 +11,7 @@
 #define PM1_SLP_TYP(v)  (((v) >> 10U) & 7U)
 #define SLP_TYP_S5      5U /* as \_S5 in dsdt.asl says */
 
-#define PANIC_EVENT_PANICKED     0x01U
+#define PANIC_EVENT_PANICKED 0x01U
 
 static void vm_end(struct dm_vm *vm, enum dm_end end, uint32_t code)
 {
@@ -38,8 +38,8 @@ static void pm1_control_write(struct dm_vm *vm, uint16_t value)
 	if (PM1_SLP_TYP(value) == SLP_TYP_S5) {
 		vm_end(vm, DM_END_POWEROFF, 0U);
 	} else {
-		dm_log_hex(vm, "sleep state that this VM does not have, ignored: SLP_TYP ", PM1_SLP_TYP(value), NULL,
-			0UL);
+		dm_log_hex(
+			vm, "sleep state that this VM does not have, ignored: SLP_TYP ", PM1_SLP_TYP(value), NULL, 0UL);
 	}
 }
 
@@ -47,8 +47,7 @@ static void pm1_control_write(struct dm_vm *vm, uint16_t value)
 void dm_pm_access(struct dm_vm *vm, struct dm_access *access)
 {
 	uint32_t offset = (uint32_t)(access->addr - DM_PORT_PM1_EVT);
-	uint64_t regs = (uint64_t)vm->pm.status | ((uint64_t)vm->pm.enable << 16U) |
-			((uint64_t)vm->pm.control << 32U);
+	uint64_t regs = (uint64_t)vm->pm.status | ((uint64_t)vm->pm.enable << 16U) | ((uint64_t)vm->pm.control << 32U);
 	uint64_t mask = dm_size_mask(access->size) << (8U * offset);
 	uint64_t new = (access->value << (8U * offset)) & mask;
 
@@ -61,7 +60,7 @@ void dm_pm_access(struct dm_vm *vm, struct dm_access *access)
 		return;
 	}
 	/* Status: writing ones clears. */
-	vm->pm.status &= (uint16_t)~(new & PM1_STATUS_BITS);
+	vm->pm.status &= (uint16_t) ~(new &PM1_STATUS_BITS);
 	if ((mask & 0xFFFF0000UL) != 0UL) {
 		vm->pm.enable = (uint16_t)(((regs & ~mask) | new) >> 16U);
 	}

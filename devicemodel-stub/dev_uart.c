@@ -44,7 +44,7 @@
 #define LSR_THRE 0x20U
 #define LSR_TEMT 0x40U
 
-static const uint8_t trigger_level[4] = { 1U, 4U, 8U, 14U };
+static const uint8_t trigger_level[4] = {1U, 4U, 8U, 14U};
 
 static uint32_t fifo_size(const struct dm_uart *u)
 {
@@ -160,7 +160,7 @@ static uint8_t uart_read(struct dm_uart *u, uint32_t reg)
 		return u->mcr;
 	case REG_LSR:
 		value = (uint8_t)(LSR_THRE | LSR_TEMT | ((u->rx_count > 0U) ? LSR_DR : 0U) |
-				  (u->overrun ? LSR_OE : 0U));
+			(u->overrun ? LSR_OE : 0U));
 		u->overrun = false;
 		return value;
 	case REG_MSR:

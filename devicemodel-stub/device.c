@@ -63,8 +63,8 @@ const char *dm_end_name(enum dm_end end)
 	return "running";
 }
 
-int dm_range_add(struct dm_vm *vm, enum dm_space space, uint64_t first, uint64_t last, dm_access_fn fn,
-	const char *name)
+int dm_range_add(
+	struct dm_vm *vm, enum dm_space space, uint64_t first, uint64_t last, dm_access_fn fn, const char *name)
 {
 	if (vm->range_count == DM_RANGES_MAX || first > last) {
 		vm->ops->log(vm->ctx, "device table is full");
@@ -81,7 +81,7 @@ int dm_range_add(struct dm_vm *vm, enum dm_space space, uint64_t first, uint64_t
 		}
 	}
 	vm->ranges[vm->range_count++] =
-		(struct dm_range){ .space = space, .first = first, .last = last, .fn = fn, .name = name };
+		(struct dm_range){.space = space, .first = first, .last = last, .fn = fn, .name = name};
 	return 0;
 }
 
@@ -98,19 +98,19 @@ void dm_vm_init(struct dm_vm *vm, const struct dm_host_ops *ops, void *ctx, uint
 	bool debug_exit)
 {
 	static const struct dm_range table[] = {
-		{ DM_PIO, DM_PORT_PIT, DM_PORT_PIT + 3U, dm_pit_access, "PIT" },
-		{ DM_PIO, DM_PORT_PORT61, DM_PORT_PORT61, dm_port61_access, "port 0x61" },
-		{ DM_PIO, DM_PORT_KBD, DM_PORT_KBD, dm_kbd_access, "keyboard controller's reset" },
-		{ DM_PIO, DM_PORT_CMOS, DM_PORT_CMOS + 1U, dm_cmos_access, "CMOS" },
-		{ DM_PIO, DM_PORT_POST, DM_PORT_POST, post_access, "POST code" },
-		{ DM_PIO, DM_PORT_COM1, DM_PORT_COM1 + 7U, dm_uart_access, "COM1" },
-		{ DM_PIO, DM_PORT_PM1_EVT, DM_PORT_PM1_CNT + 3U, dm_pm_access, "PM1" },
-		{ DM_PIO, DM_PORT_TEST, DM_PORT_TEST + DM_TEST_SIZE - 1U, dm_test_access, "test device" },
-		{ DM_PIO, DM_PORT_PANIC, DM_PORT_PANIC, dm_panic_access, "panic event" },
-		{ DM_PIO, DM_PORT_PCI_DATA, DM_PORT_PCI_DATA + 3U, dm_pci_data_access, "PCI data" },
-		{ DM_MMIO, DM_MMIO_TEST, DM_MMIO_TEST + DM_TEST_SIZE - 1U, dm_test_access, "test device" },
-		{ DM_MMIO, DM_MMIO_SCRATCH, DM_MMIO_SCRATCH + DM_SCRATCH_SIZE - 1U, dm_scratch_access,
-			"test device's scratch" },
+		{DM_PIO, DM_PORT_PIT, DM_PORT_PIT + 3U, dm_pit_access, "PIT"},
+		{DM_PIO, DM_PORT_PORT61, DM_PORT_PORT61, dm_port61_access, "port 0x61"},
+		{DM_PIO, DM_PORT_KBD, DM_PORT_KBD, dm_kbd_access, "keyboard controller's reset"},
+		{DM_PIO, DM_PORT_CMOS, DM_PORT_CMOS + 1U, dm_cmos_access, "CMOS"},
+		{DM_PIO, DM_PORT_POST, DM_PORT_POST, post_access, "POST code"},
+		{DM_PIO, DM_PORT_COM1, DM_PORT_COM1 + 7U, dm_uart_access, "COM1"},
+		{DM_PIO, DM_PORT_PM1_EVT, DM_PORT_PM1_CNT + 3U, dm_pm_access, "PM1"},
+		{DM_PIO, DM_PORT_TEST, DM_PORT_TEST + DM_TEST_SIZE - 1U, dm_test_access, "test device"},
+		{DM_PIO, DM_PORT_PANIC, DM_PORT_PANIC, dm_panic_access, "panic event"},
+		{DM_PIO, DM_PORT_PCI_DATA, DM_PORT_PCI_DATA + 3U, dm_pci_data_access, "PCI data"},
+		{DM_MMIO, DM_MMIO_TEST, DM_MMIO_TEST + DM_TEST_SIZE - 1U, dm_test_access, "test device"},
+		{DM_MMIO, DM_MMIO_SCRATCH, DM_MMIO_SCRATCH + DM_SCRATCH_SIZE - 1U, dm_scratch_access,
+			"test device's scratch"},
 	};
 
 	memset(vm, 0, sizeof(*vm));
@@ -125,8 +125,8 @@ void dm_vm_init(struct dm_vm *vm, const struct dm_host_ops *ops, void *ctx, uint
 	/* 0xCF8 is PCI's only as a dword; as a byte, 0xCF9 is the reset port. pci_addr sorts that out. */
 	(void)dm_range_add(vm, DM_PIO, DM_PORT_PCI_ADDR, DM_PORT_PCI_ADDR + 3U, dm_pci_addr_access, "PCI address");
 	if (debug_exit) {
-		(void)dm_range_add(vm, DM_PIO, DM_PORT_DEBUG_EXIT, DM_PORT_DEBUG_EXIT + 3U,
-			dm_debug_exit_access, "debug exit");
+		(void)dm_range_add(
+			vm, DM_PIO, DM_PORT_DEBUG_EXIT, DM_PORT_DEBUG_EXIT + 3U, dm_debug_exit_access, "debug exit");
 	}
 	dm_vm_reset(vm);
 }

@@ -42,8 +42,8 @@ struct dm_access {
 	uint64_t addr;
 	uint64_t value;
 	/* Set by the test device; the home obeys them. */
-	uint32_t delay_us;    /* complete the request this much later */
-	bool complete_twice;  /* report the completion a second time */
+	uint32_t delay_us;   /* complete the request this much later */
+	bool complete_twice; /* report the completion a second time */
 };
 
 /* How a VM ended. The numbers are the exit codes of aril-dm. */
@@ -159,10 +159,10 @@ struct dm_pm {
 #define DM_TEST_MODE_TWICE  3U /* each access to ECHO is completed twice */
 #define DM_TEST_MODE_MAX    3U
 
-#define DM_TEST_ID_VALUE   0x44545241U /* "ARTD" */
-#define DM_TEST_DELAY_MAX  1000000U
+#define DM_TEST_ID_VALUE  0x44545241U /* "ARTD" */
+#define DM_TEST_DELAY_MAX 1000000U
 
-#define DM_SCRATCH_SIZE    512U
+#define DM_SCRATCH_SIZE 512U
 
 struct dm_testdev {
 	uint8_t echo[8];
@@ -228,8 +228,8 @@ uint64_t dm_vm_tick(struct dm_vm *vm);
 const char *dm_end_name(enum dm_end end);
 
 /** Adds a range. @return 0, -1 if the table is full or the range overlaps one that is there (both names logged) */
-int dm_range_add(struct dm_vm *vm, enum dm_space space, uint64_t first, uint64_t last, dm_access_fn fn,
-	const char *name);
+int dm_range_add(
+	struct dm_vm *vm, enum dm_space space, uint64_t first, uint64_t last, dm_access_fn fn, const char *name);
 
 /** One line to the log: `text` followed by up to two hexadecimal numbers (each NULL-named one is left out). */
 void dm_log_hex(struct dm_vm *vm, const char *text, uint64_t a, const char *name_b, uint64_t b);

@@ -11,23 +11,23 @@
 #include <lib/string.h>
 
 #define TABLE_AREA_SIZE 0x8000UL
-#define OFFSET_XSDT 0x040U
-#define OFFSET_FADT 0x100U
-#define OFFSET_FACS 0x280U /* 64-byte aligned */
-#define OFFSET_MADT 0x300U
-#define OFFSET_DSDT 0x600U
+#define OFFSET_XSDT     0x040U
+#define OFFSET_FADT     0x100U
+#define OFFSET_FACS     0x280U /* 64-byte aligned */
+#define OFFSET_MADT     0x300U
+#define OFFSET_DSDT     0x600U
 
 #define FADT_SIZE 268U /* revision 5 */
 #define FACS_SIZE 64U
 
-#define FADT_WBINVD       (1U << 0)
-#define FADT_PROC_C1      (1U << 2)
-#define FADT_PWR_BUTTON   (1U << 4) /* no fixed power button */
-#define FADT_SLP_BUTTON   (1U << 5) /* no fixed sleep button */
-#define FADT_RESET_REG    (1U << 10)
-#define BOOT_LEGACY       (1U << 0)
-#define BOOT_NO_VGA       (1U << 2)
-#define BOOT_NO_ASPM      (1U << 4)
+#define FADT_WBINVD     (1U << 0)
+#define FADT_PROC_C1    (1U << 2)
+#define FADT_PWR_BUTTON (1U << 4) /* no fixed power button */
+#define FADT_SLP_BUTTON (1U << 5) /* no fixed sleep button */
+#define FADT_RESET_REG  (1U << 10)
+#define BOOT_LEGACY     (1U << 0)
+#define BOOT_NO_VGA     (1U << 2)
+#define BOOT_NO_ASPM    (1U << 4)
 
 #define GAS_IO 1U
 
@@ -89,16 +89,16 @@ static void put_fadt(uint8_t *at)
 	acpi_put(at + 46, DM_IRQ_SCI, 2U);
 	acpi_put(at + 56, DM_PORT_PM1_EVT, 4U);
 	acpi_put(at + 64, DM_PORT_PM1_CNT, 4U);
-	at[88] = 4U; /* PM1_EVT_LEN */
-	at[89] = 2U; /* PM1_CNT_LEN */
+	at[88] = 4U;                    /* PM1_EVT_LEN */
+	at[89] = 2U;                    /* PM1_CNT_LEN */
 	acpi_put(at + 96, 0xFFFFU, 2U); /* no C2 */
 	acpi_put(at + 98, 0xFFFFU, 2U); /* no C3 */
-	at[108] = 0x32U; /* century register of the clock */
+	at[108] = 0x32U;                /* century register of the clock */
 	acpi_put(at + 109, BOOT_LEGACY | BOOT_NO_VGA | BOOT_NO_ASPM, 2U);
 	acpi_put(at + 112, FADT_WBINVD | FADT_PROC_C1 | FADT_PWR_BUTTON | FADT_SLP_BUTTON | FADT_RESET_REG, 4U);
 	gas_io(at + 116, DM_PORT_RESET, 8U, 1U);
 	at[128] = 0x06U; /* what to write there */
-	at[131] = 1U; /* minor version */
+	at[131] = 1U;    /* minor version */
 	/* FACS only by its 32-bit address: ACPI 6.4 allows one of the two. */
 	acpi_put(at + 140, base + OFFSET_DSDT, 8U);
 	gas_io(at + 148, DM_PORT_PM1_EVT, 32U, 2U);
@@ -151,7 +151,7 @@ static uint32_t put_madt(uint8_t *at, const struct vm_image *image)
 	acpi_put(p + 8, 0U, 4U);
 	p = madt_override(p + 12, 0U, DM_GSI_PIT, 0U);
 	p = madt_override(p, (uint8_t)DM_IRQ_SCI, DM_IRQ_SCI, 0x0DU); /* level, active high */
-	p[0] = 4U; /* NMI at LINT1 of every CPU */
+	p[0] = 4U;                                                    /* NMI at LINT1 of every CPU */
 	p[1] = 6U;
 	p[2] = 0xFFU;
 	p[5] = 1U;

@@ -20,7 +20,7 @@
 
 #define LINUX_CS     0x10U /* Linux wants data at 0x18 */
 #define MULTIBOOT_CS 0x08U
-#define CR0_START 0x31UL /* PE, ET, NE */
+#define CR0_START    0x31UL /* PE, ET, NE */
 
 #define E820_RAM      1U
 #define E820_RESERVED 2U
@@ -81,11 +81,11 @@ static uint32_t memory_map(const struct vm_image *image, struct e820_entry *map)
 {
 	uint32_t n = 0U;
 
-	map[n++] = (struct e820_entry){ 0UL, RAM_640K, E820_RAM };
-	map[n++] = (struct e820_entry){ BIOS_AREA, RAM_1M - BIOS_AREA, E820_RESERVED };
-	map[n++] = (struct e820_entry){ RAM_1M, image->ram_low - RAM_1M, E820_RAM };
+	map[n++] = (struct e820_entry){0UL, RAM_640K, E820_RAM};
+	map[n++] = (struct e820_entry){BIOS_AREA, RAM_1M - BIOS_AREA, E820_RESERVED};
+	map[n++] = (struct e820_entry){RAM_1M, image->ram_low - RAM_1M, E820_RAM};
 	if (image->ram_high != 0UL) {
-		map[n++] = (struct e820_entry){ VM_IMAGE_RAM_HIGH, image->ram_high, E820_RAM };
+		map[n++] = (struct e820_entry){VM_IMAGE_RAM_HIGH, image->ram_high, E820_RAM};
 	}
 	return n;
 }
@@ -132,37 +132,37 @@ static enum vm_image_error put_gdt(const struct vm_image *image, struct vm_entry
 
 /* ---- Linux ---- */
 
-#define HDR_SETUP_SECTS   0x1F1U
-#define HDR_JUMP          0x200U
-#define HDR_MAGIC         0x202U
-#define HDR_VERSION       0x206U
-#define HDR_LOADER        0x210U
-#define HDR_LOADFLAGS     0x211U
-#define HDR_RAMDISK       0x218U
-#define HDR_RAMDISK_SIZE  0x21CU
-#define HDR_CMDLINE       0x228U
-#define HDR_INITRD_MAX    0x22CU
-#define HDR_RELOCATABLE   0x234U
-#define HDR_CMDLINE_SIZE  0x238U
-#define HDR_PREF_ADDRESS  0x258U
-#define HDR_INIT_SIZE     0x260U
-#define HDR_END_MIN       0x264U
+#define HDR_SETUP_SECTS  0x1F1U
+#define HDR_JUMP         0x200U
+#define HDR_MAGIC        0x202U
+#define HDR_VERSION      0x206U
+#define HDR_LOADER       0x210U
+#define HDR_LOADFLAGS    0x211U
+#define HDR_RAMDISK      0x218U
+#define HDR_RAMDISK_SIZE 0x21CU
+#define HDR_CMDLINE      0x228U
+#define HDR_INITRD_MAX   0x22CU
+#define HDR_RELOCATABLE  0x234U
+#define HDR_CMDLINE_SIZE 0x238U
+#define HDR_PREF_ADDRESS 0x258U
+#define HDR_INIT_SIZE    0x260U
+#define HDR_END_MIN      0x264U
 
-#define ZP_ACPI_RSDP     0x070U
-#define ZP_E820_ENTRIES  0x1E8U
-#define ZP_E820_TABLE    0x2D0U
-#define ZP_ALT_MEM_K     0x1E0U
+#define ZP_ACPI_RSDP    0x070U
+#define ZP_E820_ENTRIES 0x1E8U
+#define ZP_E820_TABLE   0x2D0U
+#define ZP_ALT_MEM_K    0x1E0U
 
-#define LOADFLAGS_HIGH 0x01U
+#define LOADFLAGS_HIGH    0x01U
 #define LINUX_DEFAULT_GPA RAM_1M
 
 struct linux_plan {
 	uint32_t version;
-	uint64_t setup_bytes;   /* boot sector and setup code in the file */
+	uint64_t setup_bytes; /* boot sector and setup code in the file */
 	uint64_t load_gpa;
-	uint64_t end_gpa;       /* of what the kernel needs while it unpacks itself */
+	uint64_t end_gpa; /* of what the kernel needs while it unpacks itself */
 	uint64_t cmdline_limit;
-	uint64_t initrd_max;    /* last byte that the RAM disk may have */
+	uint64_t initrd_max; /* last byte that the RAM disk may have */
 };
 
 static enum vm_image_error linux_plan(const struct vm_image *image, struct linux_plan *plan)
@@ -313,8 +313,7 @@ static bool multiboot_header(const struct vm_image_file *file)
 	for (uint64_t i = 0; i + 12UL <= file->size && i + 12UL <= MB_SEARCH; i += 4UL) {
 		uint32_t flags = (uint32_t)get(p + i + 4, 4U);
 
-		if (get(p + i, 4U) == MB_MAGIC &&
-			(uint32_t)(MB_MAGIC + flags + (uint32_t)get(p + i + 8, 4U)) == 0U) {
+		if (get(p + i, 4U) == MB_MAGIC && (uint32_t)(MB_MAGIC + flags + (uint32_t)get(p + i + 8, 4U)) == 0U) {
 			return (flags & MB_MUST_KNOW & ~MB_KNOWN) == 0U && (flags & MB_FLAG_AOUT) == 0U;
 		}
 	}
@@ -322,8 +321,8 @@ static bool multiboot_header(const struct vm_image_file *file)
 }
 
 /* One PT_LOAD segment. */
-static enum vm_image_error elf_segment(const struct vm_image *image, uint64_t offset, uint64_t paddr,
-	uint64_t filesz, uint64_t memsz, uint64_t *top)
+static enum vm_image_error elf_segment(
+	const struct vm_image *image, uint64_t offset, uint64_t paddr, uint64_t filesz, uint64_t memsz, uint64_t *top)
 {
 	const uint8_t *file = image->kernel.data;
 	uint8_t *at;
@@ -375,10 +374,10 @@ static enum vm_image_error elf_load(const struct vm_image *image, uint64_t *entr
 		if (get(ph, 4U) != ELF_PT_LOAD) {
 			continue;
 		}
-		error = wide ? elf_segment(image, get(ph + 8, 8U), get(ph + 24, 8U), get(ph + 32, 8U),
-				       get(ph + 40, 8U), top)
-			     : elf_segment(image, get(ph + 4, 4U), get(ph + 12, 4U), get(ph + 16, 4U),
-				       get(ph + 20, 4U), top);
+		error = wide
+			? elf_segment(image, get(ph + 8, 8U), get(ph + 24, 8U), get(ph + 32, 8U), get(ph + 40, 8U), top)
+			: elf_segment(
+				  image, get(ph + 4, 4U), get(ph + 12, 4U), get(ph + 16, 4U), get(ph + 20, 4U), top);
 		if (error != VM_IMAGE_OK) {
 			return error;
 		}

@@ -54,12 +54,12 @@ struct vm_entry {
 
 enum vm_image_error {
 	VM_IMAGE_OK,
-	VM_IMAGE_NOT_A_KERNEL,   /* neither bzImage nor multiboot1 ELF */
-	VM_IMAGE_TRUNCATED,      /* the file ends before what its headers promise */
-	VM_IMAGE_TOO_OLD,        /* bzImage older than boot protocol 2.06, or not bzImage but zImage */
-	VM_IMAGE_BAD_ELF,        /* class, machine or program headers */
-	VM_IMAGE_NO_ROOM,        /* does not fit the VM's memory */
-	VM_IMAGE_BAD_PARAMETER,  /* CPUs, memory size, modules */
+	VM_IMAGE_NOT_A_KERNEL,  /* neither bzImage nor multiboot1 ELF */
+	VM_IMAGE_TRUNCATED,     /* the file ends before what its headers promise */
+	VM_IMAGE_TOO_OLD,       /* bzImage older than boot protocol 2.06, or not bzImage but zImage */
+	VM_IMAGE_BAD_ELF,       /* class, machine or program headers */
+	VM_IMAGE_NO_ROOM,       /* does not fit the VM's memory */
+	VM_IMAGE_BAD_PARAMETER, /* CPUs, memory size, modules */
 	VM_IMAGE_CMDLINE_LONG,
 };
 

@@ -6,11 +6,11 @@
 #include <hv/log.h>
 #include <lib/string.h>
 
-#define RSDP_V1_SIZE  20U
-#define RSDP_V2_SIZE  36U
-#define TABLE_MAX     (16U << 20U)
-#define BIOS_AREA     0xE0000UL
-#define BIOS_AREA_SIZE 0x20000UL
+#define RSDP_V1_SIZE    20U
+#define RSDP_V2_SIZE    36U
+#define TABLE_MAX       (16U << 20U)
+#define BIOS_AREA       0xE0000UL
+#define BIOS_AREA_SIZE  0x20000UL
 #define EBDA_SEGMENT_AT 0x40EUL
 
 struct acpi_rsdp {
@@ -30,8 +30,7 @@ struct acpi_info acpi_info;
 static bool rsdp_is_valid(const struct acpi_rsdp *rsdp)
 {
 	return memcmp(rsdp->signature, "RSD PTR ", sizeof(rsdp->signature)) == 0 &&
-		acpi_checksum_ok(rsdp, RSDP_V1_SIZE) &&
-	       (rsdp->revision < 2U || acpi_checksum_ok(rsdp, RSDP_V2_SIZE));
+		acpi_checksum_ok(rsdp, RSDP_V1_SIZE) && (rsdp->revision < 2U || acpi_checksum_ok(rsdp, RSDP_V2_SIZE));
 }
 
 static hpa_t rsdp_scan(hpa_t base, uint64_t size)

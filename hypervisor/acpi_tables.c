@@ -6,17 +6,17 @@
 
 #define HEADER_SIZE 36U
 
-#define MADT_LAPIC          0U
-#define MADT_IOAPIC         1U
-#define MADT_OVERRIDE       2U
-#define MADT_LAPIC_NMI      4U
-#define MADT_LAPIC_ADDRESS  5U
-#define MADT_X2APIC         9U
-#define MADT_CPU_ENABLED    0x1U
-#define MADT_PCAT_COMPAT    0x1U
+#define MADT_LAPIC         0U
+#define MADT_IOAPIC        1U
+#define MADT_OVERRIDE      2U
+#define MADT_LAPIC_NMI     4U
+#define MADT_LAPIC_ADDRESS 5U
+#define MADT_X2APIC        9U
+#define MADT_CPU_ENABLED   0x1U
+#define MADT_PCAT_COMPAT   0x1U
 
-#define FADT_RESET_SUP      0x400U
-#define FADT_TMR_VAL_EXT    0x100U
+#define FADT_RESET_SUP   0x400U
+#define FADT_TMR_VAL_EXT 0x100U
 
 static uint64_t get(const uint8_t *bytes, size_t len, size_t at, size_t size)
 {
@@ -58,9 +58,8 @@ static void add_ioapic(struct acpi_info *out, const uint8_t *entry, size_t len)
 	const uint32_t base = (uint32_t)get(entry, len, 4U, 4U);
 
 	if (out->ioapic_count < ACPI_MAX_IOAPICS && base != 0U) {
-		out->ioapic[out->ioapic_count++] =
-			(struct acpi_ioapic){.id = entry[2], .hpa = base,
-			.gsi_base = (uint32_t)get(entry, len, 8U, 4U)};
+		out->ioapic[out->ioapic_count++] = (struct acpi_ioapic){
+			.id = entry[2], .hpa = base, .gsi_base = (uint32_t)get(entry, len, 8U, 4U)};
 	}
 }
 
@@ -152,8 +151,9 @@ static uint32_t get_port(const uint8_t *bytes, size_t len, size_t old_at, size_t
 {
 	const struct acpi_gas gas = get_gas(bytes, len, gas_at);
 
-	return gas.space == 1U && gas.address != 0UL && gas.address <= 0xFFFFUL ? (uint32_t)gas.address :
-		(uint32_t)get(bytes, len, old_at, 4U) & 0xFFFFU;
+	return gas.space == 1U && gas.address != 0UL && gas.address <= 0xFFFFUL
+		? (uint32_t)gas.address
+		: (uint32_t)get(bytes, len, old_at, 4U) & 0xFFFFU;
 }
 
 int32_t acpi_parse_fadt(const void *fadt, size_t len, struct acpi_info *out)

@@ -45,8 +45,8 @@ struct scenario *boot_scenario_load(void)
 		pr_err("scenario module refused: %s", error.text);
 		pr_warn("the default scenario is used instead");
 	}
-	status = scenario_load(default_scenario_start, (size_t)(default_scenario_end - default_scenario_start),
-		&scenario, &error);
+	status = scenario_load(
+		default_scenario_start, (size_t)(default_scenario_end - default_scenario_start), &scenario, &error);
 	if (status != 0) {
 		panic("the scenario that is linked in is broken: %s", error.text);
 	}

@@ -87,8 +87,8 @@ static struct vm_memory_reservation *free_place(struct vm_reservations *table)
 }
 
 /* @param spec what is to be reserved, complete @return 0 and *result, or -EINVAL, -EEXIST, -ENOSPC, -ENOMEM */
-static int32_t reserve(struct acrn_vm *vm, const struct vm_memory_reservation *spec,
-	struct vm_memory_reservation **result)
+static int32_t reserve(
+	struct acrn_vm *vm, const struct vm_memory_reservation *spec, struct vm_memory_reservation **result)
 {
 	struct vm_reservations *table = &vm->mem.reserved;
 	const char *who = dump_function_name(spec->owner);
@@ -131,11 +131,11 @@ int32_t vm_reserve_for(struct acrn_vm *vm, gpa_t addr, uint64_t size, memory_fau
 	return reserve(vm, &spec, &unused);
 }
 
-vm_memory_reservation_t *vm_reserve_memory_at(struct acrn_vm *vm, gpa_t addr, uint64_t size,
-	memory_fault_callback_fn fault_callback, void *cookie)
+vm_memory_reservation_t *vm_reserve_memory_at(
+	struct acrn_vm *vm, gpa_t addr, uint64_t size, memory_fault_callback_fn fault_callback, void *cookie)
 {
-	const struct vm_memory_reservation spec = {addr, addr + size, fault_callback, cookie,
-		(const void *)fault_callback, false};
+	const struct vm_memory_reservation spec = {
+		addr, addr + size, fault_callback, cookie, (const void *)fault_callback, false};
 	struct vm_memory_reservation *reservation;
 
 	return (reserve(vm, &spec, &reservation) == 0) ? reservation : NULL;
@@ -229,8 +229,8 @@ bool vm_memory_is_reserved(const struct acrn_vm *vm, gpa_t gpa, uint64_t size)
 		(anon_overlapping(&vm->mem.reserved, start, end) != NULL);
 }
 
-memory_fault_result_t default_error_fault_callback(struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr,
-	size_t fault_length, void *cookie)
+memory_fault_result_t default_error_fault_callback(
+	struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr, size_t fault_length, void *cookie)
 {
 	(void)cookie;
 	pr_guest(vm->vm_id, vcpu->vcpu_id, "access of %lu bytes at 0x%lx, which nobody may touch", fault_length,

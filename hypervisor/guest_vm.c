@@ -6,8 +6,8 @@
 #include <hv/upcall.h>
 #include <hv/vm.h>
 
-int32_t vm_register_unhandled_mem_fault_callback(struct acrn_vm *vm, unhandled_mem_fault_callback_fn fault_handler,
-	void *cookie)
+int32_t vm_register_unhandled_mem_fault_callback(
+	struct acrn_vm *vm, unhandled_mem_fault_callback_fn fault_handler, void *cookie)
 {
 	if ((vm == NULL) || (fault_handler == NULL) || vm_is_fixed(vm)) {
 		return -1;
@@ -17,8 +17,8 @@ int32_t vm_register_unhandled_mem_fault_callback(struct acrn_vm *vm, unhandled_m
 	return 0;
 }
 
-int32_t vm_register_notification_callback(struct acrn_vm *vm, notification_callback_fn notification_callback,
-	void *cookie)
+int32_t vm_register_notification_callback(
+	struct acrn_vm *vm, notification_callback_fn notification_callback, void *cookie)
 {
 	if ((vm == NULL) || (notification_callback == NULL) || vm_is_fixed(vm)) {
 		return -1;

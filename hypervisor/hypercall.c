@@ -27,7 +27,7 @@ struct hcall {
 };
 
 /* By the low byte of their number. */
-#define INDEX(id) ((id) & 0xFFUL)
+#define INDEX(id)                   ((id)&0xFFUL)
 #define HCALL(id, fn, name, target) [INDEX(id)] = {(id), (fn), (name), (target)}
 static const struct hcall hcalls[INDEX(~0UL) + 1UL] = {
 	HCALL(HC_NOTIFY_REQUEST_FINISH, hcall_notify_request_finish, "notify_request_finish", TARGET_UNLOCKED),

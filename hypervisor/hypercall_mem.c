@@ -144,8 +144,8 @@ static const char *takes_too_much(struct batch *batch, const struct vm_memory_re
 static int32_t check_region(struct batch *batch, const struct vm_memory_region *mr)
 {
 	const bool counts = (mr->type != MR_DEL);
-	const char *wrong = (counts && (mr->size > batch->left)) ? "more in one call than the machine has RAM" :
-								   what_is_wrong(batch->vm, mr);
+	const char *wrong = (counts && (mr->size > batch->left)) ? "more in one call than the machine has RAM"
+								 : what_is_wrong(batch->vm, mr);
 
 	if (wrong == NULL) {
 		wrong = takes_too_much(batch, mr);
@@ -225,8 +225,8 @@ static int32_t for_each_region(struct batch *batch, int32_t (*fn)(struct batch *
 	for (uint32_t i = 0U; (ret == 0) && (i < batch->count); i += CHUNK) {
 		const uint32_t n = MIN(CHUNK, batch->count - i);
 
-		ret = copy_from_gpa(batch->caller->vm, chunk, batch->array + (i * sizeof(chunk[0])),
-			n * sizeof(chunk[0]));
+		ret = copy_from_gpa(
+			batch->caller->vm, chunk, batch->array + (i * sizeof(chunk[0])), n * sizeof(chunk[0]));
 		for (uint32_t k = 0U; (ret == 0) && (k < n); k++) {
 			ret = fn(batch, &chunk[k]);
 		}

@@ -114,8 +114,8 @@ static int64_t create_in_slot(struct acrn_vcpu *caller, struct acrn_vm *vm, stru
 	int64_t ret;
 
 	if (vm->config->refused) {
-		hcall_refuse(caller, "create_vm: '%s' cannot run here: %s", (const char *)cv->name,
-			vm->config->refusal);
+		hcall_refuse(
+			caller, "create_vm: '%s' cannot run here: %s", (const char *)cv->name, vm->config->refusal);
 		return -ENODEV;
 	}
 	if (count < 0) {

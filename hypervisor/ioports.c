@@ -50,8 +50,8 @@ static bool is_free(const struct acrn_vm *vm, uint32_t first, uint32_t last, con
 	return true;
 }
 
-int32_t vm_io_port_add_handler(struct acrn_vm *vm, vm_ioport_range_t ioport_range,
-	vm_ioport_interface_t ioport_interface)
+int32_t vm_io_port_add_handler(
+	struct acrn_vm *vm, vm_ioport_range_t ioport_range, vm_ioport_interface_t ioport_interface)
 {
 	const uint32_t first = ioport_range.start;
 	const uint32_t last = ioport_range.end;
@@ -84,8 +84,8 @@ int32_t vm_io_port_add_handler(struct acrn_vm *vm, vm_ioport_range_t ioport_rang
 	return 0;
 }
 
-int32_t vm_register_unhandled_ioport_callback(struct acrn_vm *vm, unhandled_ioport_callback_fn ioport_callback,
-	void *cookie)
+int32_t vm_register_unhandled_ioport_callback(
+	struct acrn_vm *vm, unhandled_ioport_callback_fn ioport_callback, void *cookie)
 {
 	if ((vm == NULL) || (ioport_callback == NULL) || vm_is_fixed(vm)) {
 		return -1;

@@ -40,8 +40,8 @@ static const char *const pio_names[EMUL_PIO_IDX_MAX] = {
 	[CONSOLE_PIO_IDX] = "console",
 };
 
-static ioport_fault_result_t acrn_port_in(struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size,
-	uint32_t *result)
+static ioport_fault_result_t acrn_port_in(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t *result)
 {
 	const struct vm_io_handler_desc *desc = cookie;
 
@@ -49,8 +49,8 @@ static ioport_fault_result_t acrn_port_in(struct acrn_vcpu *vcpu, void *cookie, 
 	return IO_FAULT_HANDLED;
 }
 
-static ioport_fault_result_t acrn_port_out(struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size,
-	uint32_t value)
+static ioport_fault_result_t acrn_port_out(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t value)
 {
 	const struct vm_io_handler_desc *desc = cookie;
 
@@ -85,8 +85,8 @@ void register_io_emulation_handler(struct acrn_vm *vm, uint32_t pio_idx, const s
 	}
 }
 
-static memory_fault_result_t acrn_mmio(struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr,
-	size_t fault_length, void *cookie)
+static memory_fault_result_t acrn_mmio(
+	struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr, size_t fault_length, void *cookie)
 {
 	const struct mem_io_node *node = cookie;
 	int32_t ret;
@@ -101,8 +101,8 @@ static memory_fault_result_t acrn_mmio(struct acrn_vm *vm, struct acrn_vcpu *vcp
 	return (ret == -ENODEV) ? FAULT_UNHANDLED : ((ret == -EIO) ? FAULT_SPANS : FAULT_ERROR);
 }
 
-int32_t register_mmio_emulation_handler(struct acrn_vm *vm, hv_mem_io_handler_t read_write, uint64_t start,
-	uint64_t end, void *handler_private_data)
+int32_t register_mmio_emulation_handler(
+	struct acrn_vm *vm, hv_mem_io_handler_t read_write, uint64_t start, uint64_t end, void *handler_private_data)
 {
 	struct mem_io_node *node;
 	int32_t ret;
@@ -189,8 +189,8 @@ static int32_t __noinline port_unhandled(struct acrn_vcpu *vcpu, struct pio_requ
 
 	pio->value = is_in ? UINT32_MAX : (pio->value & port_mask[pio->size]);
 	if (ports->unhandled != NULL) {
-		result = ports->unhandled(vcpu, (uint32_t)pio->address, is_in, &pio->value, pio->size,
-			ports->unhandled_cookie);
+		result = ports->unhandled(
+			vcpu, (uint32_t)pio->address, is_in, &pio->value, pio->size, ports->unhandled_cookie);
 		if (result == IO_FAULT_PENDING) {
 			return IOREQ_PENDING;
 		}
@@ -267,8 +267,8 @@ static int32_t __noinline memory_unhandled(struct acrn_vcpu *vcpu, struct mmio_r
 	memory_fault_result_t result = FAULT_UNHANDLED;
 
 	if (mem->unhandled_mem_fault_handler != NULL) {
-		result = mem->unhandled_mem_fault_handler(vcpu->vm, vcpu, mmio->address, mmio->size,
-			mem->unhandled_mem_fault_cookie);
+		result = mem->unhandled_mem_fault_handler(
+			vcpu->vm, vcpu, mmio->address, mmio->size, mem->unhandled_mem_fault_cookie);
 	}
 	if (result == FAULT_UNHANDLED) {
 		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "%s of %lu bytes at address 0x%lx: nobody has it",
@@ -295,8 +295,8 @@ static int32_t __noinline refused(struct acrn_vcpu *vcpu, const struct io_reques
 		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "%s of %lu bytes at %s 0x%lx, type %u, fails: %d", how,
 			access->size, where, access->address, io_req->type, error);
 	} else if (!vcpu->vm->stop_requested) {
-		vcpu_fatal(vcpu, "%s of %lu bytes at %s 0x%lx is not allowed", how, access->size, where,
-			access->address);
+		vcpu_fatal(
+			vcpu, "%s of %lu bytes at %s 0x%lx is not allowed", how, access->size, where, access->address);
 	}
 	return error;
 }

@@ -44,8 +44,9 @@ static void show_boot_info(void)
 
 	if (boot_info_error != 0) {
 		pr_err("refused: the boot loader's information is %s; boot with GRUB 2 `multiboot2`",
-			boot_info_error == -ENOENT ? "without a memory map" :
-			boot_info_error == -E2BIG ? "too long (memory ranges or modules)" : "broken");
+			boot_info_error == -ENOENT          ? "without a memory map"
+				: boot_info_error == -E2BIG ? "too long (memory ranges or modules)"
+							    : "broken");
 		stop_for_good();
 	}
 	for (uint32_t i = 0U; i < boot_info.range_count; i++) {
@@ -74,31 +75,31 @@ void __noreturn hv_main(void)
 {
 	struct scenario *scenario;
 
-	console_init();                 /* serial and screen: from here on nothing is silent */
+	console_init(); /* serial and screen: from here on nothing is silent */
 	pr_info("Aril hypervisor");
-	show_boot_info();               /* what GRUB told us; refuses if it makes no sense */
-	arch_survey();                  /* what the CPU can do; refuses if it is not enough */
+	show_boot_info(); /* what GRUB told us; refuses if it makes no sense */
+	arch_survey();    /* what the CPU can do; refuses if it is not enough */
 	stage("caps", "CPU surveyed");
-	memory_init();                  /* our pool out of the RAM */
+	memory_init(); /* our pool out of the RAM */
 	stage("memory", "%lu pages free in the pool", memory_pages_free());
-	arch_paging_init();             /* final page tables: W^X, guard pages, guest memory behind SMAP */
-	console_remap();                /* the screen in the new tables: no line may come between */
+	arch_paging_init(); /* final page tables: W^X, guard pages, guest memory behind SMAP */
+	console_remap();    /* the screen in the new tables: no line may come between */
 	stage("paging", "final page tables");
-	acpi_init();                    /* CPUs, I/O APICs, power registers */
+	acpi_init(); /* CPUs, I/O APICs, power registers */
 	stage("acpi", "%u CPUs, %u I/O APICs", acpi_info.cpu_count, acpi_info.ioapic_count);
-	arch_irq_init();                /* local APIC, I/O APICs, clocks */
+	arch_irq_init(); /* local APIC, I/O APICs, clocks */
 	stage("irq", "TSC %u kHz", arch_tsc_khz());
-	scenario = boot_scenario_load();  /* which VMs are wanted */
+	scenario = boot_scenario_load(); /* which VMs are wanted */
 	boot_scenario_apply(scenario);
 	timer_init();
 	sched_init(scenario->scheduler, scenario->slice_us); /* before a pCPU can look for work */
-	arch_virt_init();               /* what guests see of the CPU */
-	arch_start_aps(cpu_run);        /* all other CPUs, into their scheduler loops */
+	arch_virt_init();                                    /* what guests see of the CPU */
+	arch_start_aps(cpu_run);                             /* all other CPUs, into their scheduler loops */
 	stage("smp", "%u of %u CPUs are up", arch_cpu_count(), acpi_info.cpu_count);
-	trace_boot();                   /* `trace` of the command line */
-	console_input_init();           /* the keyboard: attached VM or shell */
-	boot_scenario_fit(scenario);    /* which VMs can run here */
-	vm_connections_init(scenario);  /* memory that VMs share */
+	trace_boot();                  /* `trace` of the command line */
+	console_input_init();          /* the keyboard: attached VM or shell */
+	boot_scenario_fit(scenario);   /* which VMs can run here */
+	vm_connections_init(scenario); /* memory that VMs share */
 	vm_init_slots(scenario);
 	vm_boot_all();
 	stage("vms", "created");

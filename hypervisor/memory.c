@@ -13,15 +13,15 @@
 #include <lib/spinlock.h>
 #include <lib/string.h>
 
-#define MAX_ORDER      9U
-#define MAX_RESERVED   (8U + CONFIG_MAX_VM_NUM + BOOT_MAX_MODULES) /* ours; of pre-launched VMs: memory, modules */
-#define LOW_LIMIT      0x100000UL      /* leave real-mode memory alone */
-#define HIGH_LIMIT     (4UL << 30U)
-#define POOL_MIN       (8UL << 20U)
-#define OWNER_FREE     0xFFFEU
-#define OWNER_FRESH    0xFFFDU /* free and never taken: not poisoned, which would take long at boot */
-#define POISON         0xA5
-#define POISON_WORD    0xA5A5A5A5A5A5A5A5UL
+#define MAX_ORDER    9U
+#define MAX_RESERVED (8U + CONFIG_MAX_VM_NUM + BOOT_MAX_MODULES) /* ours; of pre-launched VMs: memory, modules */
+#define LOW_LIMIT    0x100000UL                                  /* leave real-mode memory alone */
+#define HIGH_LIMIT   (4UL << 30U)
+#define POOL_MIN     (8UL << 20U)
+#define OWNER_FREE   0xFFFEU
+#define OWNER_FRESH  0xFFFDU /* free and never taken: not poisoned, which would take long at boot */
+#define POISON       0xA5
+#define POISON_WORD  0xA5A5A5A5A5A5A5A5UL
 
 struct reserved {
 	hpa_t base;
@@ -33,8 +33,8 @@ static struct {
 	hpa_t base;
 	uint64_t pages;
 	uint64_t free;
-	uint64_t hint;      /* index of the lowest page that may be free */
-	uint16_t *owner;    /* of each page, or OWNER_FREE, OWNER_FRESH */
+	uint64_t hint;   /* index of the lowest page that may be free */
+	uint16_t *owner; /* of each page, or OWNER_FREE, OWNER_FRESH */
 	struct spinlock lock;
 } pool;
 

@@ -25,9 +25,9 @@ struct pin_wish {
 };
 
 static struct pin_wish wishes[CONFIG_MAX_GSI];
-static uint32_t ioapic_open;         /* how many pins the Service VM's I/O APIC has unmasked */
-static uint16_t pic_waiting;         /* level inputs that arrived and wait for the PIC's EOI; by PIC input */
-static struct spinlock wishes_lock;  /* taken after the devices' locks */
+static uint32_t ioapic_open;        /* how many pins the Service VM's I/O APIC has unmasked */
+static uint16_t pic_waiting;        /* level inputs that arrived and wait for the PIC's EOI; by PIC input */
+static struct spinlock wishes_lock; /* taken after the devices' locks */
 
 /* ISA interrupts keep their number but for the MADT's overrides. */
 static const struct acpi_override *override_of(uint32_t irq)
@@ -108,8 +108,8 @@ static uint64_t pic_settings(const struct vpic *vpic)
 	for (uint32_t i = 0U; i < 2U; i++) {
 		const struct vpic_chip *const chip = &vpic->chip[i];
 
-		settings = (settings << 24U) | ((uint64_t)chip->imr << 16U) | ((uint64_t)chip->elcr << 8U) |
-			chip->ready;
+		settings =
+			(settings << 24U) | ((uint64_t)chip->imr << 16U) | ((uint64_t)chip->elcr << 8U) | chip->ready;
 	}
 	return settings;
 }

@@ -98,8 +98,7 @@ static bool is_zero(const void *data, size_t size)
 
 static bool is_name_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
 static bool is_text_char(char c, enum text_kind kind)
@@ -116,15 +115,14 @@ static bool is_text_char(char c, enum text_kind kind)
 }
 
 /* Copies a string of the table to dst[max + 1]; -EINVAL: outside the table, too long, odd text. */
-int32_t scenario_get_string(const struct scenario_reader *rd, const struct scn_string *str,
-	enum text_kind kind, char *dst, uint32_t max)
+int32_t scenario_get_string(
+	const struct scenario_reader *rd, const struct scn_string *str, enum text_kind kind, char *dst, uint32_t max)
 {
 	if (str->length == 0U) {
 		dst[0] = '\0';
 		return str->offset == 0U ? 0 : -EINVAL;
 	}
-	if (str->length > max || str->offset > rd->hdr.str_size ||
-		str->length > rd->hdr.str_size - str->offset)
+	if (str->length > max || str->offset > rd->hdr.str_size || str->length > rd->hdr.str_size - str->offset)
 		return -EINVAL;
 	for (uint32_t i = 0U; i < str->length; i++) {
 		const char c = (char)rd->strings[str->offset + i];
@@ -154,8 +152,10 @@ static int32_t check_layout(struct scenario_reader *rd, const uint8_t *blob, siz
 		return refuse(rd, "header: %zu bytes are no scenario; compile one with scripts/scenario", size);
 	memcpy(&rd->hdr, blob, sizeof(rd->hdr));
 	if (hdr->magic != SCN_MAGIC)
-		return refuse(rd, "header: magic is 0x%08x, not 0x%08x; the file is no scenario blob "
-			"(an XML file must be compiled first)", hdr->magic, SCN_MAGIC);
+		return refuse(rd,
+			"header: magic is 0x%08x, not 0x%08x; the file is no scenario blob "
+			"(an XML file must be compiled first)",
+			hdr->magic, SCN_MAGIC);
 	if (hdr->version != SCN_VERSION)
 		return refuse(rd,
 			"header: version %u, this hypervisor reads %u; compile it again with the "
@@ -167,22 +167,18 @@ static int32_t check_layout(struct scenario_reader *rd, const uint8_t *blob, siz
 			"copy it again",
 			hdr->total_size, size);
 	if (blob_crc32(blob, size) != hdr->crc32)
-		return refuse(rd,
-			"header: checksum is wrong; the file is damaged, copy or compile it again");
-	if (hdr->header_size != sizeof(*hdr) ||
-		hdr->vm_record_size != sizeof(struct scn_vm_record) ||
+		return refuse(rd, "header: checksum is wrong; the file is damaged, copy or compile it again");
+	if (hdr->header_size != sizeof(*hdr) || hdr->vm_record_size != sizeof(struct scn_vm_record) ||
 		hdr->vuart_record_size != sizeof(struct scn_vuart_record) ||
 		hdr->connection_record_size != sizeof(struct scn_connection_record))
-		return refuse(rd,
-			"header: record sizes %u, %u, %u, %u aren't those of version %u; compile it again",
+		return refuse(rd, "header: record sizes %u, %u, %u, %u aren't those of version %u; compile it again",
 			hdr->header_size, hdr->vm_record_size, hdr->vuart_record_size, hdr->connection_record_size,
 			SCN_VERSION);
 	if (hdr->vm_count == 0U || hdr->vm_count > CONFIG_MAX_VM_NUM)
-		return refuse(rd, "header: %u VMs, allowed are 1..%u (CONFIG_MAX_VM_NUM)",
-			hdr->vm_count, (uint32_t)CONFIG_MAX_VM_NUM);
+		return refuse(rd, "header: %u VMs, allowed are 1..%u (CONFIG_MAX_VM_NUM)", hdr->vm_count,
+			(uint32_t)CONFIG_MAX_VM_NUM);
 	if (hdr->vuart_count > SCN_MAX_VUARTS)
-		return refuse(rd, "header: %u vuart_connections, allowed are %u", hdr->vuart_count,
-			SCN_MAX_VUARTS);
+		return refuse(rd, "header: %u vuart_connections, allowed are %u", hdr->vuart_count, SCN_MAX_VUARTS);
 	if (hdr->connection_count > SCN_MAX_CONNECTIONS)
 		return refuse(rd, "header: %u connections, allowed are %u", hdr->connection_count, SCN_MAX_CONNECTIONS);
 
@@ -191,8 +187,7 @@ static int32_t check_layout(struct scenario_reader *rd, const uint8_t *blob, siz
 	connections = hdr->connection_count * sizeof(struct scn_connection_record);
 	if (hdr->str_size > size || (hdr->str_size % 8U) != 0U ||
 		sizeof(*hdr) + vms + vuarts + connections + hdr->str_size != size)
-		return refuse(
-			rd, "header: the parts don't add up to %zu bytes; compile it again", size);
+		return refuse(rd, "header: the parts don't add up to %zu bytes; compile it again", size);
 	rd->records = blob + sizeof(*hdr);
 	rd->vuarts = rd->records + vms;
 	rd->connections = rd->vuarts + vuarts;
@@ -207,27 +202,22 @@ static int32_t load_header(struct scenario_reader *rd)
 
 	if (!is_zero(hdr->reserved, sizeof(hdr->reserved)))
 		return refuse(rd, "header: reserved bytes aren't zero; compile it again");
-	if (scenario_get_string(rd, &hdr->name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 ||
-		out->name[0] == '\0')
-		return refuse(
-			rd, "header: scenario name must be 1..%u of A-Z a-z 0-9 _ -", SCN_MAX_NAME);
+	if (scenario_get_string(rd, &hdr->name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 || out->name[0] == '\0')
+		return refuse(rd, "header: scenario name must be 1..%u of A-Z a-z 0-9 _ -", SCN_MAX_NAME);
 	if (hdr->scheduler > SCN_SCHED_NOOP)
-		return refuse(rd, "header: scheduler %u is unknown; use SCHED_IORR, SCHED_BVT or SCHED_NOOP",
-			hdr->scheduler);
+		return refuse(
+			rd, "header: scheduler %u is unknown; use SCHED_IORR, SCHED_BVT or SCHED_NOOP", hdr->scheduler);
 	if (hdr->slice_us < SCN_SLICE_MIN_US || hdr->slice_us > SCN_SLICE_MAX_US)
-		return refuse(rd, "header: slice of %u us; allowed are %u..%u", hdr->slice_us,
-			SCN_SLICE_MIN_US, SCN_SLICE_MAX_US);
+		return refuse(rd, "header: slice of %u us; allowed are %u..%u", hdr->slice_us, SCN_SLICE_MIN_US,
+			SCN_SLICE_MAX_US);
 	if (hdr->console_loglevel > SCN_LOGLEVEL_MAX || hdr->mem_loglevel > SCN_LOGLEVEL_MAX)
-		return refuse(rd, "header: log levels %u and %u; allowed are 0..%u",
-			hdr->console_loglevel, hdr->mem_loglevel, SCN_LOGLEVEL_MAX);
+		return refuse(rd, "header: log levels %u and %u; allowed are 0..%u", hdr->console_loglevel,
+			hdr->mem_loglevel, SCN_LOGLEVEL_MAX);
 	if (hdr->console_port > 0xFFF8U)
-		return refuse(rd, "header: console port 0x%x: a UART has 8 ports up to 0xffff",
-			hdr->console_port);
-	if (hdr->console_port == 0U
-			? hdr->console_baud != 0U
-			: (hdr->console_baud == 0U || 115200U % hdr->console_baud != 0U))
-		return refuse(rd, "header: console baud rate %u; use a divisor of 115200",
-			hdr->console_baud);
+		return refuse(rd, "header: console port 0x%x: a UART has 8 ports up to 0xffff", hdr->console_port);
+	if (hdr->console_port == 0U ? hdr->console_baud != 0U
+				    : (hdr->console_baud == 0U || 115200U % hdr->console_baud != 0U))
+		return refuse(rd, "header: console baud rate %u; use a divisor of 115200", hdr->console_baud);
 
 	out->scheduler = hdr->scheduler;
 	out->slice_us = hdr->slice_us;
@@ -244,8 +234,7 @@ static int32_t load_header(struct scenario_reader *rd)
 
 /* ---- one VM ---- */
 
-static int32_t load_identity(
-	struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec, bool last)
+static int32_t load_identity(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec, bool last)
 {
 	const bool post = rec->load_order == SCN_POST_LAUNCHED_VM;
 	struct scenario_vm *vm = &rd->out->vm[id];
@@ -256,8 +245,7 @@ static int32_t load_identity(
 	}
 	if ((rec->flags & ~SCN_VM_FLAGS_ALL) != 0U || rec->reserved0 != 0U ||
 		!is_zero(rec->reserved2, sizeof(rec->reserved2)))
-		return refuse_vm(rd, id,
-			"unknown flags 0x%x or reserved fields set; compile it again", rec->flags);
+		return refuse_vm(rd, id, "unknown flags 0x%x or reserved fields set; compile it again", rec->flags);
 	if (rec->load_order < SCN_PRE_LAUNCHED_VM || rec->load_order > SCN_POST_LAUNCHED_VM)
 		return refuse_vm(rd, id, "load_order %u is unknown", rec->load_order);
 	if (id > 0U && rd->out->vm[id - 1U].load_order > rec->load_order)
@@ -266,11 +254,9 @@ static int32_t load_identity(
 			"then post-launched VMs");
 	vm->dynamic = (rec->flags & SCN_VM_DYNAMIC) != 0U;
 	if (vm->dynamic && (!post || !last || rec->slots == 0U || vm->name[0] != '\0'))
-		return refuse_vm(rd, id,
-			"dynamic slots must be post-launched, nameless and the last record");
+		return refuse_vm(rd, id, "dynamic slots must be post-launched, nameless and the last record");
 	if (!vm->dynamic && (rec->slots != 1U || vm->name[0] == '\0'))
-		return refuse_vm(
-			rd, id, "a VM needs a name and stands for one slot, not %u", rec->slots);
+		return refuse_vm(rd, id, "a VM needs a name and stands for one slot, not %u", rec->slots);
 	for (uint32_t i = 0U; i < id && !vm->dynamic; i++) {
 		if (strcmp(rd->out->vm[i].name, vm->name) == 0)
 			return refuse_vm(rd, id, "VM %u has the same name; rename one", i);
@@ -295,8 +281,7 @@ static int32_t load_identity(
 static int32_t load_share(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	if (rec->bvt_weight == 0U || rec->bvt_weight > SCN_BVT_WEIGHT_MAX)
-		return refuse_vm(rd, id, "bvt_weight %u; allowed are 1..%u", rec->bvt_weight,
-			SCN_BVT_WEIGHT_MAX);
+		return refuse_vm(rd, id, "bvt_weight %u; allowed are 1..%u", rec->bvt_weight, SCN_BVT_WEIGHT_MAX);
 	if (rec->bvt_warp_value < -SCN_BVT_WARP_MAX || rec->bvt_warp_value > SCN_BVT_WARP_MAX)
 		return refuse_vm(rd, id, "bvt_warp_value %d; allowed are -%d..%d", rec->bvt_warp_value,
 			SCN_BVT_WARP_MAX, SCN_BVT_WARP_MAX);
@@ -304,7 +289,8 @@ static int32_t load_share(struct scenario_reader *rd, uint32_t id, const struct 
 		return refuse_vm(rd, id, "bvt_warp_limit %u, bvt_unwarp_period %u; allowed are 0..%u",
 			rec->bvt_warp_limit, rec->bvt_unwarp_period, SCN_BVT_LIMIT_MAX);
 	rd->out->vm[id].share = (struct sched_share){.weight = rec->bvt_weight,
-		.warp_limit_ms = rec->bvt_warp_limit, .unwarp_ms = rec->bvt_unwarp_period,
+		.warp_limit_ms = rec->bvt_warp_limit,
+		.unwarp_ms = rec->bvt_unwarp_period,
 		.warp_ms = rec->bvt_warp_value};
 	return 0;
 }
@@ -317,8 +303,8 @@ static int32_t check_alone(struct scenario_reader *rd, uint32_t id, const struct
 	if (rd->out->scheduler != SCN_SCHED_NOOP || rec->load_order == SCN_POST_LAUNCHED_VM)
 		return 0;
 	if ((vm->pcpu_mask & rd->alone_mask) != 0UL)
-		return refuse_vm(rd, id,
-			"with SCHED_NOOP a pCPU has one vCPU; name others in cpu_affinity or use SCHED_IORR");
+		return refuse_vm(
+			rd, id, "with SCHED_NOOP a pCPU has one vCPU; name others in cpu_affinity or use SCHED_IORR");
 	rd->alone_mask |= vm->pcpu_mask;
 	return 0;
 }
@@ -331,15 +317,13 @@ static int32_t load_cpus(struct scenario_reader *rd, uint32_t id, const struct s
 	vm->cpu_auto = (rec->flags & SCN_VM_CPU_AUTO) != 0U;
 	vm->own_pcpu = (rec->flags & SCN_VM_OWN_PCPU) != 0U;
 	if (rec->vcpu_num > SCENARIO_MAX_VCPUS || (!vm->cpu_auto && rec->vcpu_num == 0U))
-		return refuse_vm(rd, id, "%u vCPUs; allowed are 1..%u", rec->vcpu_num,
-			(uint32_t)SCENARIO_MAX_VCPUS);
+		return refuse_vm(rd, id, "%u vCPUs; allowed are 1..%u", rec->vcpu_num, (uint32_t)SCENARIO_MAX_VCPUS);
 	if (vm->cpu_auto && vm->own_pcpu)
 		return refuse_vm(rd, id, "own_pcpu needs a cpu_affinity that names the CPUs");
 	if (vm->own_pcpu && vm->dynamic)
 		return refuse_vm(rd, id, "dynamic slots can't own CPUs");
 	if (!is_zero(&rec->vcpu_pcpu[listed], (SCN_MAX_VCPUS - listed) * sizeof(rec->vcpu_pcpu[0])))
-		return refuse_vm(
-			rd, id, "unused cpu_affinity entries aren't zero; compile it again");
+		return refuse_vm(rd, id, "unused cpu_affinity entries aren't zero; compile it again");
 	for (uint32_t i = 0U; i < listed; i++) {
 		if (rec->vcpu_pcpu[i] >= rd->out->max_pcpus)
 			return refuse_vm(rd, id,
@@ -372,31 +356,27 @@ static int32_t load_memory(struct scenario_reader *rd, uint32_t id, const struct
 
 	vm->mem_fixed = (rec->flags & SCN_VM_MEM_HPA) != 0U;
 	if ((rec->mem_mb % 2U) != 0U || rec->mem_mb > SCN_MEM_MAX_MB)
-		return refuse_vm(rd, id, "memory of %u MB; sizes are multiples of 2 MB up to %u",
-			rec->mem_mb, SCN_MEM_MAX_MB);
+		return refuse_vm(
+			rd, id, "memory of %u MB; sizes are multiples of 2 MB up to %u", rec->mem_mb, SCN_MEM_MAX_MB);
 	if (rec->load_order == SCN_PRE_LAUNCHED_VM && rec->mem_mb == 0U)
 		return refuse_vm(rd, id, "a pre-launched VM needs a memory size");
 	vm->mem_bytes = (uint64_t)rec->mem_mb << MIB_SHIFT;
 	vm->mem_hpa = rec->mem_hpa;
 	if (!vm->mem_fixed)
-		return rec->mem_hpa == 0UL
-			       ? 0
-			       : refuse_vm(rd, id, "mem_hpa without its flag; compile it again");
+		return rec->mem_hpa == 0UL ? 0 : refuse_vm(rd, id, "mem_hpa without its flag; compile it again");
 
 	if (rec->load_order != SCN_PRE_LAUNCHED_VM)
 		return refuse_vm(rd, id, "only a pre-launched VM can have a fixed place in memory");
 	if (!is_aligned(rec->mem_hpa, SIZE_2M) || rec->mem_hpa == 0UL ||
 		rec->mem_hpa > ((uint64_t)SCN_MEM_MAX_MB << MIB_SHIFT))
-		return refuse_vm(rd, id, "start_hpa 0x%lx; it must be a multiple of 2 MiB, not 0",
-			(unsigned long)rec->mem_hpa);
+		return refuse_vm(
+			rd, id, "start_hpa 0x%lx; it must be a multiple of 2 MiB, not 0", (unsigned long)rec->mem_hpa);
 	for (uint32_t i = 0U; i < id; i++) {
 		const struct scenario_vm *other = &rd->out->vm[i];
 
-		if (other->mem_fixed && ranges_overlap(other->mem_hpa, other->mem_bytes,
-						vm->mem_hpa, vm->mem_bytes))
-			return refuse_vm(rd, id,
-				"its hpa_region overlaps that of VM %u '%s'; move one", i,
-				other->name);
+		if (other->mem_fixed && ranges_overlap(other->mem_hpa, other->mem_bytes, vm->mem_hpa, vm->mem_bytes))
+			return refuse_vm(
+				rd, id, "its hpa_region overlaps that of VM %u '%s'; move one", i, other->name);
 	}
 	return 0;
 }
@@ -406,21 +386,17 @@ static int32_t load_modules(struct scenario_reader *rd, uint32_t id, const struc
 	struct scenario_vm *vm = &rd->out->vm[id];
 	const uint32_t used = rec->module_count;
 
-	if (used > SCN_MAX_MODULES ||
-		!is_zero(&rec->modules[used], (SCN_MAX_MODULES - used) * sizeof(rec->modules[0])))
-		return refuse_vm(rd, id,
-			"%u modules, or unused ones aren't zero; up to %u are allowed", used,
-			SCN_MAX_MODULES);
+	if (used > SCN_MAX_MODULES || !is_zero(&rec->modules[used], (SCN_MAX_MODULES - used) * sizeof(rec->modules[0])))
+		return refuse_vm(
+			rd, id, "%u modules, or unused ones aren't zero; up to %u are allowed", used, SCN_MAX_MODULES);
 	for (uint32_t i = 0U; i < used; i++) {
 		struct scenario_module *mod = &vm->module[i];
 
 		if (scenario_get_string(rd, &rec->modules[i].tag, TEXT_TAG, mod->tag, SCN_MAX_TAG) != 0 ||
 			mod->tag[0] == '\0')
-			return refuse_vm(rd, id,
-				"tag of module %u must be one word of 1..%u characters", i,
-				SCN_MAX_TAG);
-		if (scenario_get_string(rd, &rec->modules[i].string, TEXT_LINE, mod->string,
-			    SCN_MAX_MOD_STRING) != 0)
+			return refuse_vm(
+				rd, id, "tag of module %u must be one word of 1..%u characters", i, SCN_MAX_TAG);
+		if (scenario_get_string(rd, &rec->modules[i].string, TEXT_LINE, mod->string, SCN_MAX_MOD_STRING) != 0)
 			return refuse_vm(rd, id,
 				"string of module %u must be up to %u printable ASCII "
 				"characters",
@@ -451,11 +427,9 @@ static int32_t load_kernel(struct scenario_reader *rd, uint32_t id, const struct
 			"post-launched",
 			SCN_MAX_TAG);
 	if (scenario_get_string(rd, &rec->ramdisk_mod, TEXT_TAG, vm->ramdisk_mod, SCN_MAX_TAG) != 0)
-		return refuse_vm(
-			rd, id, "ramdisk_mod must be one word of up to %u characters", SCN_MAX_TAG);
+		return refuse_vm(rd, id, "ramdisk_mod must be one word of up to %u characters", SCN_MAX_TAG);
 	if (scenario_get_string(rd, &rec->bootargs, TEXT_LINE, vm->bootargs, SCN_MAX_BOOTARGS) != 0)
-		return refuse_vm(rd, id, "bootargs must be up to %u printable ASCII characters",
-			SCN_MAX_BOOTARGS);
+		return refuse_vm(rd, id, "bootargs must be up to %u printable ASCII characters", SCN_MAX_BOOTARGS);
 	if (vm->kern_addr != (rec->kern_type == SCN_KERNEL_RAWIMAGE))
 		return refuse_vm(rd, id,
 			"kern_load_addr and kern_entry_addr belong to KERNEL_RAWIMAGE, and "
@@ -466,12 +440,10 @@ static int32_t load_kernel(struct scenario_reader *rd, uint32_t id, const struct
 			(unsigned long)rec->kern_entry_addr, (unsigned long)rec->kern_load_addr);
 	if (vm->kern_addr && vm->mem_bytes != 0UL && rec->load_order == SCN_PRE_LAUNCHED_VM &&
 		rec->kern_entry_addr >= vm->mem_bytes)
-		return refuse_vm(rd, id, "kern_entry_addr 0x%lx is outside its memory",
-			(unsigned long)rec->kern_entry_addr);
-	if (post &&
-		(vm->ramdisk_mod[0] != '\0' || vm->bootargs[0] != '\0' || rec->module_count != 0U))
 		return refuse_vm(
-			rd, id, "post-launched: the device model loads it, os_config must go");
+			rd, id, "kern_entry_addr 0x%lx is outside its memory", (unsigned long)rec->kern_entry_addr);
+	if (post && (vm->ramdisk_mod[0] != '\0' || vm->bootargs[0] != '\0' || rec->module_count != 0U))
+		return refuse_vm(rd, id, "post-launched: the device model loads it, os_config must go");
 	return load_modules(rd, id, rec);
 }
 
@@ -488,17 +460,16 @@ static int32_t check_port_owner(const struct scenario_reader *rd, uint32_t id, u
 				first, last, emulated_ports[i].first, emulated_ports[i].last);
 	}
 	if (out->console_port != 0U && first <= out->console_port + 7U && out->console_port <= last)
-		return refuse_vm(rd, id, "ports 0x%x-0x%x hold the hypervisor's console at 0x%x",
-			first, last, out->console_port);
+		return refuse_vm(rd, id, "ports 0x%x-0x%x hold the hypervisor's console at 0x%x", first, last,
+			out->console_port);
 	if (out->vm[id].debug_exit && first <= SCN_DEBUG_EXIT_PORT && SCN_DEBUG_EXIT_PORT <= last)
-		return refuse_vm(rd, id, "ports 0x%x-0x%x hold the debug-exit port 0x%x", first,
-			last, SCN_DEBUG_EXIT_PORT);
+		return refuse_vm(
+			rd, id, "ports 0x%x-0x%x hold the debug-exit port 0x%x", first, last, SCN_DEBUG_EXIT_PORT);
 	for (uint32_t i = 0U; i < id; i++) {
 		for (uint32_t k = 0U; k < out->vm[i].port_count; k++) {
 			if (ports_overlap(&out->vm[i].port[k], first, last))
-				return refuse_vm(rd, id,
-					"ports 0x%x-0x%x are given to VM %u '%s' too", first, last,
-					i, out->vm[i].name);
+				return refuse_vm(rd, id, "ports 0x%x-0x%x are given to VM %u '%s' too", first, last, i,
+					out->vm[i].name);
 		}
 	}
 	return 0;
@@ -518,8 +489,7 @@ static int32_t load_ports(struct scenario_reader *rd, uint32_t id, const struct 
 	const uint32_t used = rec->port_count;
 
 	if (rec->unhandled_port < SCN_PORT_IGNORE || rec->unhandled_port > SCN_PORT_PASSTHROUGH ||
-		(rec->unhandled_port == SCN_PORT_FORWARD &&
-			rec->load_order != SCN_POST_LAUNCHED_VM) ||
+		(rec->unhandled_port == SCN_PORT_FORWARD && rec->load_order != SCN_POST_LAUNCHED_VM) ||
 		(rec->unhandled_port == SCN_PORT_PASSTHROUGH && rec->load_order != SCN_SERVICE_VM))
 		return refuse_vm(rd, id,
 			"unhandled_port %u; FORWARD is for post-launched VMs, PASSTHROUGH "
@@ -539,15 +509,13 @@ static int32_t load_ports(struct scenario_reader *rd, uint32_t id, const struct 
 	for (uint32_t i = 0U; i < used; i++) {
 		const struct scn_port_range *range = &rec->ports[i];
 
-		if (range->first > range->last ||
-			(i > 0U && range->first <= rec->ports[i - 1U].last))
+		if (range->first > range->last || (i > 0U && range->first <= rec->ports[i - 1U].last))
 			return refuse_vm(rd, id,
 				"port range 0x%x-0x%x is reversed, out of order or overlaps "
 				"the one before",
 				range->first, range->last);
 		if (scenario_ports_hit_com(vm->console_vuart, range->first, range->last))
-			return refuse_vm(rd, id, "ports 0x%x-0x%x hold its console_vuart",
-				range->first, range->last);
+			return refuse_vm(rd, id, "ports 0x%x-0x%x hold its console_vuart", range->first, range->last);
 		if (check_port_owner(rd, id, range->first, range->last) != 0)
 			return -EINVAL;
 		vm->port[i] = *range;
@@ -576,8 +544,7 @@ static int32_t load_pci(struct scenario_reader *rd, uint32_t id, const struct sc
 	if (rec->pci_policy < SCN_PCI_NONE || rec->pci_policy > SCN_PCI_LISTED ||
 		(rec->pci_policy == SCN_PCI_ALL && rec->load_order != SCN_SERVICE_VM) ||
 		(rec->load_order == SCN_POST_LAUNCHED_VM && rec->pci_policy != SCN_PCI_NONE))
-		return refuse_vm(
-			rd, id, "PCI policy %u is not for this load_order", rec->pci_policy);
+		return refuse_vm(rd, id, "PCI policy %u is not for this load_order", rec->pci_policy);
 	if (used > SCN_MAX_PCI_DEVS || (used != 0U) != (rec->pci_policy == SCN_PCI_LISTED) ||
 		!is_zero(&rec->pci_bdf[used], (SCN_MAX_PCI_DEVS - used) * sizeof(rec->pci_bdf[0])))
 		return refuse_vm(rd, id,
@@ -589,11 +556,9 @@ static int32_t load_pci(struct scenario_reader *rd, uint32_t id, const struct sc
 		const uint32_t owner = find_pci_owner(rd->out, id, bdf);
 
 		if (i > 0U && bdf <= rec->pci_bdf[i - 1U])
-			return refuse_vm(
-				rd, id, "pci_devs are out of order or double; compile it again");
+			return refuse_vm(rd, id, "pci_devs are out of order or double; compile it again");
 		if (owner != id)
-			return refuse_vm(rd, id,
-				"PCI function %02x:%02x.%x is given to VM %u '%s' too", bdf >> 8U,
+			return refuse_vm(rd, id, "PCI function %02x:%02x.%x is given to VM %u '%s' too", bdf >> 8U,
 				(bdf >> 3U) & 0x1FU, bdf & 7U, owner, rd->out->vm[owner].name);
 		vm->pci_bdf[i] = bdf;
 	}
@@ -637,21 +602,19 @@ static int32_t load_vms(struct scenario_reader *rd)
 	}
 	/* Only the last record can stand for more than one slot: it is copied out. */
 	if (rd->hdr.vm_count - 1U + slots > CONFIG_MAX_VM_NUM)
-		return refuse(rd,
-			"VMs and dynamic slots are %u, allowed are %u (CONFIG_MAX_VM_NUM)",
+		return refuse(rd, "VMs and dynamic slots are %u, allowed are %u (CONFIG_MAX_VM_NUM)",
 			rd->hdr.vm_count - 1U + slots, (uint32_t)CONFIG_MAX_VM_NUM);
 	rd->out->vm_count = rd->hdr.vm_count - 1U + slots;
 	for (uint32_t id = rd->hdr.vm_count; id < rd->out->vm_count; id++)
 		rd->out->vm[id] = rd->out->vm[rd->hdr.vm_count - 1U];
 
 	if (rd->out->console_vm != SCN_CONSOLE_VM_NONE && rd->out->console_vm >= rd->out->vm_count)
-		return refuse(rd, "header: CONSOLE_VM is VM %u, ids go up to %u",
-			rd->out->console_vm, rd->out->vm_count - 1U);
+		return refuse(rd, "header: CONSOLE_VM is VM %u, ids go up to %u", rd->out->console_vm,
+			rd->out->vm_count - 1U);
 	return 0;
 }
 
-int32_t scenario_load(
-	const void *blob, size_t size, struct scenario *out, struct scenario_error *err)
+int32_t scenario_load(const void *blob, size_t size, struct scenario *out, struct scenario_error *err)
 {
 	struct scenario_reader rd = {.out = out, .err = err};
 	int32_t ret;
@@ -687,8 +650,8 @@ int32_t scenario_find_post_launched(const struct scenario *scn, const char *name
 	for (uint32_t i = 0U; i < scn->vm_count; i++) {
 		const struct scenario_vm *vm = &scn->vm[i];
 
-		if (vm->load_order == SCN_POST_LAUNCHED_VM && !vm->dynamic &&
-			strlen(vm->name) == length && memcmp(vm->name, name, length) == 0)
+		if (vm->load_order == SCN_POST_LAUNCHED_VM && !vm->dynamic && strlen(vm->name) == length &&
+			memcmp(vm->name, name, length) == 0)
 			return (int32_t)i;
 	}
 	return -ENOENT;

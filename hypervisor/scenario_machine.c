@@ -80,12 +80,13 @@ static void place_auto(struct scenario *scn, struct scenario_vm *vm, uint32_t us
 		return;
 	}
 	if (scn->scheduler == SCN_SCHED_NOOP && vm->vcpu_wanted > count) {
-		refuse(vm, "%u vCPUs, and with SCHED_NOOP there are only %u CPUs for them; use SCHED_IORR or "
-			"fewer", vm->vcpu_wanted, count);
+		refuse(vm,
+			"%u vCPUs, and with SCHED_NOOP there are only %u CPUs for them; use SCHED_IORR or "
+			"fewer",
+			vm->vcpu_wanted, count);
 		return;
 	}
-	vm->vcpu_count =
-		vm->vcpu_wanted != 0U ? vm->vcpu_wanted : MIN(count, (uint32_t)SCENARIO_MAX_VCPUS);
+	vm->vcpu_count = vm->vcpu_wanted != 0U ? vm->vcpu_wanted : MIN(count, (uint32_t)SCENARIO_MAX_VCPUS);
 	for (uint32_t i = 0U; i < vm->vcpu_count; i++)
 		vm->vcpu_pcpu[i] = cpu[i % count];
 }
@@ -123,26 +124,22 @@ static uint64_t ram_inside(const struct scenario_machine *machine, hpa_t base, u
 	return sum;
 }
 
-static void take_memory(
-	struct scenario_vm *vm, const struct scenario_machine *machine, uint64_t *left)
+static void take_memory(struct scenario_vm *vm, const struct scenario_machine *machine, uint64_t *left)
 {
-	if (vm->mem_fixed && machine->ram != NULL &&
-		ram_inside(machine, vm->mem_hpa, vm->mem_bytes) != vm->mem_bytes) {
+	if (vm->mem_fixed && machine->ram != NULL && ram_inside(machine, vm->mem_hpa, vm->mem_bytes) != vm->mem_bytes) {
 		refuse(vm,
 			"its hpa_region 0x%lx-0x%lx is not all free RAM on this machine; move it "
 			"or "
 			"leave "
 			"start_hpa out",
-			(unsigned long)vm->mem_hpa,
-			(unsigned long)(vm->mem_hpa + vm->mem_bytes - 1UL));
+			(unsigned long)vm->mem_hpa, (unsigned long)(vm->mem_hpa + vm->mem_bytes - 1UL));
 		return;
 	}
 	if (vm->mem_bytes > *left || (vm->load_order == SCN_SERVICE_VM && *left == 0UL)) {
 		refuse(vm,
 			"it needs %lu MB of memory, %lu MB are left; make it or an earlier VM "
 			"smaller",
-			(unsigned long)(vm->mem_bytes >> MIB_SHIFT),
-			(unsigned long)(*left >> MIB_SHIFT));
+			(unsigned long)(vm->mem_bytes >> MIB_SHIFT), (unsigned long)(*left >> MIB_SHIFT));
 		return;
 	}
 	*left -= vm->mem_bytes;

@@ -24,13 +24,13 @@ struct scenario_reader {
 void scenario_explain(const struct scenario_reader *rd, const char *fmt, ...) __printf(2, 3);
 
 /* What refuses a blob is seen to be an error where it stands, by readers and by analyzers. */
-#define refuse(rd, ...)        (scenario_explain(rd, __VA_ARGS__), -EINVAL)
+#define refuse(rd, ...) (scenario_explain(rd, __VA_ARGS__), -EINVAL)
 
 enum text_kind { TEXT_NAME, TEXT_TAG, TEXT_LINE };
 
 /** Copies a string of the blob, at most `max` characters of that kind. @return 0, or -EINVAL */
-int32_t scenario_get_string(const struct scenario_reader *rd, const struct scn_string *str, enum text_kind kind,
-	char *dst, uint32_t max);
+int32_t scenario_get_string(
+	const struct scenario_reader *rd, const struct scn_string *str, enum text_kind kind, char *dst, uint32_t max);
 
 /** @return true if [first, last] touches COM port `com` (SCN_CONSOLE_COM1, ...) */
 bool scenario_ports_hit_com(uint32_t com, uint32_t first, uint32_t last);

@@ -125,8 +125,8 @@ static struct run_queue *lock_queue(struct thread *thread)
 	}
 }
 
-void thread_init(struct thread *thread, uint16_t pcpu, bool (*run)(struct thread *),
-	void (*switch_out)(struct thread *))
+void thread_init(
+	struct thread *thread, uint16_t pcpu, bool (*run)(struct thread *), void (*switch_out)(struct thread *))
 {
 	struct run_queue *rq = &queues[pcpu];
 

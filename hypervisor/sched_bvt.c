@@ -59,7 +59,7 @@ static void update_vtime(struct run_queue *rq, uint64_t now)
 		least = rq->current->bvt.vtime + to_virtual(rq->current, ran);
 		any = true;
 	}
-	list_for_each(pos, &rq->head) {
+	list_for_each (pos, &rq->head) {
 		const uint64_t vtime = list_entry(pos, struct thread, node)->bvt.vtime;
 
 		if (!any || (ahead(vtime, least) < 0)) {

@@ -9,14 +9,14 @@
 
 struct run_queue {
 	struct spinlock lock;
-	struct list_head head;   /* RUNNABLE threads, next one first */
-	struct thread *current;  /* the RUNNING one, or NULL; written under lock, by the pCPU itself */
-	uint64_t since;          /* up to when the time of `current` is accounted, ticks */
-	uint64_t vtime;          /* BVT's: the least virtual time of all who want the pCPU; never goes back */
-	uint64_t idle_ticks;     /* halted; the pCPU's own */
-	uint32_t waiting;        /* threads in `head`; written under lock, read without */
-	bool skip_turn;          /* the running thread wants another one to run first; the pCPU's own */
-	struct hv_timer slice;   /* armed while somebody waits for the running thread; the pCPU's own */
+	struct list_head head;  /* RUNNABLE threads, next one first */
+	struct thread *current; /* the RUNNING one, or NULL; written under lock, by the pCPU itself */
+	uint64_t since;         /* up to when the time of `current` is accounted, ticks */
+	uint64_t vtime;         /* BVT's: the least virtual time of all who want the pCPU; never goes back */
+	uint64_t idle_ticks;    /* halted; the pCPU's own */
+	uint32_t waiting;       /* threads in `head`; written under lock, read without */
+	bool skip_turn;         /* the running thread wants another one to run first; the pCPU's own */
+	struct hv_timer slice;  /* armed while somebody waits for the running thread; the pCPU's own */
 } __aligned(64);
 
 /* All are called with the queue's lock held; a NULL does nothing. */

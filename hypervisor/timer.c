@@ -14,7 +14,7 @@
 
 struct timer_list {
 	struct spinlock lock;
-	struct list_head head; /* earliest first */
+	struct list_head head;    /* earliest first */
 	struct hv_timer *running; /* whose function is being called; written under lock, by the pCPU itself */
 } __aligned(64);
 
@@ -49,7 +49,7 @@ static void insert(struct timer_list *list, struct hv_timer *timer)
 {
 	struct list_head *pos;
 
-	list_for_each(pos, &list->head) {
+	list_for_each (pos, &list->head) {
 		if (list_entry(pos, struct hv_timer, node)->deadline > timer->deadline) {
 			break;
 		}
@@ -206,7 +206,7 @@ uint32_t timer_count(void)
 
 	for (uint32_t cpu = 0U; cpu < CONFIG_MAX_PCPU_NUM; cpu++) {
 		spin_lock(&lists[cpu].lock);
-		list_for_each(pos, &lists[cpu].head) {
+		list_for_each (pos, &lists[cpu].head) {
 			count++;
 		}
 		spin_unlock(&lists[cpu].lock);

@@ -23,8 +23,8 @@ static inline bool forward(struct acrn_vcpu *vcpu)
 	return ret == 0;
 }
 
-static ioport_fault_result_t forward_port(struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in, uint32_t *value,
-	size_t size, void *cookie)
+static ioport_fault_result_t forward_port(
+	struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in, uint32_t *value, size_t size, void *cookie)
 {
 	(void)cookie;
 	/*
@@ -41,8 +41,8 @@ static ioport_fault_result_t forward_port(struct acrn_vcpu *vcpu, uint32_t port_
 	return forward(vcpu) ? IO_FAULT_PENDING : IO_FAULT_ERROR;
 }
 
-static memory_fault_result_t forward_memory(struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr,
-	size_t fault_length, void *cookie)
+static memory_fault_result_t forward_memory(
+	struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr, size_t fault_length, void *cookie)
 {
 	struct mmio_request *mmio = &vcpu->req.reqs.mmio;
 
@@ -58,8 +58,8 @@ static memory_fault_result_t forward_memory(struct acrn_vm *vm, struct acrn_vcpu
 
 /* ---- The others ---- */
 
-static ioport_fault_result_t stop_port(struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in, uint32_t *value,
-	size_t size, void *cookie)
+static ioport_fault_result_t stop_port(
+	struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in, uint32_t *value, size_t size, void *cookie)
 {
 	(void)vcpu;
 	(void)port_no;
@@ -70,8 +70,8 @@ static ioport_fault_result_t stop_port(struct acrn_vcpu *vcpu, uint32_t port_no,
 	return IO_FAULT_ERROR;
 }
 
-static memory_fault_result_t stop_memory(struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr,
-	size_t fault_length, void *cookie)
+static memory_fault_result_t stop_memory(
+	struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr, size_t fault_length, void *cookie)
 {
 	(void)vm;
 	(void)vcpu;
@@ -81,8 +81,8 @@ static memory_fault_result_t stop_memory(struct acrn_vm *vm, struct acrn_vcpu *v
 	return FAULT_ERROR;
 }
 
-static ioport_fault_result_t ignore_port(struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in, uint32_t *value,
-	size_t size, void *cookie)
+static ioport_fault_result_t ignore_port(
+	struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in, uint32_t *value, size_t size, void *cookie)
 {
 	(void)vcpu;
 	(void)port_no;
@@ -93,8 +93,8 @@ static ioport_fault_result_t ignore_port(struct acrn_vcpu *vcpu, uint32_t port_n
 	return IO_FAULT_UNHANDLED;
 }
 
-static memory_fault_result_t ignore_memory(struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr,
-	size_t fault_length, void *cookie)
+static memory_fault_result_t ignore_memory(
+	struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr, size_t fault_length, void *cookie)
 {
 	(void)vm;
 	(void)vcpu;
@@ -122,7 +122,7 @@ int32_t unhandled_init(struct acrn_vm *vm)
 		return 0; /* SCN_PORT_LOG */
 	}
 	return ((vm_register_unhandled_ioport_callback(vm, callbacks[how].port, NULL) == 0) &&
-		       (vm_register_unhandled_mem_fault_callback(vm, callbacks[how].memory, NULL) == 0)) ?
-		0 :
-		-EBUSY;
+		       (vm_register_unhandled_mem_fault_callback(vm, callbacks[how].memory, NULL) == 0))
+		? 0
+		: -EBUSY;
 }

@@ -99,11 +99,13 @@ static void trace_slot(const struct acrn_vcpu *vcpu, uint32_t state)
 	const struct io_request *const req = &vcpu->req;
 
 	if (req->type == REQ_PORTIO) {
-		trace_record(TRACE_IO, vcpu->thread.who, TRACE_IO_ARG(state, req->type, (uint32_t)req->reqs.pio.size,
-			req->reqs.pio.direction), req->reqs.pio.address, req->reqs.pio.value);
+		trace_record(TRACE_IO, vcpu->thread.who,
+			TRACE_IO_ARG(state, req->type, (uint32_t)req->reqs.pio.size, req->reqs.pio.direction),
+			req->reqs.pio.address, req->reqs.pio.value);
 	} else {
-		trace_record(TRACE_IO, vcpu->thread.who, TRACE_IO_ARG(state, req->type, (uint32_t)req->reqs.mmio.size,
-			req->reqs.mmio.direction), req->reqs.mmio.address, req->reqs.mmio.value);
+		trace_record(TRACE_IO, vcpu->thread.who,
+			TRACE_IO_ARG(state, req->type, (uint32_t)req->reqs.mmio.size, req->reqs.mmio.direction),
+			req->reqs.mmio.address, req->reqs.mmio.value);
 	}
 }
 
@@ -156,8 +158,8 @@ static void take_value(struct acrn_vcpu *vcpu, const struct vhm_request *slot)
 				(uint32_t)mask_bytes(req->reqs.pio.size);
 		}
 	} else if (req->reqs.mmio.direction == REQUEST_READ) {
-		req->reqs.mmio.value = __atomic_load_n(&slot->reqs.mmio.value, __ATOMIC_RELAXED) &
-			mask_bytes(req->reqs.mmio.size);
+		req->reqs.mmio.value =
+			__atomic_load_n(&slot->reqs.mmio.value, __ATOMIC_RELAXED) & mask_bytes(req->reqs.mmio.size);
 	}
 	arch_guest_access_end();
 }
@@ -252,8 +254,8 @@ void vhm_fire_upcall(void)
 		target = vm_vcpu(service, 0U);
 	}
 	if (target != NULL) {
-		trace_event(TRACE_UPCALL, target->thread.who, __atomic_load_n(&upcall_vector, __ATOMIC_RELAXED), 0UL,
-			0UL);
+		trace_event(
+			TRACE_UPCALL, target->thread.who, __atomic_load_n(&upcall_vector, __ATOMIC_RELAXED), 0UL, 0UL);
 		hv_stats_count(&hv_counters.upcalls);
 		arch_vcpu_set_irq(target, __atomic_load_n(&upcall_vector, __ATOMIC_RELAXED), false);
 	}

@@ -59,14 +59,14 @@ struct acrn_vcpu *vm_vcpu(struct acrn_vm *vm, uint32_t vcpu_id)
 
 uint16_t vm_id_to_relative(uint16_t vm_id)
 {
-	return ((vm_id < vm_slots) && (service_id < vm_slots)) ?
-		(uint16_t)((vm_id + vm_slots - service_id) % vm_slots) : INVALID_VM_ID;
+	return ((vm_id < vm_slots) && (service_id < vm_slots)) ? (uint16_t)((vm_id + vm_slots - service_id) % vm_slots)
+							       : INVALID_VM_ID;
 }
 
 uint16_t vm_id_from_relative(uint16_t rel_id)
 {
-	return ((rel_id < vm_slots) && (service_id < vm_slots)) ? (uint16_t)((rel_id + service_id) % vm_slots) :
-								   INVALID_VM_ID;
+	return ((rel_id < vm_slots) && (service_id < vm_slots)) ? (uint16_t)((rel_id + service_id) % vm_slots)
+								: INVALID_VM_ID;
 }
 
 const struct scenario *vm_scenario(void)
@@ -220,8 +220,7 @@ int32_t vm_create(struct acrn_vm *vm, const uint16_t *affinity, uint16_t count)
 	}
 	once = !vm->own_apic_ids || (vm_scenario()->scheduler == SCN_SCHED_NOOP);
 	for (uint16_t i = 0U; i < count; i++) {
-		if ((affinity[i] >= CONFIG_MAX_PCPU_NUM) ||
-			(once && ((mask & BIT(affinity[i])) != 0UL))) {
+		if ((affinity[i] >= CONFIG_MAX_PCPU_NUM) || (once && ((mask & BIT(affinity[i])) != 0UL))) {
 			return -EINVAL;
 		}
 		mask |= BIT(affinity[i]);

@@ -26,11 +26,11 @@
 #include <lib/errno.h>
 #include <lib/string.h>
 
-#define AREA_SIZE  (8UL * PAGE_SIZE) /* roots of 64 tables and a MADT of up to 24 KiB */
-#define FADT_MAX   512U /* ACPI 6.5 has 276 bytes */
-#define BIOS_AREA  0xE0000UL
-#define BIOS_END   0x100000UL
-#define EBDA_AT    0x40EUL
+#define AREA_SIZE (8UL * PAGE_SIZE) /* roots of 64 tables and a MADT of up to 24 KiB */
+#define FADT_MAX  512U              /* ACPI 6.5 has 276 bytes */
+#define BIOS_AREA 0xE0000UL
+#define BIOS_END  0x100000UL
+#define EBDA_AT   0x40EUL
 
 static uint8_t area[AREA_SIZE];
 static uint8_t page[PAGE_SIZE];
@@ -67,7 +67,7 @@ static void find_tables(struct vm_acpi_input *in)
 		} else if (memcmp(header.signature, "APIC", 4U) != 0) {
 			in->table[in->table_count++] = acpi_info.table[i];
 		} else if ((in->madt == NULL) && (header.length <= sizeof(madt)) &&
-			   read_firmware(acpi_info.table[i], madt, header.length)) {
+			read_firmware(acpi_info.table[i], madt, header.length)) {
 			in->madt = madt;
 			in->madt_len = header.length;
 		}
@@ -187,8 +187,8 @@ int32_t vm_acpi_build(struct vm_loader *ld)
 	}
 	ret = vm_acpi_make_tables(&in, area, sizeof(area), at, &kept);
 	if (ret != 0) {
-		return vm_loader_refuse(ld, "its ACPI tables do not fit %lu bytes, or the machine's MADT is broken",
-			AREA_SIZE);
+		return vm_loader_refuse(
+			ld, "its ACPI tables do not fit %lu bytes, or the machine's MADT is broken", AREA_SIZE);
 	}
 	if (kept != in.cpu_count) {
 		pr_warn("VM%u '%s': the machine's MADT names %u of its %u vCPUs", ld->vm->vm_id, ld->vm->name, kept,

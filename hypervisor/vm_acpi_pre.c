@@ -50,7 +50,8 @@
 static const uint32_t listed[] = {FADT_AT, MADT_AT, MCFG_AT, HPET_AT};
 
 _Static_assert((ARRAY_SIZE(listed) <= 7U) && (XSDT_AT + HEADER_SIZE + 7U * 8U <= RSDT_AT) &&
-	(RSDT_AT + HEADER_SIZE + 7U * 4U <= FACS_AT), "the roots' places");
+		(RSDT_AT + HEADER_SIZE + 7U * 4U <= FACS_AT),
+	"the roots' places");
 _Static_assert(DSDT_AT + sizeof(pre_dsdt_aml) <= MADT_AT, "the DSDT's place");
 
 static void put(uint8_t *at, uint64_t value, size_t size)
@@ -113,8 +114,10 @@ static void make_fadt(uint8_t *fadt)
 	put(fadt + 98U, 0xFFFFU, 2U); /* above 1000: no C3 */
 	fadt[108] = 0x32U;            /* century in CMOS */
 	put(fadt + 109U, BOOT_LEGACY_DEVICES | BOOT_8042 | BOOT_NO_VGA, 2U);
-	put(fadt + 112U, FLAG_WBINVD | FLAG_PROC_C1 | FLAG_NO_PWR_BUTTON | FLAG_NO_SLP_BUTTON | FLAG_NO_FIX_RTC |
-		FLAG_TMR_32BIT | FLAG_RESET_REG, 4U);
+	put(fadt + 112U,
+		FLAG_WBINVD | FLAG_PROC_C1 | FLAG_NO_PWR_BUTTON | FLAG_NO_SLP_BUTTON | FLAG_NO_FIX_RTC |
+			FLAG_TMR_32BIT | FLAG_RESET_REG,
+		4U);
 	put_gas(fadt + 116U, RESET_PORT, 8U, 1U);
 	fadt[128] = RESET_VALUE;
 	put(fadt + 140U, VM_ACPI_PRE_GPA + DSDT_AT, 8U);
@@ -173,7 +176,7 @@ static void make_madt(const struct vm_acpi_pre_input *in, uint8_t *madt)
 	put(at + 8U, 0U, 4U);
 	at = add_override(at + at[1], 0U, 2U, 0U);
 	at = add_override(at, VPM_SCI_IRQ, VPM_SCI_IRQ, 0xDU); /* level, active high */
-	at[0] = 4U; /* NMI: LINT1 of every CPU */
+	at[0] = 4U;                                            /* NMI: LINT1 of every CPU */
 	at[1] = 6U;
 	at[2] = 0xFFU;
 	put(at + 3U, 0U, 2U);

@@ -4,10 +4,10 @@
 #include <lib/errno.h>
 #include <lib/string.h>
 
-#define HEADER_SIZE   36U
-#define LENGTH_AT     4U
-#define CHECKSUM_AT   9U
-#define MADT_FIXED    (HEADER_SIZE + 8U)
+#define HEADER_SIZE 36U
+#define LENGTH_AT   4U
+#define CHECKSUM_AT 9U
+#define MADT_FIXED  (HEADER_SIZE + 8U)
 
 #define FADT_BOOT_ARCH_AT 109U /* IA-PC boot architecture flags, two bytes (ACPI 6.4, table 5.9) */
 #define FADT_NO_MSI       0x08U
@@ -19,13 +19,13 @@
 #define UID_ALL8        0xFFU
 #define UID_ALL32       0xFFFFFFFFU
 
-#define RSDP_V1_SIZE     20U
-#define RSDP_CHECKSUM_AT 8U
-#define RSDP_OEM_AT      9U
-#define RSDP_REVISION_AT 15U
-#define RSDP_RSDT_AT     16U
-#define RSDP_LENGTH_AT   20U
-#define RSDP_XSDT_AT     24U
+#define RSDP_V1_SIZE      20U
+#define RSDP_CHECKSUM_AT  8U
+#define RSDP_OEM_AT       9U
+#define RSDP_REVISION_AT  15U
+#define RSDP_RSDT_AT      16U
+#define RSDP_LENGTH_AT    20U
+#define RSDP_XSDT_AT      24U
 #define RSDP_CHECKSUM2_AT 32U
 
 static void put32(uint8_t *at, uint32_t value)
@@ -195,8 +195,8 @@ static size_t make_fadt(const struct vm_acpi_input *in, uint8_t *out)
  * @param fadt 0: there is none
  * @return its length
  */
-static size_t make_root(const struct vm_acpi_input *in, uint8_t *out, const char *signature, size_t width, gpa_t madt,
-	gpa_t fadt)
+static size_t make_root(
+	const struct vm_acpi_input *in, uint8_t *out, const char *signature, size_t width, gpa_t madt, gpa_t fadt)
 {
 	size_t used = HEADER_SIZE;
 

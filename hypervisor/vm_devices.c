@@ -98,8 +98,8 @@ static uint32_t pm1_read(struct acrn_vm *vm, uint16_t port, size_t size)
 
 static void pm1_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)
 {
-	const bool is_b = (acpi_info.pm1b_cnt != 0U) && (port >= acpi_info.pm1b_cnt) &&
-		(port < acpi_info.pm1b_cnt + 2U);
+	const bool is_b =
+		(acpi_info.pm1b_cnt != 0U) && (port >= acpi_info.pm1b_cnt) && (port < acpi_info.pm1b_cnt + 2U);
 	const uint16_t base = (uint16_t)(is_b ? acpi_info.pm1b_cnt : acpi_info.pm1a_cnt);
 	const uint32_t word = (size == 1U) ? (val << (8U * (port - base))) : val;
 	const uint32_t s5 = is_b ? acpi_info.s5_b : acpi_info.s5_a;
@@ -208,8 +208,8 @@ static void init_ports(struct acrn_vm *vm)
 		} else if (console_port() != 0U) {
 			deny_guest_pio_access(vm, console_port(), UART_PORTS); /* the hypervisor's own */
 		}
-		register_io_emulation_handler(vm, PCI_CFGADDR_PIO_IDX, &cfgaddr, service_cfgaddr_read,
-			service_cfgaddr_write);
+		register_io_emulation_handler(
+			vm, PCI_CFGADDR_PIO_IDX, &cfgaddr, service_cfgaddr_read, service_cfgaddr_write);
 		watch_pm1(vm);
 	} else if (vm->config->load_order == SCN_PRE_LAUNCHED_VM) {
 		register_io_emulation_handler(vm, RESET_PIO_IDX, &cfgaddr, cfgaddr_read, cfgaddr_write);

@@ -26,16 +26,16 @@
 #define GDT_CODE_32   0x00CF9B000000FFFFUL /* SDM vol 3, 3.4.5: base 0, limit 4 GiB, and accessed, so that loading a */
 #define GDT_CODE_64   0x00AF9B000000FFFFUL /* selector writes nothing */
 #define GDT_DATA      0x00CF93000000FFFFUL
-#define CR0_FLAT      0x31UL       /* PE, ET, NE */
+#define CR0_FLAT      0x31UL /* PE, ET, NE */
 #define CR0_PAGING    0x80000000UL
 #define CR4_PAE       0x20UL
-#define EFER_LONG     0x500UL      /* LME, LMA */
-#define PT_TABLE      0x3UL        /* present, writable */
+#define EFER_LONG     0x500UL /* LME, LMA */
+#define PT_TABLE      0x3UL   /* present, writable */
 #define PT_LARGE      0x83UL
 #define PT_ENTRIES    (PAGE_SIZE / 8UL)
-#define IDENTITY_PDS  4UL          /* of 1 GiB each */
+#define IDENTITY_PDS  4UL /* of 1 GiB each */
 
-static struct vm_loader the_loader; /* tens of KiB */
+static struct vm_loader the_loader;                 /* tens of KiB */
 static struct spinlock loader_lock = SPINLOCK_INIT; /* guards it; taken with a vm->lock held */
 
 int32_t vm_loader_refuse(const struct vm_loader *ld, const char *fmt, ...)
@@ -191,13 +191,15 @@ int32_t vm_loader_claim(struct vm_loader *ld, gpa_t gpa, uint64_t size, const ch
 	if (!range_is_valid(gpa, size) || !vm_e820_is_ram(&ld->map, gpa, size)) {
 		return vm_loader_refuse(ld,
 			"kernel module '%s': %s, 0x%lx + 0x%lx, is not in RAM that the VM has; link it for another "
-			"address, or give the VM more memory", ld->kernel.tag, what, gpa, size);
+			"address, or give the VM more memory",
+			ld->kernel.tag, what, gpa, size);
 	}
 	busy = immovable(ld, gpa, size);
 	if (busy != NULL) {
 		return vm_loader_refuse(ld,
 			"kernel module '%s': %s, 0x%lx + 0x%lx, overlaps %s at 0x%lx + 0x%lx; link it for another "
-			"address", ld->kernel.tag, what, gpa, size, busy->what, busy->base, busy->size);
+			"address",
+			ld->kernel.tag, what, gpa, size, busy->what, busy->base, busy->size);
 	}
 	ret = take(ld, gpa, size, what); /* first, so that nothing is moved to where it is in the way again */
 	if (ret == 0) {
@@ -304,8 +306,8 @@ static int32_t set_registers(struct vm_loader *ld)
 
 	if ((vcpu == NULL) || (arch_vcpu_check_regs(vcpu, &ld->regs) != 0)) {
 		return vm_loader_refuse(ld,
-			"the CPU does not take its first registers (CR0 0x%lx, CR4 0x%lx, EFER 0x%lx)",
-			ld->regs.cr0, ld->regs.cr4, ld->regs.ia32_efer);
+			"the CPU does not take its first registers (CR0 0x%lx, CR4 0x%lx, EFER 0x%lx)", ld->regs.cr0,
+			ld->regs.cr4, ld->regs.ia32_efer);
 	}
 	arch_vcpu_set_regs(vcpu, &ld->regs);
 	return 0;
@@ -321,8 +323,8 @@ static int32_t build_service_map(struct vm_loader *ld)
 	int32_t ret = 0;
 
 	for (uint32_t i = 0U; (ret == 0) && (i < boot_info.range_count); i++) {
-		ret = vm_e820_set(&ld->map, boot_info.ranges[i].base, boot_info.ranges[i].size,
-			boot_info.ranges[i].type);
+		ret = vm_e820_set(
+			&ld->map, boot_info.ranges[i].base, boot_info.ranges[i].size, boot_info.ranges[i].type);
 	}
 	for (uint32_t i = 0U; (ret == 0) && memory_hv_range(i, &base, &size, &what); i++) {
 		const hpa_t first = round_down(base, PAGE_SIZE);
@@ -359,8 +361,8 @@ static int32_t build_map(struct vm_loader *ld)
 	const int32_t ret = ld->identity ? build_service_map(ld) : build_prelaunched_map(ld);
 
 	if (ret != 0) {
-		(void)vm_loader_refuse(ld, "its memory map has more than %u ranges, or an empty one (error %d)",
-			VM_E820_MAX, ret);
+		(void)vm_loader_refuse(
+			ld, "its memory map has more than %u ranges, or an empty one (error %d)", VM_E820_MAX, ret);
 	}
 	return ret;
 }
@@ -405,8 +407,8 @@ static int32_t find_module(struct vm_loader *ld, const char *tag, struct vm_imag
 		return -ENOENT;
 	}
 	if ((module->size == 0UL) || !range_is_valid(module->base, module->size)) {
-		return vm_loader_refuse(ld, "module '%s' is empty; look at the file that GRUB's module2 line names",
-			tag);
+		return vm_loader_refuse(
+			ld, "module '%s' is empty; look at the file that GRUB's module2 line names", tag);
 	}
 	if (args != NULL) {
 		*args = rest;

@@ -25,37 +25,37 @@
 #define SECTOR 512UL
 
 /* Offsets in the file and in the zero page. */
-#define ZP_SCREEN_INFO    0x000U
-#define ZP_ACPI_RSDP      0x070U
-#define ZP_EXT_RAMDISK    0x0C0U
-#define ZP_EXT_RD_SIZE    0x0C4U
-#define ZP_EXT_CMD_LINE   0x0C8U
-#define ZP_ALT_MEM_K      0x1E0U
-#define ZP_E820_ENTRIES   0x1E8U
-#define HDR_START         0x1F1U
-#define HDR_SETUP_SECTS   0x1F1U
-#define HDR_SYSSIZE       0x1F4U
-#define HDR_BOOT_FLAG     0x1FEU
-#define HDR_JUMP_LEN      0x201U
-#define HDR_MAGIC         0x202U
-#define HDR_VERSION       0x206U
+#define ZP_SCREEN_INFO     0x000U
+#define ZP_ACPI_RSDP       0x070U
+#define ZP_EXT_RAMDISK     0x0C0U
+#define ZP_EXT_RD_SIZE     0x0C4U
+#define ZP_EXT_CMD_LINE    0x0C8U
+#define ZP_ALT_MEM_K       0x1E0U
+#define ZP_E820_ENTRIES    0x1E8U
+#define HDR_START          0x1F1U
+#define HDR_SETUP_SECTS    0x1F1U
+#define HDR_SYSSIZE        0x1F4U
+#define HDR_BOOT_FLAG      0x1FEU
+#define HDR_JUMP_LEN       0x201U
+#define HDR_MAGIC          0x202U
+#define HDR_VERSION        0x206U
 #define HDR_TYPE_OF_LOADER 0x210U
-#define HDR_LOADFLAGS     0x211U
-#define HDR_CODE32_START  0x214U
-#define HDR_RAMDISK_IMAGE 0x218U
-#define HDR_RAMDISK_SIZE  0x21CU
-#define HDR_CMD_LINE_PTR  0x228U
-#define HDR_INITRD_MAX    0x22CU
-#define HDR_ALIGNMENT     0x230U
-#define HDR_RELOCATABLE   0x234U
-#define HDR_CMDLINE_SIZE  0x238U
-#define HDR_XLOADFLAGS    0x236U
-#define HDR_SETUP_DATA    0x250U
-#define HDR_PREF_ADDRESS  0x258U
-#define HDR_INIT_SIZE     0x260U
-#define HDR_NEEDED_END    0x264U
-#define HDR_LIMIT         0x290U /* what follows in the zero page is not the header's */
-#define ZP_E820_TABLE     0x2D0U
+#define HDR_LOADFLAGS      0x211U
+#define HDR_CODE32_START   0x214U
+#define HDR_RAMDISK_IMAGE  0x218U
+#define HDR_RAMDISK_SIZE   0x21CU
+#define HDR_CMD_LINE_PTR   0x228U
+#define HDR_INITRD_MAX     0x22CU
+#define HDR_ALIGNMENT      0x230U
+#define HDR_RELOCATABLE    0x234U
+#define HDR_CMDLINE_SIZE   0x238U
+#define HDR_XLOADFLAGS     0x236U
+#define HDR_SETUP_DATA     0x250U
+#define HDR_PREF_ADDRESS   0x258U
+#define HDR_INIT_SIZE      0x260U
+#define HDR_NEEDED_END     0x264U
+#define HDR_LIMIT          0x290U /* what follows in the zero page is not the header's */
+#define ZP_E820_TABLE      0x2D0U
 
 #define LOADER_UNKNOWN 0xFFU
 #define LOADED_HIGH    0x01U
@@ -66,9 +66,9 @@
 #define XLF_ABOVE_4G   0x2U
 #define ENTRY_64       0x200UL
 
-#define SCREEN_VGA  0x01U /* orig_video_isVGA: text */
-#define SCREEN_VLFB 0x23U /* linear frame buffer */
-#define SCREEN_EFI  0x70U
+#define SCREEN_VGA        0x01U /* orig_video_isVGA: text */
+#define SCREEN_VLFB       0x23U /* linear frame buffer */
+#define SCREEN_EFI        0x70U
 #define SCREEN_64BIT_BASE 0x2U
 
 struct e820_entry {
@@ -99,7 +99,7 @@ int32_t bzimage_parse(const struct vm_image *image, struct bzimage_plan *plan, c
 
 	(void)memset(plan, 0, sizeof(*plan));
 	*why = "boot_flag is not 0xAA55 or header not \"HdrS\": no bzImage; KERNEL_BZIMAGE needs Linux's "
-		"arch/x86/boot/bzImage";
+	       "arch/x86/boot/bzImage";
 	if (!vm_image_read(image, 0UL, header, sizeof(header)) || (get(header, HDR_BOOT_FLAG, 2U) != 0xAA55UL) ||
 		(memcmp(header + HDR_MAGIC, "HdrS", 4U) != 0)) {
 		return -EINVAL;
@@ -166,7 +166,8 @@ static int32_t place_kernel(struct vm_loader *ld, const struct bzimage_plan *pla
 	if (!vm_e820_is_ram(&ld->map, *at, plan->room)) {
 		return vm_loader_refuse(ld,
 			"kernel module '%s': init_size 0x%lx at pref_address 0x%lx does not fit its memory; give it "
-			"more", ld->kernel.tag, plan->room, plan->pref_address);
+			"more",
+			ld->kernel.tag, plan->room, plan->pref_address);
 	}
 	return vm_loader_claim(ld, *at, plan->room, "init_size");
 }
@@ -210,8 +211,9 @@ void bzimage_fill_screen(uint8_t *zero_page, const struct boot_framebuffer *fb, 
 	put(screen, 0x16U, fb->bpp, 2U);
 	put(screen, 0x18U, fb->base & 0xFFFFFFFFUL, 4U);
 	/* In units of 64 KiB for VESA, of bytes for EFI. */
-	put(screen, 0x1CU, efi ? (uint64_t)fb->pitch * fb->height
-		: round_up((uint64_t)fb->pitch * fb->height, 65536UL) >> 16U, 4U);
+	put(screen, 0x1CU,
+		efi ? (uint64_t)fb->pitch * fb->height : round_up((uint64_t)fb->pitch * fb->height, 65536UL) >> 16U,
+		4U);
 	put(screen, 0x24U, fb->pitch, 2U);
 	put(screen, 0x26U, (fb->bpp == 16U) ? 5UL : 8UL, 1U); /* red */
 	put(screen, 0x27U, fb->red_pos, 1U);
@@ -228,8 +230,8 @@ void bzimage_fill_screen(uint8_t *zero_page, const struct boot_framebuffer *fb, 
 /* Fills the E820 table of the zero page. */
 static void bzimage_fill_e820(uint8_t *zero_page, const struct vm_e820 *map)
 {
-	_Static_assert(ZP_E820_TABLE + VM_E820_MAX * sizeof(struct e820_entry) <= BZIMAGE_ZERO_PAGE,
-		"the zero page's table");
+	_Static_assert(
+		ZP_E820_TABLE + VM_E820_MAX * sizeof(struct e820_entry) <= BZIMAGE_ZERO_PAGE, "the zero page's table");
 
 	for (uint32_t i = 0U; i < map->count; i++) {
 		const struct e820_entry entry = {map->range[i].base, map->range[i].size, map->range[i].type};
@@ -240,8 +242,8 @@ static void bzimage_fill_e820(uint8_t *zero_page, const struct vm_e820 *map)
 	put(zero_page, ZP_ALT_MEM_K, MIN(vm_e820_ram_from(map, LOADER_1M) >> 10U, (uint64_t)UINT32_MAX), 4U);
 }
 
-static void fill_zero_page(const struct vm_loader *ld, const struct bzimage_plan *plan, gpa_t kernel, gpa_t cmdline,
-	uint8_t *zp)
+static void fill_zero_page(
+	const struct vm_loader *ld, const struct bzimage_plan *plan, gpa_t kernel, gpa_t cmdline, uint8_t *zp)
 {
 	static const struct boot_framebuffer no_screen;
 
@@ -277,8 +279,8 @@ static void warn_of_gaps(const struct vm_loader *ld, const struct bzimage_plan *
 	}
 	if (ld->identity && (plan->version < VERSION_RSDP) && (boot_info.efi_system_table != 0UL)) {
 		pr_warn("VM%u '%s': boot protocol %x.%02x has no acpi_rsdp_addr: under EFI the kernel won't find ACPI "
-			"tables; use Linux 5.0 or later", ld->vm->vm_id, ld->vm->name, plan->version >> 8U,
-			plan->version & 0xFFU);
+			"tables; use Linux 5.0 or later",
+			ld->vm->vm_id, ld->vm->name, plan->version >> 8U, plan->version & 0xFFU);
 	}
 }
 
@@ -303,8 +305,8 @@ int32_t vm_load_bzimage(struct vm_loader *ld)
 		ret = vm_loader_copy(ld, plan.at, kernel, plan.size);
 	}
 	if (ret == 0) {
-		ret = plan.has_entry64 ? vm_loader_long_regs(ld, kernel + ENTRY_64, LINUX_CODE, LINUX_DATA) :
-					 vm_loader_flat_regs(ld, (uint32_t)kernel, LINUX_CODE, LINUX_DATA);
+		ret = plan.has_entry64 ? vm_loader_long_regs(ld, kernel + ENTRY_64, LINUX_CODE, LINUX_DATA)
+				       : vm_loader_flat_regs(ld, (uint32_t)kernel, LINUX_CODE, LINUX_DATA);
 	}
 	if (ret != 0) {
 		return ret;

@@ -12,15 +12,15 @@
 #define ELF_CODE 0x08U
 #define ELF_DATA 0x10U
 
-#define ELFCLASS32   1U
-#define ELFCLASS64   2U
-#define ELFDATA_LSB  1U
-#define ET_EXEC      2U
-#define ET_DYN       3U
-#define EM_386       3U
-#define EM_X86_64    62U
-#define PT_LOAD      1U
-#define MAX_PHNUM    64U
+#define ELFCLASS32  1U
+#define ELFCLASS64  2U
+#define ELFDATA_LSB 1U
+#define ET_EXEC     2U
+#define ET_DYN      3U
+#define EM_386      3U
+#define EM_X86_64   62U
+#define PT_LOAD     1U
+#define MAX_PHNUM   64U
 
 struct elf32_header {
 	uint8_t ident[16];
@@ -68,13 +68,23 @@ static bool read_header(const struct vm_image *image, struct elf_common *out, co
 	out->is64 = (ident[4] == ELFCLASS64);
 	*why = "the file ends in its ELF header, or e_ident has no known class; is the file whole?";
 	if (out->is64 && vm_image_read(image, 0UL, &h64, sizeof(h64))) {
-		*out = (struct elf_common){.is64 = true, .type = h64.type, .machine = h64.machine,
-			.phentsize = h64.phentsize, .phnum = h64.phnum, .entry = h64.entry, .phoff = h64.phoff};
+		*out = (struct elf_common){.is64 = true,
+			.type = h64.type,
+			.machine = h64.machine,
+			.phentsize = h64.phentsize,
+			.phnum = h64.phnum,
+			.entry = h64.entry,
+			.phoff = h64.phoff};
 		return true;
 	}
 	if ((ident[4] == ELFCLASS32) && vm_image_read(image, 0UL, &h32, sizeof(h32))) {
-		*out = (struct elf_common){.is64 = false, .type = h32.type, .machine = h32.machine,
-			.phentsize = h32.phentsize, .phnum = h32.phnum, .entry = h32.entry, .phoff = h32.phoff};
+		*out = (struct elf_common){.is64 = false,
+			.type = h32.type,
+			.machine = h32.machine,
+			.phentsize = h32.phentsize,
+			.phnum = h32.phnum,
+			.entry = h32.entry,
+			.phoff = h32.phoff};
 		return true;
 	}
 	return false;
@@ -112,8 +122,14 @@ static bool read_phdr(const struct vm_image *image, const struct elf_common *h, 
 	if (!vm_image_read(image, h->phoff + in_table, &p32, sizeof(p32))) {
 		return false;
 	}
-	*out = (struct elf64_phdr){.type = p32.type, .flags = p32.flags, .offset = p32.offset, .vaddr = p32.vaddr,
-		.paddr = p32.paddr, .filesz = p32.filesz, .memsz = p32.memsz, .align = p32.align};
+	*out = (struct elf64_phdr){.type = p32.type,
+		.flags = p32.flags,
+		.offset = p32.offset,
+		.vaddr = p32.vaddr,
+		.paddr = p32.paddr,
+		.filesz = p32.filesz,
+		.memsz = p32.memsz,
+		.align = p32.align};
 	return true;
 }
 
@@ -161,8 +177,8 @@ int32_t elf_parse(const struct vm_image *image, struct elf_plan *plan, const cha
 			plan->entry = p.paddr + (h.entry - p.vaddr);
 			plan->entry_is_inside = true;
 		}
-		plan->segment[plan->count++] = (struct elf_segment){.at = p.offset, .gpa = p.paddr, .filesz = p.filesz,
-			.memsz = p.memsz};
+		plan->segment[plan->count++] =
+			(struct elf_segment){.at = p.offset, .gpa = p.paddr, .filesz = p.filesz, .memsz = p.memsz};
 	}
 	if (plan->count == 0U) {
 		*why = "no PT_LOAD segment; link it";
@@ -171,8 +187,8 @@ int32_t elf_parse(const struct vm_image *image, struct elf_plan *plan, const cha
 	return 0;
 }
 
-int32_t elf_plan_from_addresses(const struct vm_image *image, const struct multiboot_header *header,
-	struct elf_plan *plan, const char **why)
+int32_t elf_plan_from_addresses(
+	const struct vm_image *image, const struct multiboot_header *header, struct elf_plan *plan, const char **why)
 {
 	/* of the header, in the loaded part */
 	const uint64_t before = (uint64_t)header->header_addr - header->load_addr;
@@ -182,7 +198,7 @@ int32_t elf_plan_from_addresses(const struct vm_image *image, const struct multi
 
 	(void)memset(plan, 0, sizeof(*plan));
 	*why = "header_addr, load_addr, load_end_addr, bss_end_addr of its multiboot header do not fit the file; mend "
-		"them";
+	       "them";
 	if ((header->header_addr < header->load_addr) || (before > header->at) || !header->has_entry) {
 		return -EINVAL;
 	}
@@ -272,8 +288,8 @@ static int32_t make_plan(struct vm_loader *ld, struct multiboot_header *header, 
 		ret = multiboot_find_header(start, len, header, &why);
 	}
 	if (ret == 0) {
-		ret = header->has_address ? elf_plan_from_addresses(&ld->kernel, header, plan, &why) :
-					    elf_parse(&ld->kernel, plan, &why);
+		ret = header->has_address ? elf_plan_from_addresses(&ld->kernel, header, plan, &why)
+					  : elf_parse(&ld->kernel, plan, &why);
 	}
 	if (ret != 0) {
 		return vm_loader_refuse(ld, "kernel module '%s': %s", ld->kernel.tag, why);
@@ -282,8 +298,9 @@ static int32_t make_plan(struct vm_loader *ld, struct multiboot_header *header, 
 		plan->entry = header->entry;
 		plan->entry_is_inside = false;
 		for (uint32_t i = 0U; i < plan->count; i++) {
-			plan->entry_is_inside = plan->entry_is_inside || ((plan->entry >= plan->segment[i].gpa) &&
-				(plan->entry - plan->segment[i].gpa < plan->segment[i].memsz));
+			plan->entry_is_inside = plan->entry_is_inside ||
+				((plan->entry >= plan->segment[i].gpa) &&
+					(plan->entry - plan->segment[i].gpa < plan->segment[i].memsz));
 		}
 	}
 	if (!plan->entry_is_inside) {

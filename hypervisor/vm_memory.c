@@ -55,8 +55,8 @@ int32_t vm_map_service_memory(struct acrn_vm *vm)
 	for (uint32_t i = 0U; (ret == 0) && (i < boot_info.range_count); i++) {
 		const struct mem_range *range = &boot_info.ranges[i];
 		const hpa_t first = round_down(range->base, PAGE_SIZE);
-		const bool is_memory = (range->type == MEM_RAM) || (range->type == MEM_ACPI_RECLAIM) ||
-			(range->type == MEM_ACPI_NVS);
+		const bool is_memory =
+			(range->type == MEM_RAM) || (range->type == MEM_ACPI_RECLAIM) || (range->type == MEM_ACPI_NVS);
 
 		ret = arch_gpa_map(vm, first, first, round_up(range->base + range->size, PAGE_SIZE) - first, GPA_RWX,
 			is_memory ? GPA_TYPE_WB : GPA_TYPE_UC);

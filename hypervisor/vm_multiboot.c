@@ -13,10 +13,10 @@
 #define MB1_BASE_SIZE    12U
 #define MB1_ADDRESS_SIZE 32U
 
-#define MB2_MAGIC        0xE85250D6U
-#define MB2_ARCH_I386    0U
-#define MB2_BASE_SIZE    16U
-#define MB2_OPTIONAL     0x1U
+#define MB2_MAGIC     0xE85250D6U
+#define MB2_ARCH_I386 0U
+#define MB2_BASE_SIZE 16U
+#define MB2_OPTIONAL  0x1U
 
 enum mb2_header_tag {
 	MB2_HTAG_END = 0,
@@ -109,7 +109,7 @@ static int32_t check_requests(const uint8_t *tag, uint32_t size, const char **wh
 	for (uint32_t at = 8U; at + 4U <= size; at += 4U) {
 		if (!info_is_offered(get32(tag, at))) {
 			*why = "its multiboot2 header demands information that cannot be promised; mark the request "
-				"optional";
+			       "optional";
 			return -EINVAL;
 		}
 	}
@@ -178,7 +178,7 @@ static int32_t parse_mb2_tag(const uint8_t *tag, uint32_t size, struct multiboot
 	}
 	if (!optional) {
 		*why = "its multiboot2 header demands a video mode, EFI boot services or something unknown; mark the "
-			"tag optional";
+		       "tag optional";
 		return -EINVAL;
 	}
 	return 0;
@@ -240,6 +240,6 @@ int32_t multiboot_find_header(const uint8_t *bytes, size_t len, struct multiboot
 		}
 	}
 	*why = "there is no multiboot header in its first 8 KiB nor a multiboot2 header in its first 32 KiB; link it "
-		"to the front";
+	       "to the front";
 	return -ENOENT;
 }

@@ -12,15 +12,15 @@
 #include <lib/errno.h>
 #include <lib/string.h>
 
-#define INFO_SIZE      12288U /* 128 ranges, 10 modules and 2 KiB of command line need less than 9 KiB */
-#define LOADER_NAME    "Aril"
+#define INFO_SIZE   12288U /* 128 ranges, 10 modules and 2 KiB of command line need less than 9 KiB */
+#define LOADER_NAME "Aril"
 
-#define MB1_BOOT_MAGIC 0x2BADB002U
-#define MB1_HAS_MEMORY 0x001U
+#define MB1_BOOT_MAGIC  0x2BADB002U
+#define MB1_HAS_MEMORY  0x001U
 #define MB1_HAS_CMDLINE 0x004U
 #define MB1_HAS_MODULES 0x008U
-#define MB1_HAS_MMAP   0x040U
-#define MB1_HAS_LOADER 0x200U
+#define MB1_HAS_MMAP    0x040U
+#define MB1_HAS_LOADER  0x200U
 
 #define MB2_BOOT_MAGIC 0x36D76289U
 #define RSDP_V1_SIZE   20U

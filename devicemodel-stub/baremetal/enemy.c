@@ -17,9 +17,9 @@
 const char subject_name[] = "enemy";
 
 #define SCRATCH_PAGES 4U
-#define PAGE 4096UL
-#define ERRNO_MAX 133
-#define PM1_SLP_EN 0x2000U /* sleep type 0: S5 of the simulators */
+#define PAGE          4096UL
+#define ERRNO_MAX     133
+#define PM1_SLP_EN    0x2000U /* sleep type 0: S5 of the simulators */
 
 static struct uvm victim;
 static uint8_t *scratch;
@@ -107,8 +107,8 @@ static void plausible_header(uint64_t at)
 	uint64_t base = (uint64_t)(uintptr_t)scratch;
 
 	if (at >= base && at + 24UL <= base + SCRATCH_PAGES * PAGE && (rnd() & 1UL) != 0UL) {
-		struct set_regions set = { .vmid = victim.vmid, .mr_num = (uint32_t)(rnd() & 0x1FUL),
-			.regions_gpa = rnd_pointer() };
+		struct set_regions set = {
+			.vmid = victim.vmid, .mr_num = (uint32_t)(rnd() & 0x1FUL), .regions_gpa = rnd_pointer()};
 
 		memcpy((void *)(uintptr_t)at, &set, sizeof(set));
 	}
@@ -160,8 +160,8 @@ static void fuzz_hypercalls(uint64_t rounds)
 		ret = hypercall(id, arg1, arg2);
 		if (!is_result(ret)) {
 			if (bad++ < 5UL) {
-				report_info("hypercall %#lx(%#lx, %#lx) left RAX = %#lx", id, arg1, arg2,
-					(uint64_t)ret);
+				report_info(
+					"hypercall %#lx(%#lx, %#lx) left RAX = %#lx", id, arg1, arg2, (uint64_t)ret);
 			}
 		} else if (ret == 0) {
 			zero++;
@@ -187,8 +187,8 @@ static void fuzz_hypercalls(uint64_t rounds)
 static void every_number(void)
 {
 	uint64_t base = (uint64_t)(uintptr_t)scratch;
-	const uint64_t hard[] = { 0UL, 1UL, base + PAGE - 1UL, base + 1UL, 0xFFFFFFFFFFFFF000UL, 0x7FFFFFFFF000UL,
-		0xFEC00000UL, UINT64_MAX };
+	const uint64_t hard[] = {0UL, 1UL, base + PAGE - 1UL, base + 1UL, 0xFFFFFFFFFFFFF000UL, 0x7FFFFFFFF000UL,
+		0xFEC00000UL, UINT64_MAX};
 	uint32_t bad = 0;
 
 	for (uint64_t n = 0; n < 256UL; n++) {
@@ -250,8 +250,8 @@ enum torment {
 	TORMENT_KINDS,
 };
 
-static const char *const torment_names[TORMENT_KINDS] = { "never completes", "completes twice", "wrong states",
-	"changes the request", "scribbles", "notifies for nothing", "remaps", "unmaps" };
+static const char *const torment_names[TORMENT_KINDS] = {"never completes", "completes twice", "wrong states",
+	"changes the request", "scribbles", "notifies for nothing", "remaps", "unmaps"};
 
 static int64_t set_region(const struct vm_memory_region *region)
 {
@@ -259,7 +259,7 @@ static int64_t set_region(const struct vm_memory_region *region)
 	static struct vm_memory_region one __attribute__((aligned(64)));
 
 	one = *region;
-	set = (struct set_regions){ .vmid = victim.vmid, .mr_num = 1U, .regions_gpa = (uint64_t)(uintptr_t)&one };
+	set = (struct set_regions){.vmid = victim.vmid, .mr_num = 1U, .regions_gpa = (uint64_t)(uintptr_t)&one};
 	return hypercall(HC_VM_SET_MEMORY_REGIONS, (uint64_t)(uintptr_t)&set, 0UL);
 }
 
@@ -270,7 +270,7 @@ static void remap(uint64_t r)
 	const uint64_t pages = victim.ram_size / PAGE;
 	const uint64_t first = (r >> 8U) % pages;
 
-	part = (struct vm_memory_region){ .type = MR_ADD, .prot = MEM_ACCESS_RWX | MEM_TYPE_WB };
+	part = (struct vm_memory_region){.type = MR_ADD, .prot = MEM_ACCESS_RWX | MEM_TYPE_WB};
 	part.size = victim.ram_size;
 	if ((r & 1UL) != 0UL) {
 		part.gpa = first * PAGE;
@@ -285,9 +285,9 @@ static void remap(uint64_t r)
 /* Rarely: most lives are to last a while. */
 static void unmap(uint64_t r)
 {
-	const struct vm_memory_region part = { .type = MR_DEL,
+	const struct vm_memory_region part = {.type = MR_DEL,
 		.gpa = (r >> 8U) % (victim.ram_size / PAGE) * PAGE,
-		.size = PAGE * (1UL + ((r >> 40U) & 0xFUL)) };
+		.size = PAGE * (1UL + ((r >> 40U) & 0xFUL))};
 
 	if ((r & 0xFUL) == 0UL && set_region(&part) != 0) {
 		report(false, "memory of the victim unmapped: %#lx + %#lx", part.gpa, part.size);
@@ -297,8 +297,8 @@ static void unmap(uint64_t r)
 /* Tries to lend it all below 4 GiB: the hypervisor's memory, devices, what there is not. Only RAM of ours may go. */
 static void lend_everything(void)
 {
-	static const uint64_t devices[] = { 0xA0000UL, 0xFEC00000UL, 0xFED00000UL, 0xFEE00000UL, 0xFFFFF000UL };
-	struct vm_memory_region region = { .type = MR_ADD, .prot = MEM_ACCESS_RWX | MEM_TYPE_WB, .gpa = 1UL << 34U };
+	static const uint64_t devices[] = {0xA0000UL, 0xFEC00000UL, 0xFED00000UL, 0xFEE00000UL, 0xFFFFF000UL};
+	struct vm_memory_region region = {.type = MR_ADD, .prot = MEM_ACCESS_RWX | MEM_TYPE_WB, .gpa = 1UL << 34U};
 	uint64_t taken = 0, devices_taken = 0;
 	const uint64_t top = (boot_ram_top() + UVM_RAM_STEP - 1UL) & ~(UVM_RAM_STEP - 1UL);
 
@@ -467,7 +467,7 @@ static void die(const char *how)
 	static const struct {
 		uint16_t limit;
 		uint64_t base;
-	} __attribute__((packed)) no_idt = { 0, 0 };
+	} __attribute__((packed)) no_idt = {0, 0};
 
 	if (uvm_launch(&victim) != 0) {
 		report(false, "launched");

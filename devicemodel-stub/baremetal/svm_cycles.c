@@ -7,40 +7,43 @@
 
 #include <lib/errno.h>
 
-#define CYCLES     60U
-#define MOMENT_US  3000UL
+#define CYCLES      60U
+#define MOMENT_US   3000UL
 #define QUIET_LOOKS 400U
 
 enum act { START, PAUSE, RESET, DESTROY, ACTS };
 enum state { OFF, RUNNING, PAUSED, STATES };
 
-static const char *const act_names[ACTS] = { "START_VM", "PAUSE_VM", "RESET_VM", "DESTROY_VM" };
-static const char *const state_names[STATES] = { "off", "running", "paused" };
-static const uint64_t act_ids[ACTS] = { HC_START_VM, HC_PAUSE_VM, HC_RESET_VM, HC_DESTROY_VM };
+static const char *const act_names[ACTS] = {"START_VM", "PAUSE_VM", "RESET_VM", "DESTROY_VM"};
+static const char *const state_names[STATES] = {"off", "running", "paused"};
+static const uint64_t act_ids[ACTS] = {HC_START_VM, HC_PAUSE_VM, HC_RESET_VM, HC_DESTROY_VM};
 
 /* What a pre-launched VM answers, and what it is then. */
 static const struct {
 	int answer;
 	enum state then;
 } model[STATES][ACTS] = {
-	[OFF] = {
-		[START] = { 0, RUNNING },
-		[PAUSE] = { -ENOENT, OFF },
-		[RESET] = { -ENOENT, OFF },
-		[DESTROY] = { -ENOENT, OFF },
-	},
-	[RUNNING] = {
-		[START] = { -EBUSY, RUNNING },
-		[PAUSE] = { 0, PAUSED },
-		[RESET] = { 0, RUNNING },
-		[DESTROY] = { 0, OFF },
-	},
-	[PAUSED] = {
-		[START] = { 0, RUNNING },
-		[PAUSE] = { 0, PAUSED },
-		[RESET] = { 0, RUNNING },
-		[DESTROY] = { 0, OFF },
-	},
+	[OFF] =
+		{
+			[START] = {0, RUNNING},
+			[PAUSE] = {-ENOENT, OFF},
+			[RESET] = {-ENOENT, OFF},
+			[DESTROY] = {-ENOENT, OFF},
+		},
+	[RUNNING] =
+		{
+			[START] = {-EBUSY, RUNNING},
+			[PAUSE] = {0, PAUSED},
+			[RESET] = {0, RUNNING},
+			[DESTROY] = {0, OFF},
+		},
+	[PAUSED] =
+		{
+			[START] = {0, RUNNING},
+			[PAUSE] = {0, PAUSED},
+			[RESET] = {0, RUNNING},
+			[DESTROY] = {0, OFF},
+		},
 };
 
 static uint64_t seed;

@@ -8,13 +8,13 @@
 
 #include <guests/lib/maps.h>
 
-#define ROUNDS       120UL
-#define TURNS        3UL /* of each vCPU, between two changes */
-#define PROTECT_US   200UL
-#define LARGE        0x200000UL
-#define PAGE         4096UL
-#define RW_RAM       (MEM_ACCESS_RWX | MEM_TYPE_WB)
-#define READ_ONLY    (MEM_ACCESS_READ | MEM_TYPE_WB)
+#define ROUNDS     120UL
+#define TURNS      3UL /* of each vCPU, between two changes */
+#define PROTECT_US 200UL
+#define LARGE      0x200000UL
+#define PAGE       4096UL
+#define RW_RAM     (MEM_ACCESS_RWX | MEM_TYPE_WB)
+#define READ_ONLY  (MEM_ACCESS_READ | MEM_TYPE_WB)
 
 static struct maps_shared *shared;
 static uint8_t *region[2]; /* of Service VM memory, to show in the window; LARGE and aligned */
@@ -32,7 +32,7 @@ static void map(struct uvm *u, uint32_t type, uint32_t prot, const uint8_t *at, 
 		.service_vm_gpa = (uint64_t)(uintptr_t)at,
 		.size = size,
 	};
-	set = (struct set_regions){ .vmid = u->vmid, .mr_num = 1U, .regions_gpa = (uint64_t)(uintptr_t)&r };
+	set = (struct set_regions){.vmid = u->vmid, .mr_num = 1U, .regions_gpa = (uint64_t)(uintptr_t)&r};
 	if (hypercall(HC_VM_SET_MEMORY_REGIONS, (uint64_t)(uintptr_t)&set, 0UL) != 0) {
 		report(false, "the window's mapping can be changed (type %u)", type);
 	}

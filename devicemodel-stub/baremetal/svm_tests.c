@@ -118,15 +118,15 @@ static void test_ids(struct uvm *u)
 		uint64_t id;
 		const char *name;
 	} calls[] = {
-		{ HC_START_VM, "START_VM" },
-		{ HC_PAUSE_VM, "PAUSE_VM" },
-		{ HC_RESET_VM, "RESET_VM" },
-		{ HC_DESTROY_VM, "DESTROY_VM" },
-		{ HC_SET_VCPU_REGS, "SET_VCPU_REGS" },
-		{ HC_SET_IOREQ_BUFFER, "SET_IOREQ_BUFFER" },
-		{ HC_NOTIFY_REQUEST_FINISH, "NOTIFY_REQUEST_FINISH" },
-		{ HC_SET_IRQLINE, "SET_IRQLINE" },
-		{ HC_INJECT_MSI, "INJECT_MSI" },
+		{HC_START_VM, "START_VM"},
+		{HC_PAUSE_VM, "PAUSE_VM"},
+		{HC_RESET_VM, "RESET_VM"},
+		{HC_DESTROY_VM, "DESTROY_VM"},
+		{HC_SET_VCPU_REGS, "SET_VCPU_REGS"},
+		{HC_SET_IOREQ_BUFFER, "SET_IOREQ_BUFFER"},
+		{HC_NOTIFY_REQUEST_FINISH, "NOTIFY_REQUEST_FINISH"},
+		{HC_SET_IRQLINE, "SET_IRQLINE"},
+		{HC_INJECT_MSI, "INJECT_MSI"},
 	};
 	char text[80];
 
@@ -150,16 +150,15 @@ static void test_pointers(struct uvm *u)
 		uint64_t id;
 		const char *name;
 	} in_rsi[] = {
-		{ HC_SET_VCPU_REGS, "SET_VCPU_REGS" },
-		{ HC_SET_IOREQ_BUFFER, "SET_IOREQ_BUFFER" },
-		{ HC_INJECT_MSI, "INJECT_MSI" },
+		{HC_SET_VCPU_REGS, "SET_VCPU_REGS"},
+		{HC_SET_IOREQ_BUFFER, "SET_IOREQ_BUFFER"},
+		{HC_INJECT_MSI, "INJECT_MSI"},
 	};
 	char text[80];
 
 	expect(hypercall(HC_CREATE_VM, OUTSIDE_GPA, 0UL), -EFAULT, "CREATE_VM outside memory");
 	expect(hypercall(HC_CREATE_VM, UINT64_MAX - 8UL, 0UL), -EFAULT, "CREATE_VM at the end of all addresses");
-	expect(hypercall(HC_VM_SET_MEMORY_REGIONS, OUTSIDE_GPA, 0UL), -EFAULT,
-		"VM_SET_MEMORY_REGIONS outside memory");
+	expect(hypercall(HC_VM_SET_MEMORY_REGIONS, OUTSIDE_GPA, 0UL), -EFAULT, "VM_SET_MEMORY_REGIONS outside memory");
 	for (size_t i = 0; i < ARRAY_SIZE(in_rsi); i++) {
 		guest_snprintf(text, sizeof(text), "%s outside memory", in_rsi[i].name);
 		expect(hypercall(in_rsi[i].id, u->vmid, OUTSIDE_GPA), -EFAULT, text);
@@ -181,18 +180,18 @@ static int64_t set_region(struct uvm *u, struct vm_memory_region region, uint32_
 	static struct vm_memory_region at;
 
 	at = region;
-	set = (struct set_regions){ .vmid = u->vmid, .mr_num = count, .regions_gpa = gpa(&at) };
+	set = (struct set_regions){.vmid = u->vmid, .mr_num = count, .regions_gpa = gpa(&at)};
 	return hypercall(HC_VM_SET_MEMORY_REGIONS, gpa(&set), 0UL);
 }
 
 static void test_contents(struct uvm *u)
 {
 	static struct acrn_set_vcpu_regs regs;
-	struct vm_memory_region good = { .type = MR_ADD,
+	struct vm_memory_region good = {.type = MR_ADD,
 		.prot = MEM_ACCESS_RWX | MEM_TYPE_WB,
 		.gpa = 0x40000000UL,
 		.service_vm_gpa = gpa(u->ram),
-		.size = 4096UL };
+		.size = 4096UL};
 	struct vm_memory_region r;
 
 	expect(set_page_at(u, gpa(u->page) + 8UL), -EINVAL, "a request page that is not aligned");

@@ -144,7 +144,7 @@ int64_t uvm_map_ram(struct uvm *u)
 		.service_vm_gpa = (uint64_t)(uintptr_t)u->ram,
 		.size = u->ram_size,
 	};
-	set = (struct set_regions){ .vmid = u->vmid, .mr_num = 1U, .regions_gpa = (uint64_t)(uintptr_t)&region };
+	set = (struct set_regions){.vmid = u->vmid, .mr_num = 1U, .regions_gpa = (uint64_t)(uintptr_t)&region};
 	return said(u, "VM_SET_MEMORY_REGIONS", hypercall(HC_VM_SET_MEMORY_REGIONS, (uint64_t)(uintptr_t)&set, 0UL));
 }
 
@@ -260,7 +260,7 @@ int64_t uvm_launch(struct uvm *u)
 
 static struct dm_access access_of(const struct vhm_request *req)
 {
-	struct dm_access a = { .space = DM_PIO };
+	struct dm_access a = {.space = DM_PIO};
 
 	if (req->type == REQ_MMIO || req->type == REQ_WP) {
 		a.space = DM_MMIO;
@@ -436,7 +436,7 @@ bool uvm_run_all(struct uvm *const *vms, uint32_t count, uint32_t seconds, bool 
 
 enum dm_end uvm_run(struct uvm *u, uint32_t seconds, bool spin)
 {
-	struct uvm *one[1] = { u };
+	struct uvm *one[1] = {u};
 
 	return uvm_run_all(one, 1U, seconds, spin) ? u->dm.end : DM_END_NONE;
 }

@@ -18,9 +18,9 @@
 #include "../device.h"
 #include "../vm_image.h"
 
-#define UVM_MAX       4U
-#define UVM_LINE_MAX  200U
-#define UVM_RAM_STEP  0x200000UL
+#define UVM_MAX      4U
+#define UVM_LINE_MAX 200U
+#define UVM_RAM_STEP 0x200000UL
 
 #define VEC_TICK 0x51U
 

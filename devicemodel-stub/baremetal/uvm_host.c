@@ -154,8 +154,8 @@ void *uvm_alloc(uint64_t size, uint64_t align)
 void uvm_init(void)
 {
 	find_free();
-	report_info("free memory %#lx-%#lx, TSC %lu kHz, %u CPU(s)", free_next, free_end, uvm_tsc_khz(),
-		smp_expected());
+	report_info(
+		"free memory %#lx-%#lx, TSC %lu kHz, %u CPU(s)", free_next, free_end, uvm_tsc_khz(), smp_expected());
 	lapic_enable();
 	(void)trap_set_handler(ACRN_UPCALL_VECTOR, upcall_handler);
 	(void)trap_set_handler(VEC_TICK, tick_handler);

@@ -109,8 +109,7 @@ static uint32_t madt_walk(const uint8_t *madt, uint64_t size, uint32_t pcpu, uin
 {
 	uint32_t seen = 0U;
 
-	for (uint64_t at = 44; at + 2U <= size && madt[at + 1] >= 2U && at + madt[at + 1] <= size;
-		at += madt[at + 1]) {
+	for (uint64_t at = 44; at + 2U <= size && madt[at + 1] >= 2U && at + madt[at + 1] <= size; at += madt[at + 1]) {
 		const uint8_t *e = madt + at;
 
 		if (e[0] == MADT_LAPIC && e[1] >= 8U && (le32(e + 4) & 1U) != 0U && e[3] != 0xFFU) {

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HSM_DEVICE "/dev/acrn_hsm"
+#define HSM_DEVICE                    "/dev/acrn_hsm"
 #define VM_FLAG_IO_COMPLETION_POLLING (1UL << 2)
 
 #define CREATE_TRIES    50
@@ -88,12 +88,12 @@ int hsm_create_vm(struct hsm *hsm, const char *name, uint64_t affinity, bool pol
 			break;
 		}
 		if (ret < 0) {
-			nanosleep(&(struct timespec){ 0, CREATE_RETRY_MS * 1000000L }, NULL);
+			nanosleep(&(struct timespec){0, CREATE_RETRY_MS * 1000000L}, NULL);
 		}
 	}
 	if (ret < 0) {
-		return failed("CREATE_VM",
-			"the hypervisor's log says why (name, CPU affinity, or a VM of this name runs)");
+		return failed(
+			"CREATE_VM", "the hypervisor's log says why (name, CPU affinity, or a VM of this name runs)");
 	}
 	if (vm.vmid == 0xFFFFU || vm.vcpu_num == 0U || vm.vcpu_num > ACRN_IO_REQUEST_MAX) {
 		errno = ENODEV;
@@ -174,7 +174,7 @@ int hsm_wait(struct hsm *hsm)
 
 int hsm_complete(struct hsm *hsm, uint32_t vcpu)
 {
-	struct acrn_ioreq_notify notify = { .vmid = hsm->vmid, .vcpu = vcpu };
+	struct acrn_ioreq_notify notify = {.vmid = hsm->vmid, .vcpu = vcpu};
 
 	return call(hsm, ACRN_IOCTL_NOTIFY_REQUEST_FINISH, ptr(&notify), "NOTIFY_REQUEST_FINISH", "");
 }

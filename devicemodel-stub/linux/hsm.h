@@ -11,7 +11,7 @@
 #include "../vm_image.h"
 
 struct hsm {
-	int fd;       /* -1: closed */
+	int fd; /* -1: closed */
 	uint16_t vmid;
 	uint16_t vcpu_num;
 	struct acrn_io_request *slots; /* ACRN_IO_REQUEST_MAX, one page */

@@ -21,7 +21,7 @@
 
 #define MEMORY_STEP (2UL << 20U)
 /* A line that does not end, such as a prompt, is written after this time if lines are marked. */
-#define FLUSH_NS    200000000UL
+#define FLUSH_NS     200000000UL
 #define NAME_MAX_LEN 15U
 
 static struct vm_run run;
@@ -68,21 +68,21 @@ enum option_id {
 };
 
 static const struct option long_options[] = {
-	{ "name", required_argument, NULL, OPT_NAME },
-	{ "kernel", required_argument, NULL, OPT_KERNEL },
-	{ "initrd", required_argument, NULL, OPT_INITRD },
-	{ "cmdline", required_argument, NULL, OPT_CMDLINE },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
-	{ "cpus", required_argument, NULL, OPT_CPUS },
-	{ "affinity", required_argument, NULL, OPT_AFFINITY },
-	{ "polling", no_argument, NULL, OPT_POLLING },
-	{ "no-reboot", no_argument, NULL, OPT_NO_REBOOT },
-	{ "debug-exit", no_argument, NULL, OPT_DEBUG_EXIT },
-	{ "console-prefix", no_argument, NULL, OPT_PREFIX },
-	{ "no-console-prefix", no_argument, NULL, OPT_NO_PREFIX },
-	{ "input", no_argument, NULL, OPT_INPUT },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 },
+	{"name", required_argument, NULL, OPT_NAME},
+	{"kernel", required_argument, NULL, OPT_KERNEL},
+	{"initrd", required_argument, NULL, OPT_INITRD},
+	{"cmdline", required_argument, NULL, OPT_CMDLINE},
+	{"memory", required_argument, NULL, OPT_MEMORY},
+	{"cpus", required_argument, NULL, OPT_CPUS},
+	{"affinity", required_argument, NULL, OPT_AFFINITY},
+	{"polling", no_argument, NULL, OPT_POLLING},
+	{"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
+	{"debug-exit", no_argument, NULL, OPT_DEBUG_EXIT},
+	{"console-prefix", no_argument, NULL, OPT_PREFIX},
+	{"no-console-prefix", no_argument, NULL, OPT_NO_PREFIX},
+	{"input", no_argument, NULL, OPT_INPUT},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
 };
 
 /* The number of CPUs as an affinity: the last ones, which a scenario leaves to User VMs first. */
@@ -233,9 +233,9 @@ static void *io_thread(void *arg)
 
 	while (!atomic_load(&run.finished)) {
 		/* A full FIFO: leave the input where it is. */
-		struct pollfd fds[3] = { { .fd = sigfd, .events = POLLIN }, { .fd = -1, .events = POLLIN },
-			{ .fd = run.wake_fd, .events = POLLIN } };
-		struct timespec ts = { .tv_sec = 0, .tv_nsec = (long)wait_ns };
+		struct pollfd fds[3] = {{.fd = sigfd, .events = POLLIN}, {.fd = -1, .events = POLLIN},
+			{.fd = run.wake_fd, .events = POLLIN}};
+		struct timespec ts = {.tv_sec = 0, .tv_nsec = (long)wait_ns};
 		struct signalfd_siginfo info;
 		eventfd_t wakes;
 
@@ -277,7 +277,7 @@ static int serve(void)
 	(void)sigaddset(&set, SIGHUP);
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = nothing }, NULL);
+	(void)sigaction(SIGUSR1, &(struct sigaction){.sa_handler = nothing}, NULL);
 	sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	run.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	run.request_thread = pthread_self();

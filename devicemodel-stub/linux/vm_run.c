@@ -151,8 +151,7 @@ int vm_run_setup(struct vm_run *run)
 	run->image.ctx = run;
 	ret = memory(run);
 	if (ret == 0) {
-		dm_vm_init(&run->vm, &host_ops, run, run->image.ram_low, run->image.ram_high,
-			run->options.debug_exit);
+		dm_vm_init(&run->vm, &host_ops, run, run->image.ram_low, run->image.ram_high, run->options.debug_exit);
 		ret = load(run);
 	}
 	if (ret == 0 && hsm_create_client(&run->hsm) < 0) {
@@ -164,7 +163,7 @@ int vm_run_setup(struct vm_run *run)
 /* What the slot asks, in the devices' words. */
 static struct dm_access access_of(const struct acrn_io_request *req)
 {
-	struct dm_access a = { .space = DM_PIO };
+	struct dm_access a = {.space = DM_PIO};
 
 	switch (req->type) {
 	case ACRN_IOREQ_TYPE_MMIO:
@@ -177,9 +176,8 @@ static struct dm_access access_of(const struct acrn_io_request *req)
 	case ACRN_IOREQ_TYPE_PCICFG:
 		a.space = DM_PCICFG;
 		a.write = req->reqs.pci_request.direction == ACRN_IOREQ_DIR_WRITE;
-		a.addr = ((uint64_t)req->reqs.pci_request.bus << 20U) |
-			 ((uint64_t)req->reqs.pci_request.dev << 15U) |
-			 ((uint64_t)req->reqs.pci_request.func << 12U) | req->reqs.pci_request.reg;
+		a.addr = ((uint64_t)req->reqs.pci_request.bus << 20U) | ((uint64_t)req->reqs.pci_request.dev << 15U) |
+			((uint64_t)req->reqs.pci_request.func << 12U) | req->reqs.pci_request.reg;
 		a.size = (uint32_t)req->reqs.pci_request.size;
 		a.value = req->reqs.pci_request.value;
 		break;

@@ -20,8 +20,8 @@
 
 struct vm_options {
 	const char *name;
-	uint64_t memory; /* bytes, multiple of 2 MiB */
-	uint64_t affinity;   /* pCPUs */
+	uint64_t memory;    /* bytes, multiple of 2 MiB */
+	uint64_t affinity;  /* pCPUs */
 	bool scenario_cpus; /* none: the scenario places the vCPUs */
 	bool polling;
 	bool no_reboot;
@@ -39,7 +39,7 @@ struct vm_run {
 	uint8_t *ram_low, *ram_high;
 	pthread_mutex_t lock; /* vm and console */
 	pthread_t request_thread;
-	int wake_fd; /* eventfd that wakes the other thread: the timer was set, or the FIFO was read */
+	int wake_fd;          /* eventfd that wakes the other thread: the timer was set, or the FIFO was read */
 	atomic_bool stop;     /* somebody outside wants the VM to end */
 	atomic_bool finished; /* the request thread is done */
 	uint32_t reboots;

@@ -19,11 +19,11 @@
 
 #include "uart16550.h"
 
-#define RING_SIZE     512U
-#define MAX_PER_TURN  64U  /* causes looked at in one interrupt: more is a line that is stuck */
-#define TEST_MS       20U  /* how long the test of the interrupt line waits */
-#define POLL_MS       20U
-#define KEY_CTRL_C    0x03U
+#define RING_SIZE    512U
+#define MAX_PER_TURN 64U /* causes looked at in one interrupt: more is a line that is stuck */
+#define TEST_MS      20U /* how long the test of the interrupt line waits */
+#define POLL_MS      20U
+#define KEY_CTRL_C   0x03U
 
 static uint8_t ring[RING_SIZE];
 static uint32_t ring_in;  /* bytes ever put in; written by console_rx() only */

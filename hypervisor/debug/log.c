@@ -13,7 +13,7 @@
 #include <lib/spinlock.h>
 #include <lib/string.h>
 
-#define LINE_MAX 256U
+#define LINE_MAX       256U
 #define PREVIOUS_BYTES 1536U /* of the boot before */
 
 #define EARLY_TEXT 16384U
@@ -77,8 +77,8 @@ static void log_vline(enum log_level level, const char *prefix, const char *fmt,
 
 void log_line(enum log_level level, const char *fmt, ...)
 {
-	static const char *const prefix[] = {[LOG_ERR] = "error: ", [LOG_WARN] = "warning: ", [LOG_INFO] = "",
-		[LOG_DBG] = "debug: "};
+	static const char *const prefix[] = {
+		[LOG_ERR] = "error: ", [LOG_WARN] = "warning: ", [LOG_INFO] = "", [LOG_DBG] = "debug: "};
 	va_list args;
 
 	va_start(args, fmt);
@@ -154,7 +154,7 @@ size_t log_read(uint64_t *pos, char *buf, size_t size)
 bool log_ring_is_valid(const struct log_ring *old, uint64_t bytes)
 {
 	return old->magic == LOG_RING_MAGIC && old->size == bytes - sizeof(*old) &&
-	       old->check == (LOG_RING_MAGIC ^ old->size) && old->written != 0UL;
+		old->check == (LOG_RING_MAGIC ^ old->size) && old->written != 0UL;
 }
 
 void log_show_previous(const struct log_ring *old)

@@ -34,7 +34,7 @@ static struct {
 static uint32_t rgb(uint8_t red, uint8_t green, uint8_t blue)
 {
 	return ((uint32_t)red << screen.fb.red_pos) | ((uint32_t)green << screen.fb.green_pos) |
-	       ((uint32_t)blue << screen.fb.blue_pos);
+		((uint32_t)blue << screen.fb.blue_pos);
 }
 
 static void put_pixel(volatile uint8_t *pixel, uint32_t colour)

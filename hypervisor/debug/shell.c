@@ -33,22 +33,22 @@ static const struct shell_ops *ops;
 
 static char line[SHELL_LINE];
 static uint32_t line_len;
-static bool at_prompt;          /* prompt and line stand on the terminal */
-static uint32_t foreign_seen;   /* ops->foreign_lines() when they were drawn */
-static bool last_was_cr;        /* CR LF is one end of line */
-static uint32_t esc;            /* enum esc_state */
+static bool at_prompt;        /* prompt and line stand on the terminal */
+static uint32_t foreign_seen; /* ops->foreign_lines() when they were drawn */
+static bool last_was_cr;      /* CR LF is one end of line */
+static uint32_t esc;          /* enum esc_state */
 
 static char history[SHELL_HISTORY][SHELL_LINE];
-static uint32_t history_count;  /* lines ever kept; the newest is at (count - 1) % SHELL_HISTORY */
-static uint32_t history_back;   /* how many lines back the one shown is; 0: a new one */
+static uint32_t history_count; /* lines ever kept; the newest is at (count - 1) % SHELL_HISTORY */
+static uint32_t history_back;  /* how many lines back the one shown is; 0: a new one */
 
 static char out[SHELL_OUT_SIZE];
 static uint32_t out_len, out_sent;
 static bool out_cut;
-static bool prompt_due;         /* a command has run: the prompt comes after its output */
-static bool json_wanted;        /* by the command that runs */
+static bool prompt_due;  /* a command has run: the prompt comes after its output */
+static bool json_wanted; /* by the command that runs */
 static bool (*continuation)(void);
-static bool interrupted;        /* atomic */
+static bool interrupted; /* atomic */
 
 void shell_init(const struct shell_command *commands, uint32_t count, const struct shell_ops *shell_ops)
 {

@@ -50,8 +50,8 @@ static bool log_more_json(void)
 
 static bool log_level_of(const char *name, int32_t *level)
 {
-	static const char *const names[] = {[LOG_ERR] = "error", [LOG_WARN] = "warning", [LOG_INFO] = "info",
-		[LOG_DBG] = "debug"};
+	static const char *const names[] = {
+		[LOG_ERR] = "error", [LOG_WARN] = "warning", [LOG_INFO] = "info", [LOG_DBG] = "debug"};
 
 	for (uint32_t i = 0U; i < ARRAY_SIZE(names); i++) {
 		if (strcmp(name, names[i]) == 0) {
@@ -121,8 +121,7 @@ const struct shell_command shell_commands[] = {
 	{"irq", "", "interrupt vectors and lines", 0U, 0U, shell_cmd_irq, true},
 	{"mem", "", "memory of the machine, of the hypervisor, and of each VM in it", 0U, 0U, shell_cmd_mem, true},
 	{"ept", "VM ADDRESS", "where a guest-physical address lies", 2U, 2U, shell_cmd_ept, true},
-	{"cpuid", "VM LEAF [SUBLEAF]", "CPUID as a VM sees it, on its vCPU 0", 2U, 3U, shell_cmd_cpuid,
-		true},
+	{"cpuid", "VM LEAF [SUBLEAF]", "CPUID as a VM sees it, on its vCPU 0", 2U, 3U, shell_cmd_cpuid, true},
 	{"log", "[LEVEL]", "the log in RAM; or: lines up to LEVEL appear (none error warning info debug)", 0U, 1U,
 		cmd_log, true},
 	{"caps", "", "what the CPU has, and what replaces the missing", 0U, 0U, shell_cmd_caps, true},

@@ -27,8 +27,8 @@ static const char *state_name(const struct acrn_vm *vm)
 
 static const char *vcpu_state_name(const struct acrn_vcpu *vcpu)
 {
-	static const char *const names[] = {[VCPU_OFFLINE] = "offline", [VCPU_INIT] = "init",
-		[VCPU_RUNNING] = "running", [VCPU_PAUSED] = "paused"};
+	static const char *const names[] = {
+		[VCPU_OFFLINE] = "offline", [VCPU_INIT] = "init", [VCPU_RUNNING] = "running", [VCPU_PAUSED] = "paused"};
 
 	if ((vcpu->state == VCPU_RUNNING) && vcpu->halted) {
 		return "halted";
@@ -38,8 +38,8 @@ static const char *vcpu_state_name(const struct acrn_vcpu *vcpu)
 
 static const char *thread_state_name(const struct thread *thread)
 {
-	static const char *const names[] = {[THREAD_BLOCKED] = "blocked", [THREAD_RUNNABLE] = "runnable",
-		[THREAD_RUNNING] = "on CPU"};
+	static const char *const names[] = {
+		[THREAD_BLOCKED] = "blocked", [THREAD_RUNNABLE] = "runnable", [THREAD_RUNNING] = "on CPU"};
 	const uint32_t state = __atomic_load_n(&thread->state, __ATOMIC_RELAXED);
 
 	return (state < ARRAY_SIZE(names)) ? names[state] : "?";
@@ -67,8 +67,8 @@ int32_t shell_cmd_vm_list(uint32_t argc, char **argv)
 		}
 		shell_table_row((const struct shell_cell[]){SHELL_NUM(id),
 			SHELL_STR(((vm->name[0] == '\0') && !shell_json()) ? "(free)" : vm->name),
-			SHELL_STR(vm_kind(vm)), SHELL_STR(state_name(vm)), SHELL_NUM(vm->vcpu_count),
-			SHELL_NUM(exits), SHELL_NUM(forwarded), SHELL_STR(vm->stop_reason)});
+			SHELL_STR(vm_kind(vm)), SHELL_STR(state_name(vm)), SHELL_NUM(vm->vcpu_count), SHELL_NUM(exits),
+			SHELL_NUM(forwarded), SHELL_STR(vm->stop_reason)});
 	}
 	shell_table_end();
 	return 0;
@@ -77,8 +77,8 @@ int32_t shell_cmd_vm_list(uint32_t argc, char **argv)
 int32_t shell_cmd_vcpu_list(uint32_t argc, char **argv)
 {
 	static const struct shell_column columns[] = {{"vm", 0U, SHELL_DEC}, {"name", 15U, SHELL_TEXT},
-		{"vcpu", 0U, SHELL_DEC}, {"cpu", 0U, SHELL_DEC}, {"state", 7U, SHELL_TEXT},
-		{"thread", 8U, SHELL_TEXT}, {"exits", 10U, SHELL_DEC}, {"forwarded", 0U, SHELL_DEC}};
+		{"vcpu", 0U, SHELL_DEC}, {"cpu", 0U, SHELL_DEC}, {"state", 7U, SHELL_TEXT}, {"thread", 8U, SHELL_TEXT},
+		{"exits", 10U, SHELL_DEC}, {"forwarded", 0U, SHELL_DEC}};
 	const struct acrn_vm *vm;
 
 	(void)argc;
@@ -113,8 +113,8 @@ static void show_exits(const struct acrn_vm *vm, uint32_t reason)
 	}
 	if (count != 0UL) {
 		shell_table_row((const struct shell_cell[]){SHELL_NUM(vm->vm_id), SHELL_STR(vm->name),
-			SHELL_NUM(reason), SHELL_STR(arch_exit_name(reason)), SHELL_NUM(count),
-			SHELL_NUM(timed), SHELL_NUM(ticks / MAX(timed, 1UL))});
+			SHELL_NUM(reason), SHELL_STR(arch_exit_name(reason)), SHELL_NUM(count), SHELL_NUM(timed),
+			SHELL_NUM(ticks / MAX(timed, 1UL))});
 	}
 }
 
@@ -134,8 +134,7 @@ int32_t shell_cmd_vmexit(uint32_t argc, char **argv)
 	}
 	shell_table_begin(NULL, columns, ARRAY_SIZE(columns));
 	for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
-		for (uint32_t reason = 0U; ((only == NULL) || (only == vm)) && (reason < VCPU_EXIT_REASONS);
-			reason++) {
+		for (uint32_t reason = 0U; ((only == NULL) || (only == vm)) && (reason < VCPU_EXIT_REASONS); reason++) {
 			show_exits(vm, reason);
 		}
 	}
@@ -147,8 +146,10 @@ int32_t shell_cmd_vmexit(uint32_t argc, char **argv)
 
 static const char *slot_state_name(uint32_t state)
 {
-	static const char *const names[] = {[REQ_STATE_PENDING] = "pending", [REQ_STATE_COMPLETE] = "complete",
-		[REQ_STATE_PROCESSING] = "processing", [REQ_STATE_FREE] = "free"};
+	static const char *const names[] = {[REQ_STATE_PENDING] = "pending",
+		[REQ_STATE_COMPLETE] = "complete",
+		[REQ_STATE_PROCESSING] = "processing",
+		[REQ_STATE_FREE] = "free"};
 
 	return (state < ARRAY_SIZE(names)) ? names[state] : "illegal";
 }
@@ -161,8 +162,8 @@ static void show_slot(struct acrn_vm *vm, uint16_t i)
 	const struct io_request *const req = &vcpu->req;
 	const bool busy = vcpu->io_state != IO_NONE;
 	const bool is_port = req->type == REQ_PORTIO;
-	const bool reads = is_port ? (req->reqs.pio.direction == REQUEST_READ) :
-				     (req->reqs.mmio.direction == REQUEST_READ);
+	const bool reads =
+		is_port ? (req->reqs.pio.direction == REQUEST_READ) : (req->reqs.mmio.direction == REQUEST_READ);
 	const char *what = is_port ? (reads ? "port read" : "port write") : (reads ? "memory read" : "memory write");
 	const uint64_t address = is_port ? req->reqs.pio.address : req->reqs.mmio.address;
 	const uint64_t size = is_port ? req->reqs.pio.size : req->reqs.mmio.size;
@@ -243,12 +244,11 @@ int32_t shell_cmd_sched(uint32_t argc, char **argv)
 	(void)argc;
 	(void)argv;
 	shell_parts_begin();
-	shell_record("policy", policy, ARRAY_SIZE(policy),
-		(const struct shell_cell[]){SHELL_STR(sched_policy_name())});
+	shell_record("policy", policy, ARRAY_SIZE(policy), (const struct shell_cell[]){SHELL_STR(sched_policy_name())});
 	shell_table_begin("cpus", cpus, ARRAY_SIZE(cpus));
 	for (uint16_t cpu = 0U; cpu < arch_cpu_count(); cpu++) {
-		shell_table_row((const struct shell_cell[]){SHELL_NUM(cpu),
-			SHELL_NUM(shell_ticks_to_us(sched_idle_ticks(cpu)))});
+		shell_table_row((const struct shell_cell[]){
+			SHELL_NUM(cpu), SHELL_NUM(shell_ticks_to_us(sched_idle_ticks(cpu)))});
 	}
 	shell_table_end();
 	shell_table_begin("threads", columns, ARRAY_SIZE(columns));

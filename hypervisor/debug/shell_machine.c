@@ -19,8 +19,8 @@
 
 static void show_vectors(void)
 {
-	static const struct shell_column columns[] = {{"vector", 0U, SHELL_HEX}, {"what", 9U, SHELL_TEXT},
-		{"count", 12U, SHELL_DEC}};
+	static const struct shell_column columns[] = {
+		{"vector", 0U, SHELL_HEX}, {"what", 9U, SHELL_TEXT}, {"count", 12U, SHELL_DEC}};
 	const char *name;
 	uint32_t vector;
 	uint64_t count;
@@ -63,13 +63,13 @@ int32_t shell_cmd_irq(uint32_t argc, char **argv)
 
 /* ---- Memory ---- */
 
-static const struct shell_column range_columns[] = {{"first", 14U, SHELL_HEX}, {"last", 14U, SHELL_HEX},
-	{"kib", 10U, SHELL_DEC}, {"what", 0U, SHELL_TEXT}};
+static const struct shell_column range_columns[] = {
+	{"first", 14U, SHELL_HEX}, {"last", 14U, SHELL_HEX}, {"kib", 10U, SHELL_DEC}, {"what", 0U, SHELL_TEXT}};
 
 static void show_range(hpa_t base, uint64_t size, const char *what)
 {
-	shell_table_row((const struct shell_cell[]){SHELL_NUM(base), SHELL_NUM(base + size - 1UL),
-		SHELL_NUM(size >> 10U), SHELL_STR(what)});
+	shell_table_row((const struct shell_cell[]){
+		SHELL_NUM(base), SHELL_NUM(base + size - 1UL), SHELL_NUM(size >> 10U), SHELL_STR(what)});
 }
 
 static const char *range_name(const struct mem_range *range)
@@ -87,10 +87,10 @@ static const char *range_name(const struct mem_range *range)
 
 static void show_pool(void)
 {
-	static const struct shell_column total[] = {{"pages", 8U, SHELL_DEC}, {"free", 8U, SHELL_DEC},
-		{"hypervisor", 0U, SHELL_DEC}};
-	static const struct shell_column columns[] = {{"vm", 0U, SHELL_DEC}, {"name", 15U, SHELL_TEXT},
-		{"pages", 8U, SHELL_DEC}};
+	static const struct shell_column total[] = {
+		{"pages", 8U, SHELL_DEC}, {"free", 8U, SHELL_DEC}, {"hypervisor", 0U, SHELL_DEC}};
+	static const struct shell_column columns[] = {
+		{"vm", 0U, SHELL_DEC}, {"name", 15U, SHELL_TEXT}, {"pages", 8U, SHELL_DEC}};
 	const struct acrn_vm *vm;
 
 	shell_record("pool", total, ARRAY_SIZE(total),
@@ -99,8 +99,8 @@ static void show_pool(void)
 	shell_table_begin("pool_by_vm", columns, ARRAY_SIZE(columns));
 	for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
 		if (memory_pages_owned(id) != 0UL) {
-			shell_table_row((const struct shell_cell[]){SHELL_NUM(id), SHELL_STR(vm->name),
-				SHELL_NUM(memory_pages_owned(id))});
+			shell_table_row((const struct shell_cell[]){
+				SHELL_NUM(id), SHELL_STR(vm->name), SHELL_NUM(memory_pages_owned(id))});
 		}
 	}
 	shell_table_end();
@@ -246,16 +246,16 @@ int32_t shell_cmd_cpuid(uint32_t argc, char **argv)
 
 int32_t shell_cmd_caps(uint32_t argc, char **argv)
 {
-	static const struct shell_column columns[] = {{"feature", 38U, SHELL_TEXT}, {"has", 0U, SHELL_FLAG},
-		{"so", 0U, SHELL_TEXT}};
+	static const struct shell_column columns[] = {
+		{"feature", 38U, SHELL_TEXT}, {"has", 0U, SHELL_FLAG}, {"so", 0U, SHELL_TEXT}};
 	struct arch_cap cap;
 
 	(void)argc;
 	(void)argv;
 	shell_table_begin(NULL, columns, ARRAY_SIZE(columns));
 	for (uint32_t i = 0U; arch_cap_info(i, &cap); i++) {
-		shell_table_row((const struct shell_cell[]){SHELL_STR(cap.name), SHELL_NUM(cap.present),
-			SHELL_STR(cap.then)});
+		shell_table_row(
+			(const struct shell_cell[]){SHELL_STR(cap.name), SHELL_NUM(cap.present), SHELL_STR(cap.then)});
 	}
 	shell_table_end();
 	return 0;

@@ -19,8 +19,8 @@ enum shell_kind {
 };
 
 struct shell_column {
-	const char *name;     /* heading and key; units in it */
-	uint8_t width;        /* characters at least; 0: as the name */
+	const char *name; /* heading and key; units in it */
+	uint8_t width;    /* characters at least; 0: as the name */
 	enum shell_kind kind;
 };
 
@@ -30,8 +30,14 @@ struct shell_cell {
 	const char *text;
 };
 
-#define SHELL_NUM(n)  {.num = (n)}
-#define SHELL_STR(s)  {.text = (s)}
+#define SHELL_NUM(n)                                                                                                   \
+	{                                                                                                              \
+		.num = (n)                                                                                             \
+	}
+#define SHELL_STR(s)                                                                                                   \
+	{                                                                                                              \
+		.text = (s)                                                                                            \
+	}
 
 /** Begins a list of rows. @param name NULL: it is all that the command shows */
 void shell_table_begin(const char *name, const struct shell_column *columns, uint32_t count);

@@ -32,15 +32,15 @@ static bool dump_more(void)
 static void show_state(void)
 {
 	static const struct shell_column class_columns[] = {{"class", 0U, SHELL_TEXT}, {"on", 0U, SHELL_FLAG}};
-	static const struct shell_column columns[] = {{"cpu", 0U, SHELL_DEC}, {"events", 10U, SHELL_DEC},
-		{"lost", 10U, SHELL_DEC}};
+	static const struct shell_column columns[] = {
+		{"cpu", 0U, SHELL_DEC}, {"events", 10U, SHELL_DEC}, {"lost", 10U, SHELL_DEC}};
 	uint64_t recorded, lost;
 
 	shell_parts_begin();
 	shell_table_begin("recorded_now", class_columns, ARRAY_SIZE(class_columns));
 	for (uint32_t i = 0U; i < TRACE_CLASSES; i++) {
-		shell_table_row((const struct shell_cell[]){SHELL_STR(class_names[i]),
-			SHELL_NUM(trace_wants(i << 4U))});
+		shell_table_row(
+			(const struct shell_cell[]){SHELL_STR(class_names[i]), SHELL_NUM(trace_wants(i << 4U))});
 	}
 	shell_table_end();
 	shell_table_begin("events", columns, ARRAY_SIZE(columns));

@@ -118,8 +118,8 @@ static const char *no_console(const struct acrn_vm *vm)
 	if (vm->config->console_vuart != SCN_CONSOLE_NONE) {
 		return "it is off";
 	}
-	return (vm->config->load_order == SCN_POST_LAUNCHED_VM) ?
-		"its device model shows its lines, in the Service VM" : "its scenario gives it none (console_vuart)";
+	return (vm->config->load_order == SCN_POST_LAUNCHED_VM) ? "its device model shows its lines, in the Service VM"
+								: "its scenario gives it none (console_vuart)";
 }
 
 int32_t shell_cmd_vm_console(uint32_t argc, char **argv)
@@ -242,8 +242,8 @@ int32_t shell_cmd_vm_stop(uint32_t argc, char **argv)
 static void reset_user_vm(struct acrn_vm *vm)
 {
 	if (vm->stop_requested) {
-		shell_printf("VM%u '%s' has stopped for good; launch it again in the Service VM\n", vm->vm_id,
-			vm->name);
+		shell_printf(
+			"VM%u '%s' has stopped for good; launch it again in the Service VM\n", vm->vm_id, vm->name);
 		return;
 	}
 	if (pause_and_lock(vm) != 0) {

@@ -189,8 +189,8 @@ static bool emit_cpu(struct trace_dump *dump, char *line)
 	dump->end = rings[dump->cpu].start + recorded;
 	dump->next = dump->end - MIN(recorded - lost, dump->most);
 	dump->part = PART_EVENTS;
-	return emit(dump, line, "cpu %u first %lx count %lu lost %lu", dump->cpu, dump->next, dump->end - dump->next,
-		lost);
+	return emit(
+		dump, line, "cpu %u first %lx count %lu lost %lu", dump->cpu, dump->next, dump->end - dump->next, lost);
 }
 
 /* @return false if it was, or may have been, overwritten while it was read */
@@ -214,8 +214,8 @@ static bool emit_event(struct trace_dump *dump, char *line)
 		return false;
 	}
 	dump->next++;
-	return read_event(dump->cpu, n, &e) && emit(dump, line, "%x %lx %lx %x %04x %x %lx %lx", dump->cpu, n, e.tsc,
-		e.id, e.who, e.arg, e.a, e.b);
+	return read_event(dump->cpu, n, &e) &&
+		emit(dump, line, "%x %lx %lx %x %04x %x %lx %lx", dump->cpu, n, e.tsc, e.id, e.who, e.arg, e.a, e.b);
 }
 
 bool trace_dump_line(struct trace_dump *dump, char *line)

@@ -22,7 +22,7 @@ struct vm_console {
 	struct vuart *vuart;
 	uint32_t esc; /* enum esc_state */
 	uint32_t len;
-	bool cr_held; /* attached: a CR waits for the next byte */
+	bool cr_held;  /* attached: a CR waits for the next byte */
 	uint64_t last; /* TSC of the last byte */
 	char line[VM_CONSOLE_LINE];
 	uint32_t history_head; /* bytes ever written; the ring's index modulo its size */

@@ -27,13 +27,13 @@
 
 struct function {
 	struct vpci_function pci;
-	struct spinlock lock;   /* the count and the line that follows it */
-	struct acrn_vm *vm;     /* NULL: free; pool_lock */
+	struct spinlock lock; /* the count and the line that follows it */
+	struct acrn_vm *vm;   /* NULL: free; pool_lock */
 	emit_fn emit;
 	void *emit_cookie;
 	uint64_t consume_id;
-	uint32_t count;         /* CONSUME */
-	uint8_t *page;          /* the event page in the direct map: guest memory */
+	uint32_t count; /* CONSUME */
+	uint8_t *page;  /* the event page in the direct map: guest memory */
 };
 
 #define FUNCTIONS (2U * SCN_MAX_CONNECTIONS)
@@ -165,8 +165,8 @@ static int add_connection(struct acrn_vm *vm, const crossvm_handle_t *handle, st
 	make_page(self, (handle->connection_name != NULL) ? handle->connection_name : "connector");
 	vpci_function_init(&self->pci, VENDOR, DEVICE, CLASS_CODE, REVISION, true, &face_ops);
 	vpci_function_add_bar(&self->pci, BAR_EVENT, PAGE_SIZE, PCI_BAR_MEM32 | PCI_BAR_PREFETCH);
-	vpci_function_add_bar(&self->pci, BAR_DATAPORT, (uint32_t)handle->dataport->size,
-		PCI_BAR_MEM32 | PCI_BAR_PREFETCH);
+	vpci_function_add_bar(
+		&self->pci, BAR_DATAPORT, (uint32_t)handle->dataport->size, PCI_BAR_MEM32 | PCI_BAR_PREFETCH);
 	bar = self->pci.bar;
 	bar[BAR_EVENT].hpa = hva_to_hpa(self->page);
 	bar[BAR_EVENT].access = GPA_READ;

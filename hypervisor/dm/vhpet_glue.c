@@ -31,8 +31,8 @@ static void drive(struct vhpet *hpet, uint32_t matched)
 			continue; /* no route was chosen */
 		}
 		if (vhpet_is_level(hpet, n)) {
-			(void)vm_set_irqline(hpet->vm, gsi,
-				((hpet->status & BIT(n)) != 0UL) ? GSI_SET_HIGH : GSI_SET_LOW);
+			(void)vm_set_irqline(
+				hpet->vm, gsi, ((hpet->status & BIT(n)) != 0UL) ? GSI_SET_HIGH : GSI_SET_LOW);
 		} else if ((matched & (1U << n)) != 0U) {
 			(void)vm_set_irqline(hpet->vm, gsi, GSI_RAISING_PULSE);
 		}

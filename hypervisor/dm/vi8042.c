@@ -69,7 +69,7 @@ static void answer(struct vi8042 *kbc, uint8_t value, uint8_t how)
 
 uint8_t vi8042_read_data(struct vi8042 *kbc)
 {
-	kbc->status &= (uint8_t)~(STATUS_FULL | STATUS_AUX | STATUS_TIMEOUT);
+	kbc->status &= (uint8_t) ~(STATUS_FULL | STATUS_AUX | STATUS_TIMEOUT);
 	return kbc->output;
 }
 

@@ -52,7 +52,7 @@ static bool is_level(const struct vioapic *vioapic, uint32_t gsi)
 
 	/* SMI, NMI, INIT are edge triggered, whatever the entry says; ExtINT is a wire of its own. */
 	return ((vioapic->rte[gsi] & RTE_LEVEL) != 0UL) &&
-	       ((delivery == LAPIC_DM_FIXED) || (delivery == LAPIC_DM_LOWEST));
+		((delivery == LAPIC_DM_FIXED) || (delivery == LAPIC_DM_LOWEST));
 }
 
 /* Sends the entry's message. @return true if a local APIC took it */
@@ -104,8 +104,8 @@ static void program_physical(const struct vioapic *vioapic, uint32_t gsi)
 	const uint64_t rte = vioapic->rte[gsi];
 
 	if (vioapic->is_physical) {
-		vioapic->ops->pin_set(gsi, (rte & RTE_MASKED) != 0UL, is_level(vioapic, gsi),
-			(rte & RTE_ACTIVE_LOW) != 0UL);
+		vioapic->ops->pin_set(
+			gsi, (rte & RTE_MASKED) != 0UL, is_level(vioapic, gsi), (rte & RTE_ACTIVE_LOW) != 0UL);
 	}
 }
 

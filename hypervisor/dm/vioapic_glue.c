@@ -50,6 +50,6 @@ int32_t vioapic_attach_chip(struct acrn_vm *vm, uint64_t base, uint32_t id, uint
 	if (ret != 0) {
 		return ret;
 	}
-	return register_mmio_emulation_handler(vm, vioapic_mmio_access, base, base + VIOAPIC_MMIO_SIZE,
-		&vm->vioapic.chip[index]);
+	return register_mmio_emulation_handler(
+		vm, vioapic_mmio_access, base, base + VIOAPIC_MMIO_SIZE, &vm->vioapic.chip[index]);
 }

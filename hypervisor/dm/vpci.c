@@ -234,8 +234,8 @@ static void update_line(struct vpci *bus, uint32_t slot)
 	for (uint32_t i = slot % VPCI_LINES; i < VPCI_SLOTS; i += VPCI_LINES) {
 		struct vpci_function *fn = bus->slot[i];
 
-		asserted = asserted || ((fn != NULL) && fn->intx &&
-			((get(&fn->config[PCI_COMMAND], 2U) & PCI_CMD_INTX_OFF) == 0U));
+		asserted = asserted ||
+			((fn != NULL) && fn->intx && ((get(&fn->config[PCI_COMMAND], 2U) & PCI_CMD_INTX_OFF) == 0U));
 	}
 	bus->ops->set_line(bus->vm, gsi, asserted);
 }
@@ -247,8 +247,8 @@ void vpci_set_intx(struct vpci_function *fn, bool asserted)
 	spin_lock(&bus->lock);
 	if (fn->intx != asserted) {
 		fn->intx = asserted;
-		fn->config[PCI_STATUS] = (uint8_t)((fn->config[PCI_STATUS] & ~PCI_STA_INTX) |
-			(asserted ? PCI_STA_INTX : 0U));
+		fn->config[PCI_STATUS] =
+			(uint8_t)((fn->config[PCI_STATUS] & ~PCI_STA_INTX) | (asserted ? PCI_STA_INTX : 0U));
 		update_line(bus, fn->slot);
 	}
 	spin_unlock(&bus->lock);
@@ -360,8 +360,7 @@ int32_t vpci_add(struct vpci *bus, struct vpci_function *fn)
 {
 	uint32_t slot = 0U;
 
-	while ((slot < VPCI_SLOTS) && ((bus->slot[slot] != NULL) ||
-		((fn->gsi != 0U) && (fn->gsi != line_gsi(slot))))) {
+	while ((slot < VPCI_SLOTS) && ((bus->slot[slot] != NULL) || ((fn->gsi != 0U) && (fn->gsi != line_gsi(slot))))) {
 		slot++;
 	}
 	if (slot == VPCI_SLOTS) {

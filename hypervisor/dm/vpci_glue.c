@@ -57,8 +57,8 @@ static void data_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t 
 	const uint32_t address = vm->vpci.address;
 
 	if (((address & CFGADDR_ENABLE) != 0U) && (((address >> 16U) & 0xFFU) == 0U)) {
-		vpci_config_write(&vm->vpci, (address >> 8U) & 0xFFU, (address & 0xFCU) + (port & 3U), (uint32_t)size,
-			val);
+		vpci_config_write(
+			&vm->vpci, (address >> 8U) & 0xFFU, (address & 0xFCU) + (port & 3U), (uint32_t)size, val);
 	}
 }
 
@@ -125,8 +125,8 @@ static uint32_t port_read(struct acrn_vm *vm, uint16_t port, size_t size)
 {
 	struct vpci_hit hit;
 
-	return (vpci_find(&vm->vpci, true, port, (uint32_t)size, &hit) == 0) ?
-		(uint32_t)bar_read(&hit, (uint32_t)size) : (uint32_t)mask_bytes(size);
+	return (vpci_find(&vm->vpci, true, port, (uint32_t)size, &hit) == 0) ? (uint32_t)bar_read(&hit, (uint32_t)size)
+									     : (uint32_t)mask_bytes(size);
 }
 
 static void port_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)
@@ -205,11 +205,11 @@ int32_t vpci_attach(struct acrn_vm *vm)
 	vm->vpci.active = true;
 	register_io_emulation_handler(vm, PCI_CFGDATA_PIO_IDX, &data, data_read, data_write);
 	register_io_emulation_handler(vm, PCI_WINDOW_PIO_IDX, &window, port_read, port_write);
-	ret = register_mmio_emulation_handler(vm, window_access, VPCI_MEM_BASE, VPCI_MEM_BASE + VPCI_MEM_SIZE,
-		&vm->vpci);
+	ret = register_mmio_emulation_handler(
+		vm, window_access, VPCI_MEM_BASE, VPCI_MEM_BASE + VPCI_MEM_SIZE, &vm->vpci);
 	if (ret == 0) {
-		ret = register_mmio_emulation_handler(vm, ecam_access, VPCI_ECAM_BASE, VPCI_ECAM_BASE + VPCI_ECAM_SIZE,
-			&vm->vpci);
+		ret = register_mmio_emulation_handler(
+			vm, ecam_access, VPCI_ECAM_BASE, VPCI_ECAM_BASE + VPCI_ECAM_SIZE, &vm->vpci);
 	}
 	return ret;
 }

@@ -78,7 +78,7 @@ static int32_t chip_request(const struct vpic *vpic, uint32_t which)
 	}
 	/* Special fully nested: the slave may interrupt itself; it has looked at its own priorities. */
 	if ((which == MASTER) && chip->special_nested && (input == VPIC_CASCADE_PIN) &&
-	    (rank_of(chip, input) == limit)) {
+		(rank_of(chip, input) == limit)) {
 		return (int32_t)input;
 	}
 	return -1;
@@ -335,7 +335,7 @@ static void write_elcr(struct vpic *vpic, uint32_t which, uint8_t val)
 
 	chip->elcr = val & elcr_writable[which];
 	/* What was a level's request is not an edge. */
-	chip->irr &= (uint8_t)~(old & (uint8_t)~chip->elcr);
+	chip->irr &= (uint8_t) ~(old & (uint8_t)~chip->elcr);
 }
 
 /* A poll stands for INTA: the request goes into service. */

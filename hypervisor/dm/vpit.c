@@ -2,7 +2,7 @@
 /* An 8254 as a function of time. The section names are those of the data sheet (231164). */
 #include <dm/vpit.h>
 
-#define CTRL_OFFSET 3U
+#define CTRL_OFFSET  3U
 #define ACCESS_LATCH 0U
 #define ACCESS_BOTH  3U
 #define READ_BACK    3U
@@ -11,10 +11,10 @@
 #define STATUS_OUT   0x80U
 #define STATUS_NULL  0x40U
 
-#define P61_GATE2   0x01U
-#define P61_KEPT    0x03U
-#define P61_REFRESH 0x10U
-#define P61_OUT2    0x20U
+#define P61_GATE2      0x01U
+#define P61_KEPT       0x03U
+#define P61_REFRESH    0x10U
+#define P61_OUT2       0x20U
 #define REFRESH_CLOCKS 18U /* 15 us */
 
 static uint32_t full(const struct vpit_channel *c)

@@ -7,10 +7,10 @@
 #include <hv/vm.h>
 #include <lib/clock.h>
 
-#define PM1_EN_KEPT  0x4721U /* PCIEXP_WAKE_DIS, RTC, SLPBTN, PWRBTN, GBL, TMR */
-#define CNT_SCI_EN   0x0001U
-#define CNT_KEPT     0x1C02U /* SLP_TYP, BM_RLD */
-#define CNT_SLP_EN   0x2000U
+#define PM1_EN_KEPT        0x4721U /* PCIEXP_WAKE_DIS, RTC, SLPBTN, PWRBTN, GBL, TMR */
+#define CNT_SCI_EN         0x0001U
+#define CNT_KEPT           0x1C02U /* SLP_TYP, BM_RLD */
+#define CNT_SLP_EN         0x2000U
 #define CNT_SLP_TYP(value) (((value) >> 10U) & 7U)
 
 uint32_t vpm_timer(uint64_t now, uint32_t tsc_khz)

@@ -19,21 +19,21 @@
 #define R_D       13U
 #define R_CENTURY 0x32U
 
-#define A_UIP     0x80U
-#define A_DEFAULT 0x26U /* 32768 Hz, 1024 interrupts a second */
-#define B_SET     0x80U
-#define B_DM      0x04U /* binary */
-#define B_24      0x02U
-#define B_IRQS    0x70U
-#define C_PF      0x40U
-#define C_AF      0x20U
-#define C_UF      0x10U
-#define C_IRQF    0x80U
-#define D_VRT     0x80U
+#define A_UIP      0x80U
+#define A_DEFAULT  0x26U /* 32768 Hz, 1024 interrupts a second */
+#define B_SET      0x80U
+#define B_DM       0x04U /* binary */
+#define B_24       0x02U
+#define B_IRQS     0x70U
+#define C_PF       0x40U
+#define C_AF       0x20U
+#define C_UF       0x10U
+#define C_IRQF     0x80U
+#define D_VRT      0x80U
 #define UIP_CLOCKS 8UL /* 244 us before the update */
-#define DAY_S     86400
-#define ALARM_ANY 0xC0U
-#define PM_BIT    0x80U
+#define DAY_S      86400
+#define ALARM_ANY  0xC0U
+#define PM_BIT     0x80U
 
 /* ---- Dates ---- */
 
@@ -130,7 +130,8 @@ static void take_time(struct vrtc *v, uint64_t now)
 	year = MAX(year, 1970U);
 	day = MIN(MAX(decode(v, v->cmos[R_DAY]), 1U), month_days(year, month));
 	v->offset = vrtc_epoch(year, month, day, MIN(decode_hour(v, v->cmos[R_HOUR]), 23U),
-		MIN(decode(v, v->cmos[R_MIN]), 59U), MIN(decode(v, v->cmos[R_SEC]), 59U)) - (int64_t)(now / VRTC_HZ);
+			    MIN(decode(v, v->cmos[R_MIN]), 59U), MIN(decode(v, v->cmos[R_SEC]), 59U)) -
+		(int64_t)(now / VRTC_HZ);
 }
 
 /* ---- Events ---- */

@@ -42,22 +42,22 @@
 #define MCR_LOOP 0x10U
 #define MCR_ALL  0x1FU
 
-#define LSR_DR   0x01U
-#define LSR_OE   0x02U
-#define LSR_BI   0x10U
-#define LSR_THRE 0x20U
-#define LSR_TEMT 0x40U
+#define LSR_DR       0x01U
+#define LSR_OE       0x02U
+#define LSR_BI       0x10U
+#define LSR_THRE     0x20U
+#define LSR_TEMT     0x40U
 #define LSR_FIFO_ERR 0x80U
 
 #define MSR_DELTA_CTS 0x01U
 #define MSR_DELTA_DSR 0x02U
 #define MSR_DELTA_RI  0x04U /* trailing edge only */
 #define MSR_DELTA_DCD 0x08U
-#define MSR_CTS 0x10U
-#define MSR_DSR 0x20U
-#define MSR_RI  0x40U
-#define MSR_DCD 0x80U
-#define MSR_STATUS 0xF0U
+#define MSR_CTS       0x10U
+#define MSR_DSR       0x20U
+#define MSR_RI        0x40U
+#define MSR_DCD       0x80U
+#define MSR_STATUS    0xF0U
 
 /* What a console asserts, always. */
 #define MSR_PLUGGED (MSR_CTS | MSR_DSR | MSR_DCD)

@@ -70,8 +70,8 @@ static struct vuart *attach(struct acrn_vm *vm, uint32_t index, void (*tx)(struc
 	const struct vm_io_range range = {base, VUART_PORT_COUNT, IO_ATTR_RW};
 
 	vuart_init(&vm->vuart[index], vm, base, gsi, vuart_line, tx);
-	register_io_emulation_handler(vm, (index == 0U) ? UART_PIO_IDX : UART2_PIO_IDX, &range, vuart_io_read,
-		vuart_io_write);
+	register_io_emulation_handler(
+		vm, (index == 0U) ? UART_PIO_IDX : UART2_PIO_IDX, &range, vuart_io_read, vuart_io_write);
 	return &vm->vuart[index];
 }
 

@@ -21,7 +21,7 @@ struct cross_vm_end {
 	bool emits;
 	/* Somebody is there, and an event has come. Connection lock held: it must not emit. */
 	void (*event)(struct cross_vm_end *end);
-	uint64_t arg; /* event()'s */
+	uint64_t arg;       /* event()'s */
 	struct acrn_vm *vm; /* of a plugged end */
 	uint64_t emitted;   /* events sent from here */
 };

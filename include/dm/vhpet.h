@@ -21,21 +21,21 @@ struct acrn_vm;
 #define VHPET_NEVER  UINT64_MAX
 
 struct vhpet_timer {
-	uint64_t config;     /* configuration register, without what is constant */
+	uint64_t config; /* configuration register, without what is constant */
 	uint64_t comparator;
-	uint64_t period;     /* written in periodic mode; clocks */
+	uint64_t period; /* written in periodic mode; clocks */
 };
 
 struct vhpet {
 	struct spinlock lock;
-	uint64_t config;     /* general configuration */
-	uint64_t status;     /* level interrupts that are active */
-	uint64_t counter;    /* its value at `since`; or always, while it is halted */
-	uint64_t since;      /* clock */
+	uint64_t config;  /* general configuration */
+	uint64_t status;  /* level interrupts that are active */
+	uint64_t counter; /* its value at `since`; or always, while it is halted */
+	uint64_t since;   /* clock */
 	struct vhpet_timer timer[VHPET_TIMERS];
-	struct acrn_vm *vm;        /* glue */
-	struct hv_timer deadline;  /* glue: the next match */
-	bool active;               /* glue: the VM has one */
+	struct acrn_vm *vm;       /* glue */
+	struct hv_timer deadline; /* glue: the next match */
+	bool active;              /* glue: the VM has one */
 };
 
 /** After power-on: halted, at 0, no interrupts. */

@@ -24,7 +24,7 @@ struct vi8042 {
 	uint8_t status;          /* but for what is constant */
 	uint8_t output;          /* output buffer, while status says so */
 	uint8_t out_port;
-	uint8_t command;         /* waits for its data byte; 0: none */
+	uint8_t command; /* waits for its data byte; 0: none */
 	uint8_t port92;
 };
 

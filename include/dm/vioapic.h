@@ -35,8 +35,8 @@ struct io_request;
 #define RTE_LEVEL        0x0000000000008000UL
 #define RTE_MASKED       0x0000000000010000UL
 #define RTE_DEST         0xFF00000000000000UL
-#define RTE_WRITABLE     (RTE_VECTOR | RTE_DELIVERY | RTE_DEST_LOGICAL | RTE_ACTIVE_LOW | RTE_LEVEL | RTE_MASKED | \
-			  RTE_DEST)
+#define RTE_FLAGS        (RTE_DEST_LOGICAL | RTE_ACTIVE_LOW | RTE_LEVEL | RTE_MASKED)
+#define RTE_WRITABLE     (RTE_VECTOR | RTE_DELIVERY | RTE_FLAGS | RTE_DEST)
 
 /* Whom the I/O APICs talk to. Called with the lock held: must not call back into the I/O APICs. */
 struct vioapic_ops {
@@ -50,11 +50,11 @@ struct vioapic_ops {
 
 /* One chip: pins [gsi_base, gsi_base + pins) of the VM. */
 struct vioapic_chip {
-	uint64_t base;     /* guest-physical */
+	uint64_t base; /* guest-physical */
 	uint32_t gsi_base;
 	uint32_t pins;
-	uint32_t id;       /* bits 31..24 of register 0, as written (bits 27..24 count) */
-	uint32_t select;   /* IOREGSEL */
+	uint32_t id;     /* bits 31..24 of register 0, as written (bits 27..24 count) */
+	uint32_t select; /* IOREGSEL */
 	struct vioapic *owner;
 };
 
@@ -66,11 +66,11 @@ struct vioapic {
 	uint32_t chip_count;
 	uint32_t pin_count; /* all chips: GSIs are 0..pin_count-1 */
 	struct vioapic_chip chip[VIOAPIC_MAX_CHIPS];
-	uint64_t rte[VIOAPIC_MAX_PINS]; /* by GSI */
-	uint64_t high[(VIOAPIC_MAX_PINS + 63U) / 64U];   /* the line is high; bit per GSI */
-	uint64_t driven[(VIOAPIC_MAX_PINS + 63U) / 64U]; /* somebody drove it since power-on; else it rests inactive */
+	uint64_t rte[VIOAPIC_MAX_PINS];                   /* by GSI */
+	uint64_t high[(VIOAPIC_MAX_PINS + 63U) / 64U];    /* the line is high; bit per GSI */
+	uint64_t driven[(VIOAPIC_MAX_PINS + 63U) / 64U];  /* somebody drove it since power-on; else it rests inactive */
 	uint64_t waiting[(VIOAPIC_MAX_PINS + 63U) / 64U]; /* a physical level interrupt awaits the guest's EOI */
-	uint64_t delivered; /* messages accepted */
+	uint64_t delivered;                               /* messages accepted */
 };
 
 /** Makes `vioapic` a set without chips. @param is_physical see the struct */

@@ -35,7 +35,7 @@ struct vpci_function;
 #define VPCI_ROUTES 64U /* BARs of all functions together */
 
 /* Two interrupt lines, shared: slots with even numbers have the first, odd ones the second. Level, active high. */
-#define VPCI_LINES 2U
+#define VPCI_LINES     2U
 #define VPCI_LINE0_GSI 10U
 #define VPCI_LINE1_GSI 11U
 
@@ -96,7 +96,7 @@ struct vpci_function {
 	uint8_t config[VPCI_CONFIG];   /* bus lock */
 	uint8_t writable[VPCI_CONFIG]; /* bits that the guest may change; constant */
 	uint32_t next_cap;
-	bool intx;                     /* it asserts its INTx pin; bus lock */
+	bool intx; /* it asserts its INTx pin; bus lock */
 	struct vpci_bar bar[VPCI_BARS];
 };
 
@@ -124,15 +124,15 @@ struct vpci {
 	struct spinlock lock; /* configuration, lines */
 	struct acrn_vm *vm;
 	const struct vpci_bus_ops *ops;
-	uint32_t address;     /* 0xCF8; racy between vCPUs as it is on a chip set */
-	uint32_t seq;         /* atomic: odd while the routes are changed */
+	uint32_t address; /* 0xCF8; racy between vCPUs as it is on a chip set */
+	uint32_t seq;     /* atomic: odd while the routes are changed */
 	uint32_t bar_count;
-	uint32_t floor;       /* memory BARs are put here or above */
+	uint32_t floor; /* memory BARs are put here or above */
 	struct vpci_routes mem;
 	struct vpci_routes io;
 	struct vpci_function bridge;
 	struct vpci_function *slot[VPCI_SLOTS]; /* constant while the VM runs */
-	bool active;          /* glue: the VM has a bus */
+	bool active;                            /* glue: the VM has a bus */
 };
 
 /* A BAR that an address belongs to. */

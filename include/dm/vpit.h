@@ -22,32 +22,32 @@ struct acrn_vm;
 #define VPIT_NEVER    UINT64_MAX
 
 struct vpit_channel {
-	uint8_t mode;       /* 0..5 */
-	uint8_t access;     /* 1 low byte, 2 high byte, 3 both */
+	uint8_t mode;   /* 0..5 */
+	uint8_t access; /* 1 low byte, 2 high byte, 3 both */
 	bool bcd;
 	bool gate;
-	bool loaded;        /* a count was written since the control word */
-	bool triggered;     /* modes 1, 5: the gate has risen since then */
-	bool write_high;    /* the next write is the high byte */
-	bool read_high;     /* the next read is the high byte */
-	uint8_t low;        /* the low byte, written */
-	uint8_t latched;    /* bytes of the latched count that are to be read, 0: none */
+	bool loaded;     /* a count was written since the control word */
+	bool triggered;  /* modes 1, 5: the gate has risen since then */
+	bool write_high; /* the next write is the high byte */
+	bool read_high;  /* the next read is the high byte */
+	uint8_t low;     /* the low byte, written */
+	uint8_t latched; /* bytes of the latched count that are to be read, 0: none */
 	bool status_latched;
-	uint8_t status;     /* latched */
-	uint16_t latch;     /* latched count, as read */
-	uint32_t count;     /* loaded: 1..65536 clocks (BCD 10000) */
-	uint32_t next;      /* modes 2, 3: count for the next period; 0: the same */
-	uint64_t start;     /* clock at which `count` was loaded, or counting went on */
-	uint64_t held;      /* modes 0, 4, gate low: clocks counted when it fell */
+	uint8_t status; /* latched */
+	uint16_t latch; /* latched count, as read */
+	uint32_t count; /* loaded: 1..65536 clocks (BCD 10000) */
+	uint32_t next;  /* modes 2, 3: count for the next period; 0: the same */
+	uint64_t start; /* clock at which `count` was loaded, or counting went on */
+	uint64_t held;  /* modes 0, 4, gate low: clocks counted when it fell */
 };
 
 struct vpit {
 	struct spinlock lock;
 	struct vpit_channel channel[VPIT_CHANNELS];
-	uint8_t speaker;        /* port 0x61, bits 1..0 */
-	struct acrn_vm *vm;     /* glue */
-	struct hv_timer timer;  /* glue: the next interrupt of channel 0 */
-	bool active;            /* glue: the VM has one */
+	uint8_t speaker;       /* port 0x61, bits 1..0 */
+	struct acrn_vm *vm;    /* glue */
+	struct hv_timer timer; /* glue: the next interrupt of channel 0 */
+	bool active;           /* glue: the VM has one */
 };
 
 /** Makes all channels as after power-on: mode 0, no count; gates 0 and 1 high. */

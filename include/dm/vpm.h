@@ -18,8 +18,8 @@ struct acrn_vm;
 #define VPM_S5_TYP       5U /* as in pre_dsdt.asl */
 
 struct vpm {
-	uint16_t enable;  /* PM1 enable */
-	uint16_t control; /* PM1 control, without SCI_EN and SLP_EN */
+	uint16_t enable;       /* PM1 enable */
+	uint16_t control;      /* PM1 control, without SCI_EN and SLP_EN */
 	uint8_t reset_control; /* of the chip set, at port 0xCF9: what kind of reset is wanted */
 };
 

@@ -13,21 +13,21 @@
 
 struct acrn_vm;
 
-#define VRTC_PORT     0x70U
-#define VRTC_GSI      8U
-#define VRTC_HZ       32768UL
-#define VRTC_CMOS     128U
-#define VRTC_NEVER    UINT64_MAX
+#define VRTC_PORT  0x70U
+#define VRTC_GSI   8U
+#define VRTC_HZ    32768UL
+#define VRTC_CMOS  128U
+#define VRTC_NEVER UINT64_MAX
 
 struct vrtc {
 	struct spinlock lock;
-	uint8_t index;            /* port 0x70 */
-	uint8_t cmos[VRTC_CMOS];  /* clock, alarm and A, B, C included */
-	int64_t offset;           /* seconds since 1970-01-01 at clock 0 */
-	uint64_t seen;            /* clock up to which flags are in register C */
-	struct acrn_vm *vm;       /* glue */
-	struct hv_timer timer;    /* glue: the next interrupt */
-	bool active;              /* glue: the VM has one */
+	uint8_t index;           /* port 0x70 */
+	uint8_t cmos[VRTC_CMOS]; /* clock, alarm and A, B, C included */
+	int64_t offset;          /* seconds since 1970-01-01 at clock 0 */
+	uint64_t seen;           /* clock up to which flags are in register C */
+	struct acrn_vm *vm;      /* glue */
+	struct hv_timer timer;   /* glue: the next interrupt */
+	bool active;             /* glue: the VM has one */
 };
 
 /**

@@ -36,18 +36,18 @@ struct vuart_cable {
 };
 
 struct vuart {
-	struct spinlock lock; /* of a port without cable */
+	struct spinlock lock;      /* of a port without cable */
 	struct vuart_cable *cable; /* NULL: console or nobody; constant while the VM exists */
-	uint32_t side;    /* its end of the cable */
+	uint32_t side;             /* its end of the cable */
 	struct acrn_vm *vm;
-	uint16_t base;    /* first port */
-	uint32_t gsi;     /* its interrupt line */
-	bool active;      /* initialised: the VM has this port */
-	bool irq_level;   /* what set_irq was told last */
+	uint16_t base;  /* first port */
+	uint32_t gsi;   /* its interrupt line */
+	bool active;    /* initialised: the VM has this port */
+	bool irq_level; /* what set_irq was told last */
 
 	/* Registers. */
 	uint8_t ier;
-	uint8_t fcr;      /* FIFO enable, DMA mode and trigger level as written; reset bits never stay */
+	uint8_t fcr; /* FIFO enable, DMA mode and trigger level as written; reset bits never stay */
 	uint8_t lcr;
 	uint8_t mcr;
 	uint8_t line_err; /* LSR bits cleared by reading LSR: OE, PE, FE, BI */
@@ -61,7 +61,7 @@ struct vuart {
 	uint16_t ring[VUART_RING_SIZE];
 	uint32_t head;
 	uint32_t count;
-	uint32_t breaks; /* in the ring, behind its first byte */
+	uint32_t breaks;                  /* in the ring, behind its first byte */
 	uint8_t tx_fifo[VUART_FIFO_SIZE]; /* waits for the other end of the cable */
 	uint32_t tx_len;
 	uint64_t tx_count;

@@ -36,40 +36,40 @@ struct acpi_override {
 
 /* A generic address, resolved: in port or memory space. */
 struct acpi_gas {
-	uint8_t space; /* 0 memory, 1 ports */
-	uint8_t width; /* bits */
+	uint8_t space;    /* 0 memory, 1 ports */
+	uint8_t width;    /* bits */
 	uint64_t address; /* 0: none */
 };
 
 struct acpi_info {
-	uint32_t cpu_count;                    /* enabled CPUs, in MADT order */
+	uint32_t cpu_count; /* enabled CPUs, in MADT order */
 	uint32_t cpu_apic_id[ACPI_MAX_CPUS];
-	uint32_t cpus_ignored;                 /* enabled, but beyond ACPI_MAX_CPUS */
+	uint32_t cpus_ignored; /* enabled, but beyond ACPI_MAX_CPUS */
 	hpa_t lapic_base;
 	bool has_8259;
 	struct acpi_ioapic ioapic[ACPI_MAX_IOAPICS];
 	uint32_t ioapic_count;
 	struct acpi_override override[ACPI_MAX_OVERRIDES];
 	uint32_t override_count;
-	uint8_t nmi_lint;                      /* local NMI pin for all CPUs: 0, 1; 0xFF none told */
+	uint8_t nmi_lint; /* local NMI pin for all CPUs: 0, 1; 0xFF none told */
 
 	bool has_fadt;
 	uint16_t sci_irq;
 	uint32_t pm1a_evt, pm1b_evt, pm1a_cnt, pm1b_cnt; /* ports; 0: none */
-	uint32_t pm_timer;                     /* port; 0: none */
+	uint32_t pm_timer;                               /* port; 0: none */
 	bool pm_timer_32bit;
 	struct acpi_gas reset_reg;
 	uint8_t reset_value;
 	bool has_s5;
-	uint8_t s5_a, s5_b;                    /* SLP_TYP for power-off */
+	uint8_t s5_a, s5_b; /* SLP_TYP for power-off */
 	hpa_t dsdt, facs;
 
-	hpa_t mcfg_base;                       /* segment 0; 0: no ECAM */
+	hpa_t mcfg_base; /* segment 0; 0: no ECAM */
 	uint8_t mcfg_first_bus, mcfg_last_bus;
 
-	char oem_id[6];                        /* of the RSDP: who made the firmware's tables */
+	char oem_id[6]; /* of the RSDP: who made the firmware's tables */
 	hpa_t rsdp;
-	hpa_t table[ACPI_MAX_TABLES];          /* of RSDT or XSDT, whose checksum is right */
+	hpa_t table[ACPI_MAX_TABLES]; /* of RSDT or XSDT, whose checksum is right */
 	uint32_t table_count;
 };
 

@@ -94,8 +94,8 @@ enum gpa_mem_type { GPA_TYPE_UC = 0, GPA_TYPE_WC = 1, GPA_TYPE_WT = 4, GPA_TYPE_
  * @param access GPA_READ | GPA_WRITE | GPA_EXEC
  * @return 0, or -ENOMEM (then part of the range may be mapped), or -EINVAL (alignment, width, wrap)
  */
-int32_t __must_check arch_gpa_map(struct acrn_vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size, uint32_t access,
-	enum gpa_mem_type type);
+int32_t __must_check arch_gpa_map(
+	struct acrn_vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size, uint32_t access, enum gpa_mem_type type);
 
 /** Unmaps [gpa, gpa+size), page aligned. @return 0, -ENOMEM (a large page could not be split), -EINVAL */
 int32_t __must_check arch_gpa_unmap(struct acrn_vm *vm, gpa_t gpa, uint64_t size);
@@ -199,7 +199,7 @@ int32_t __must_check arch_gsi_claim(uint32_t gsi, bool level, bool active_low, v
 struct gsi_info {
 	uint32_t vector;
 	bool level, active_low;
-	bool claimed; /* arch_gsi_claim() */
+	bool claimed;   /* arch_gsi_claim() */
 	uint64_t count; /* arrivals of `vector` since boot */
 };
 

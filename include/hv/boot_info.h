@@ -30,11 +30,11 @@ struct boot_module {
 };
 
 struct boot_framebuffer {
-	hpa_t base; /* 0: none */
-	uint32_t width, height;  /* pixels; characters in text mode */
-	uint32_t pitch;          /* bytes per line */
+	hpa_t base;             /* 0: none */
+	uint32_t width, height; /* pixels; characters in text mode */
+	uint32_t pitch;         /* bytes per line */
 	uint8_t bpp;
-	bool is_text;            /* EGA text: 0xB8000 style cells */
+	bool is_text;                         /* EGA text: 0xB8000 style cells */
 	uint8_t red_pos, green_pos, blue_pos; /* bit position of each 8-bit channel (RGB mode) */
 };
 
@@ -48,7 +48,7 @@ struct boot_info {
 	hpa_t rsdp;             /* of the copy in the multiboot information, or found by scan; 0: none */
 	hpa_t efi_system_table; /* 0: booted by BIOS */
 	struct boot_framebuffer fb;
-	hpa_t hv_base;   /* where the image was loaded, 2 MiB aligned */
+	hpa_t hv_base;    /* where the image was loaded, 2 MiB aligned */
 	uint64_t hv_size; /* image with bss, rounded up to 2 MiB */
 };
 

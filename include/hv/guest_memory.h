@@ -33,8 +33,8 @@ typedef enum memory_fault_result {
 } memory_fault_result_t;
 
 /** @param fault_addr guest-physical; all of fault_length bytes are inside the reservation */
-typedef memory_fault_result_t (*memory_fault_callback_fn)(struct acrn_vm *vm, struct acrn_vcpu *vcpu,
-	gpa_t fault_addr, size_t fault_length, void *cookie);
+typedef memory_fault_result_t (*memory_fault_callback_fn)(
+	struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr, size_t fault_length, void *cookie);
 typedef memory_fault_callback_fn unhandled_mem_fault_callback_fn;
 
 typedef struct vm_memory_reservation {
@@ -65,8 +65,8 @@ struct vm_reservations {
  * @return the reservation; NULL, with a log line that names both owners: no callback, it wraps, it overlaps another
  *         reservation or an anonymous window, the table is full, or the VM runs
  */
-vm_memory_reservation_t *vm_reserve_memory_at(struct acrn_vm *vm, gpa_t addr, uint64_t size,
-	memory_fault_callback_fn fault_callback, void *cookie);
+vm_memory_reservation_t *vm_reserve_memory_at(
+	struct acrn_vm *vm, gpa_t addr, uint64_t size, memory_fault_callback_fn fault_callback, void *cookie);
 
 /** As vm_reserve_memory_at(); the log shows the name of the function `owner`. @return 0, -EINVAL, -EEXIST, -ENOSPC */
 int32_t __must_check vm_reserve_for(struct acrn_vm *vm, gpa_t addr, uint64_t size,
@@ -93,8 +93,8 @@ int32_t __must_check vm_free_reserved_memory(struct acrn_vm *vm, vm_memory_reser
  * @param access GPA_READ | GPA_WRITE | GPA_EXEC; what it does not allow calls the callback
  * @return 0; -1: outside of the reservation, not aligned, no memory, or the VM runs
  */
-int32_t __must_check vm_map_reservation(struct acrn_vm *vm, const vm_memory_reservation_t *reservation,
-	uint64_t offset, hpa_t hpa, uint64_t size, uint32_t access);
+int32_t __must_check vm_map_reservation(struct acrn_vm *vm, const vm_memory_reservation_t *reservation, uint64_t offset,
+	hpa_t hpa, uint64_t size, uint32_t access);
 
 /** Where the reservation is. */
 void vm_get_reservation_memory_region(const vm_memory_reservation_t *reservation, gpa_t *addr, uint64_t *size);
@@ -103,8 +103,8 @@ void vm_get_reservation_memory_region(const vm_memory_reservation_t *reservation
 bool vm_memory_is_reserved(const struct acrn_vm *vm, gpa_t gpa, uint64_t size);
 
 /** A callback for memory that must not be touched: says who and where, FAULT_ERROR. */
-memory_fault_result_t default_error_fault_callback(struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr,
-	size_t fault_length, void *cookie);
+memory_fault_result_t default_error_fault_callback(
+	struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr, size_t fault_length, void *cookie);
 
 /** @return index into table->sorted of the first reservation that ends above `addr`; table->count if none does */
 uint32_t vm_reservation_above(const struct vm_reservations *table, gpa_t addr);

@@ -17,8 +17,8 @@ struct acrn_vm;
  * @param offset of the piece from the start of the range that was asked for
  * @return 0 to go on; anything else ends vm_ram_touch() with it
  */
-typedef int32_t (*vm_ram_touch_callback_fn)(struct acrn_vm *vm, gpa_t gpa, void *hva, size_t size, size_t offset,
-	void *cookie);
+typedef int32_t (*vm_ram_touch_callback_fn)(
+	struct acrn_vm *vm, gpa_t gpa, void *hva, size_t size, size_t offset, void *cookie);
 
 /**
  * Maps [start, start+bytes) to [hpa, hpa+bytes) and adds it as free RAM. All page aligned.
@@ -48,7 +48,7 @@ int32_t __must_check vm_ram_free(struct acrn_vm *vm, gpa_t start, uint64_t bytes
  * Calls `callback` for each piece of [start, start+bytes), page by page, across regions.
  * @return 0; -1: not all of it is RAM that is mapped (then nothing, or a part, was touched); else what a callback said
  */
-int32_t __must_check vm_ram_touch(struct acrn_vm *vm, gpa_t start, uint64_t bytes, vm_ram_touch_callback_fn callback,
-	void *cookie);
+int32_t __must_check vm_ram_touch(
+	struct acrn_vm *vm, gpa_t start, uint64_t bytes, vm_ram_touch_callback_fn callback, void *cookie);
 
 #endif

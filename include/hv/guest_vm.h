@@ -37,9 +37,9 @@ struct vm_mem {
 typedef int32_t (*notification_callback_fn)(struct acrn_vm *vm, uint64_t badge, void *cookie);
 
 enum vm_exit_reason {
-	VM_GUEST_UNKNOWN_EXIT, /* none yet */
-	VM_GUEST_STOPPED,      /* by its own wish, or with the Service VM */
-	VM_GUEST_RESTARTS,     /* by its own wish, to run again */
+	VM_GUEST_UNKNOWN_EXIT,    /* none yet */
+	VM_GUEST_STOPPED,         /* by its own wish, or with the Service VM */
+	VM_GUEST_RESTARTS,        /* by its own wish, to run again */
 	VM_GUEST_ERROR_EXIT = -1, /* its fault, or that of somebody who answers for it */
 };
 
@@ -66,15 +66,15 @@ int32_t vcpu_start(struct acrn_vcpu *vcpu);
  * is paused.
  * @return 0; -1: no VM, no callback, or it runs
  */
-int32_t __must_check vm_register_unhandled_mem_fault_callback(struct acrn_vm *vm,
-	unhandled_mem_fault_callback_fn fault_handler, void *cookie);
+int32_t __must_check vm_register_unhandled_mem_fault_callback(
+	struct acrn_vm *vm, unhandled_mem_fault_callback_fn fault_handler, void *cookie);
 
 /**
  * The callback for vm_notify(); the last registration counts. Not while the VM runs or is paused.
  * @return 0; -1: no VM, no callback, or it runs
  */
-int32_t __must_check vm_register_notification_callback(struct acrn_vm *vm,
-	notification_callback_fn notification_callback, void *cookie);
+int32_t __must_check vm_register_notification_callback(
+	struct acrn_vm *vm, notification_callback_fn notification_callback, void *cookie);
 
 /**
  * Tells the VM's notification callback that something happened. Bits of several calls may come in one callback; none

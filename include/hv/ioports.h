@@ -38,11 +38,11 @@ typedef enum ioport_fault_result {
  * @param size   1, 2 or 4 bytes
  * @param result out; its low `size` bytes count. All ones at the call
  */
-typedef ioport_fault_result_t (*vm_ioport_in_fn)(struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size,
-	uint32_t *result);
+typedef ioport_fault_result_t (*vm_ioport_in_fn)(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t *result);
 /** @param value the bytes above `size` are 0 */
-typedef ioport_fault_result_t (*vm_ioport_out_fn)(struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size,
-	uint32_t value);
+typedef ioport_fault_result_t (*vm_ioport_out_fn)(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t value);
 
 /* NULL port_in reads as ones, NULL port_out ignores. */
 typedef struct vm_ioport_interface {
@@ -57,8 +57,8 @@ typedef struct vm_ioport_interface {
  * @param value for an OUT what is written; for an IN, all ones, what will be read. The low `size` bytes count
  * @param size  1, 2 or 4 bytes
  */
-typedef ioport_fault_result_t (*unhandled_ioport_callback_fn)(struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in,
-	uint32_t *value, size_t size, void *cookie);
+typedef ioport_fault_result_t (*unhandled_ioport_callback_fn)(
+	struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in, uint32_t *value, size_t size, void *cookie);
 
 /* A registered range. */
 struct vm_ioport_entry {
@@ -94,15 +94,15 @@ static inline const struct vm_ioport_entry *vm_ioport_owner(const struct vm_iopo
  * @return 0; -1, with a log line: the range is reversed, shares a port with a registered one or with one that a vCPU
  *         has itself, the table is full, or the VM runs
  */
-int32_t __must_check vm_io_port_add_handler(struct acrn_vm *vm, vm_ioport_range_t ioport_range,
-	vm_ioport_interface_t ioport_interface);
+int32_t __must_check vm_io_port_add_handler(
+	struct acrn_vm *vm, vm_ioport_range_t ioport_range, vm_ioport_interface_t ioport_interface);
 
 /**
  * The callback for ports that no range holds; the last registration counts. Not while the VM runs or is paused.
  * @return 0; -1: no VM, no callback, or it runs
  */
-int32_t __must_check vm_register_unhandled_ioport_callback(struct acrn_vm *vm,
-	unhandled_ioport_callback_fn ioport_callback, void *cookie);
+int32_t __must_check vm_register_unhandled_ioport_callback(
+	struct acrn_vm *vm, unhandled_ioport_callback_fn ioport_callback, void *cookie);
 
 /**
  * Lets one vCPU have the machine's ports [port_start, port_end] without an exit. Those of the others stay as they

@@ -141,8 +141,8 @@ void register_io_emulation_handler(struct acrn_vm *vm, uint32_t pio_idx, const s
  * @return 0; -EINVAL: read_write is NULL, end is not above start, the VM has been launched;
  *         -EEXIST: overlaps a registered range; -ENOSPC: table full
  */
-int32_t register_mmio_emulation_handler(struct acrn_vm *vm, hv_mem_io_handler_t read_write, uint64_t start,
-	uint64_t end, void *handler_private_data);
+int32_t register_mmio_emulation_handler(
+	struct acrn_vm *vm, hv_mem_io_handler_t read_write, uint64_t start, uint64_t end, void *handler_private_data);
 
 /**
  * Emulates `io_req` for `vcpu`: by a registered handler, or by the Service VM.

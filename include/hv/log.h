@@ -38,10 +38,10 @@ void log_guest(uint16_t vm_id, uint16_t vcpu_id, const char *fmt, ...) __printf(
 /** The console's half: a finished line for serial and screen. Provided by debug/console.c (a fake in unit tests). */
 void console_log_line(enum log_level level, const char *line);
 
-#define pr_err(...)  log_line(LOG_ERR, __VA_ARGS__)
-#define pr_warn(...) log_line(LOG_WARN, __VA_ARGS__)
-#define pr_info(...) log_line(LOG_INFO, __VA_ARGS__)
-#define pr_dbg(...)  log_line(LOG_DBG, __VA_ARGS__)
+#define pr_err(...)                   log_line(LOG_ERR, __VA_ARGS__)
+#define pr_warn(...)                  log_line(LOG_WARN, __VA_ARGS__)
+#define pr_info(...)                  log_line(LOG_INFO, __VA_ARGS__)
+#define pr_dbg(...)                   log_line(LOG_DBG, __VA_ARGS__)
 #define pr_guest(vm_id, vcpu_id, ...) log_guest((vm_id), (vcpu_id), __VA_ARGS__)
 
 /** Our own state is broken: logs, dumps registers, VMCS and backtrace, stops all CPUs. Never returns. */

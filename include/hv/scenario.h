@@ -35,37 +35,36 @@ struct scenario_module {
 /* One VM, or a nameless slot for a post-launched VM. Its id is its index in scenario.vm[]. */
 struct scenario_vm {
 	char name[SCN_MAX_NAME + 1U]; /* "" only if dynamic */
-	uint8_t load_order;	/* SCN_PRE_LAUNCHED_VM, SCN_SERVICE_VM, SCN_POST_LAUNCHED_VM */
-	uint8_t kern_type;	/* SCN_KERNEL_* */
-	uint8_t console_vuart;	/* SCN_CONSOLE_* */
-	uint8_t unhandled_port; /* SCN_PORT_* */
-	uint8_t pci_policy;	/* SCN_PCI_* */
-	struct sched_share share; /* bvt_weight and the warp */
-	bool dynamic;		/* CREATE_VM with a name that no VM has may take it */
-	bool own_pcpu;		/* no other VM runs on its pCPUs */
-	bool cpu_auto;		/* scenario_check_machine() fills vcpu_count and vcpu_pcpu */
-	bool mem_fixed;		/* mem_hpa is meant */
-	bool io_polling;	/* io_completion_polling */
-	bool debug_exit;	/* OUT to SCN_DEBUG_EXIT_PORT ends the VM */
-	bool autostart;		/* started at boot */
-	bool service_control;	/* pre-launched: the Service VM may start, pause, reset, destroy it */
-	bool kern_addr;		/* kern_load_addr and kern_entry_addr are meant */
-	bool refused;		/* this machine can't run it; the reason is in refusal[] */
+	uint8_t load_order;           /* SCN_PRE_LAUNCHED_VM, SCN_SERVICE_VM, SCN_POST_LAUNCHED_VM */
+	uint8_t kern_type;            /* SCN_KERNEL_* */
+	uint8_t console_vuart;        /* SCN_CONSOLE_* */
+	uint8_t unhandled_port;       /* SCN_PORT_* */
+	uint8_t pci_policy;           /* SCN_PCI_* */
+	struct sched_share share;     /* bvt_weight and the warp */
+	bool dynamic;                 /* CREATE_VM with a name that no VM has may take it */
+	bool own_pcpu;                /* no other VM runs on its pCPUs */
+	bool cpu_auto;                /* scenario_check_machine() fills vcpu_count and vcpu_pcpu */
+	bool mem_fixed;               /* mem_hpa is meant */
+	bool io_polling;              /* io_completion_polling */
+	bool debug_exit;              /* OUT to SCN_DEBUG_EXIT_PORT ends the VM */
+	bool autostart;               /* started at boot */
+	bool service_control;         /* pre-launched: the Service VM may start, pause, reset, destroy it */
+	bool kern_addr;               /* kern_load_addr and kern_entry_addr are meant */
+	bool refused;                 /* this machine can't run it; the reason is in refusal[] */
 	char refusal[160];
 
-	uint32_t vcpu_wanted; /* with cpu_auto: 0 is one vCPU per CPU */
-	uint32_t vcpu_count;  /* 0 only with cpu_auto before scenario_check_machine() */
+	uint32_t vcpu_wanted;                   /* with cpu_auto: 0 is one vCPU per CPU */
+	uint32_t vcpu_count;                    /* 0 only with cpu_auto before scenario_check_machine() */
 	uint16_t vcpu_pcpu[SCENARIO_MAX_VCPUS]; /* pCPU of vCPU i, may repeat */
-	uint64_t pcpu_mask; /* those in vcpu_pcpu; with cpu_auto: all that no other VM owns */
+	uint64_t pcpu_mask;                     /* those in vcpu_pcpu; with cpu_auto: all that no other VM owns */
 
 	uint64_t mem_bytes; /* 0: all the rest (Service VM), no limit (post-launched) */
 	hpa_t mem_hpa;
 	gpa_t kern_load_addr;
 	gpa_t kern_entry_addr;
-	char kern_mod[SCN_MAX_TAG + 1U];    /* "" if post-launched */
-	char ramdisk_mod[SCN_MAX_TAG + 1U]; /* "" : none */
-	char bootargs[SCN_MAX_BOOTARGS +
-		      1U]; /* words after the tag in GRUB's string replace them */
+	char kern_mod[SCN_MAX_TAG + 1U];      /* "" if post-launched */
+	char ramdisk_mod[SCN_MAX_TAG + 1U];   /* "" : none */
+	char bootargs[SCN_MAX_BOOTARGS + 1U]; /* words after the tag in GRUB's string replace them */
 
 	uint32_t module_count;
 	struct scenario_module module[SCN_MAX_MODULES];
@@ -77,7 +76,7 @@ struct scenario_vm {
 
 struct scenario_vuart {
 	char name[SCN_MAX_NAME + 1U];
-	uint8_t vm[2];	/* VM ids */
+	uint8_t vm[2];  /* VM ids */
 	uint8_t com[2]; /* 1 or 2 */
 };
 
@@ -91,7 +90,7 @@ struct scenario_connection {
 
 struct scenario {
 	char name[SCN_MAX_NAME + 1U];
-	uint8_t scheduler;	  /* SCN_SCHED_* */
+	uint8_t scheduler;        /* SCN_SCHED_* */
 	uint8_t console_loglevel; /* 0..SCN_LOGLEVEL_MAX */
 	uint8_t mem_loglevel;
 	uint16_t console_port; /* 0: no serial console */
@@ -119,10 +118,9 @@ struct scenario_range {
 
 /* What scenario_check_machine() must know of the machine. */
 struct scenario_machine {
-	uint32_t pcpu_count; /* CPUs that came up, ids 0..pcpu_count-1 */
-	uint64_t ram_bytes;  /* RAM that may be given to VMs */
-	const struct scenario_range
-		*ram; /* that RAM as ranges, for fixed places; NULL: not checked */
+	uint32_t pcpu_count;              /* CPUs that came up, ids 0..pcpu_count-1 */
+	uint64_t ram_bytes;               /* RAM that may be given to VMs */
+	const struct scenario_range *ram; /* that RAM as ranges, for fixed places; NULL: not checked */
 	uint32_t ram_count;
 };
 
@@ -135,8 +133,7 @@ struct scenario_machine {
  * rule)
  * @context boot, before VMs exist; no locks, no allocation
  */
-__must_check int32_t scenario_load(
-	const void *blob, size_t size, struct scenario *out, struct scenario_error *err);
+__must_check int32_t scenario_load(const void *blob, size_t size, struct scenario *out, struct scenario_error *err);
 
 /**
  * Fits the scenario to the machine: places the vCPUs of VMs with cpu_auto, and marks VMs that can't

@@ -27,31 +27,31 @@ struct sched_share {
 
 /* BVT's account of a thread; run queue lock. */
 struct thread_bvt {
-	uint64_t vtime;        /* virtual time: grows by 1024 / weight each tick that it runs */
-	uint64_t warped;       /* ticks that it has run warped since it was last allowed to */
-	uint64_t unwarped_at;  /* time at which the limit ended its warp */
+	uint64_t vtime;       /* virtual time: grows by 1024 / weight each tick that it runs */
+	uint64_t warped;      /* ticks that it has run warped since it was last allowed to */
+	uint64_t unwarped_at; /* time at which the limit ended its warp */
 	bool warping;
 };
 
 struct thread {
-	struct list_head node;            /* in the run queue when RUNNABLE; run queue lock */
-	uint32_t state;                   /* enum thread_state; run queue lock */
-	bool wake_pending;                /* woken while RUNNING: does not block; run queue lock */
-	uint16_t pcpu;                    /* constant */
-	uint16_t who;                     /* TRACE_WHO(), for the trace; its creator's */
+	struct list_head node; /* in the run queue when RUNNABLE; run queue lock */
+	uint32_t state;        /* enum thread_state; run queue lock */
+	bool wake_pending;     /* woken while RUNNING: does not block; run queue lock */
+	uint16_t pcpu;         /* constant */
+	uint16_t who;          /* TRACE_WHO(), for the trace; its creator's */
 	/* Works; returns true to stay runnable, false to block until thread_wake(). */
 	bool (*run)(struct thread *thread);
 	/* Called when RUNNING ends, on the pCPU: nothing of the thread may stay in the CPU. May be NULL. */
 	void (*switch_out)(struct thread *thread);
-	uint64_t slices;                  /* times it was given the CPU */
-	uint64_t run_ticks;               /* time it had it; of a running one see thread_run_ticks() */
-	struct sched_share share;         /* constant while it may run */
+	uint64_t slices;          /* times it was given the CPU */
+	uint64_t run_ticks;       /* time it had it; of a running one see thread_run_ticks() */
+	struct sched_share share; /* constant while it may run */
 	struct thread_bvt bvt;
 };
 
 /** Makes `thread` a blocked thread of `pcpu`, with weight 1. */
-void thread_init(struct thread *thread, uint16_t pcpu, bool (*run)(struct thread *),
-	void (*switch_out)(struct thread *));
+void thread_init(
+	struct thread *thread, uint16_t pcpu, bool (*run)(struct thread *), void (*switch_out)(struct thread *));
 
 /** Gives a thread that has never been woken its share. */
 void thread_set_share(struct thread *thread, const struct sched_share *share);

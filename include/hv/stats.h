@@ -8,11 +8,11 @@
 struct hv_counters {
 	uint64_t vms_created;
 	uint64_t vms_destroyed;
-	uint64_t faults;             /* vcpu_fatal() */
+	uint64_t faults; /* vcpu_fatal() */
 	uint64_t upcalls;
 	uint64_t requests_forwarded;
 	uint64_t requests_completed;
-	uint64_t requests_refused;   /* the other side broke the protocol */
+	uint64_t requests_refused; /* the other side broke the protocol */
 	uint64_t hypercalls;
 	uint64_t hypercalls_failed;
 };

@@ -84,9 +84,9 @@ void trace_counts(uint16_t cpu, uint64_t *recorded, uint64_t *lost);
 struct trace_dump {
 	uint32_t part, reason;
 	uint16_t cpu, vm;
-	uint64_t most;       /* newest events of each pCPU that are wanted */
-	uint64_t next, end;  /* of pCPU `cpu`: number of the next event, and of the one behind the last */
-	uint64_t lines;      /* given so far */
+	uint64_t most;      /* newest events of each pCPU that are wanted */
+	uint64_t next, end; /* of pCPU `cpu`: number of the next event, and of the one behind the last */
+	uint64_t lines;     /* given so far */
 };
 
 /** Stops recording and begins a dump of the newest `most` events of each pCPU (0: all). */

@@ -45,14 +45,14 @@ enum vm_restart {
 #define INVALID_VM_ID ACRN_INVALID_VMID
 
 struct acrn_vm {
-	uint16_t vm_id; /* absolute, the slot's index */
-	uint32_t state; /* enum vm_state; vm->lock */
+	uint16_t vm_id;                   /* absolute, the slot's index */
+	uint32_t state;                   /* enum vm_state; vm->lock */
 	const struct scenario_vm *config; /* what the scenario says of this slot */
 	char name[16];
 	struct spinlock lock; /* life cycle and memory map; taken before any device's lock */
 
-	uint64_t pcpu_mask; /* physical CPUs it has claimed; vm_cpus.c */
-	bool own_apic_ids;  /* vCPU n has APIC id n, in a topology of the VM's own; else the pCPU's */
+	uint64_t pcpu_mask;    /* physical CPUs it has claimed; vm_cpus.c */
+	bool own_apic_ids;     /* vCPU n has APIC id n, in a topology of the VM's own; else the pCPU's */
 	uint64_t mapped_bytes; /* memory that a User VM's device model gave it; vm->lock */
 	uint16_t vcpu_count;
 	struct acrn_vcpu vcpus[CONFIG_MAX_VCPUS_PER_VM];
@@ -66,10 +66,10 @@ struct acrn_vm {
 	struct vm_run run;
 
 	/* Forwarding (User VMs). */
-	hpa_t ioreq_page; /* 0: none */
+	hpa_t ioreq_page;                    /* 0: none */
 	union vhm_request_buffer *ioreq_buf; /* direct map; belongs to the Service VM */
-	bool io_polling; /* completion by polling */
-	bool forward_io; /* unhandled accesses go to the Service VM */
+	bool io_polling;                     /* completion by polling */
+	bool forward_io;                     /* unhandled accesses go to the Service VM */
 
 	struct vpic vpic;
 	struct vioapic vioapic;
@@ -78,7 +78,7 @@ struct acrn_vm {
 	struct vpit vpit;
 	struct vrtc vrtc;
 	struct vhpet vhpet;
-	bool legacy_replaced;  /* atomic: the HPET has the interrupts of vpit and vrtc, which raise none */
+	bool legacy_replaced; /* atomic: the HPET has the interrupts of vpit and vrtc, which raise none */
 	struct vi8042 vi8042;
 	struct vpci vpci;
 
@@ -88,7 +88,7 @@ struct acrn_vm {
 	uint32_t restart;     /* enum vm_restart; atomic */
 	struct thread keeper; /* of a pre-launched VM: starts it anew when its guest asks for a reset; vm_life.c */
 	hpa_t ram_hpa;        /* of a pre-launched VM: its memory, which is its own from boot on; 0: it has none */
-	uint64_t faults; /* times vcpu_fatal() was called */
+	uint64_t faults;      /* times vcpu_fatal() was called */
 
 	struct vm_arch arch;
 };

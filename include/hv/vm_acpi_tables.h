@@ -13,10 +13,10 @@
 struct vm_acpi_input {
 	hpa_t table[ACPI_MAX_TABLES]; /* used as they are: neither MADT, FADT nor DMAR */
 	uint32_t table_count;
-	const uint8_t *madt; /* the machine's */
-	size_t madt_len;     /* bytes */
-	const uint8_t *fadt; /* the machine's, or NULL */
-	size_t fadt_len;     /* bytes */
+	const uint8_t *madt;                       /* the machine's */
+	size_t madt_len;                           /* bytes */
+	const uint8_t *fadt;                       /* the machine's, or NULL */
+	size_t fadt_len;                           /* bytes */
 	uint32_t apic_id[CONFIG_MAX_VCPUS_PER_VM]; /* of the VM's vCPUs */
 	uint32_t cpu_count;
 };

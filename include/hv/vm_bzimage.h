@@ -12,17 +12,17 @@ struct boot_framebuffer;
 #define BZIMAGE_ZERO_PAGE 4096U
 
 struct bzimage_plan {
-	uint32_t version;    /* 0x20F is 2.15 */
-	uint64_t at, size;   /* the protected-mode kernel in the file */
-	gpa_t pref_address;  /* 1 MiB .. 4 GiB */
-	uint64_t align;      /* a power of two, PAGE_SIZE at least */
+	uint32_t version;   /* 0x20F is 2.15 */
+	uint64_t at, size;  /* the protected-mode kernel in the file */
+	gpa_t pref_address; /* 1 MiB .. 4 GiB */
+	uint64_t align;     /* a power of two, PAGE_SIZE at least */
 	bool relocatable;
-	bool has_entry64;    /* XLF_KERNEL_64: enterable in 64-bit mode, 0x200 behind its start */
-	bool above_4g;       /* XLF_CAN_BE_LOADED_ABOVE_4G: finds a ramdisk there */
-	uint64_t room;       /* bytes from its start that it may write to before it reads the memory map */
-	uint64_t initrd_max; /* highest address of the ramdisk's last byte */
-	uint32_t cmdline_max; /* characters */
-	uint32_t header_end; /* offset in the file */
+	bool has_entry64;                /* XLF_KERNEL_64: enterable in 64-bit mode, 0x200 behind its start */
+	bool above_4g;                   /* XLF_CAN_BE_LOADED_ABOVE_4G: finds a ramdisk there */
+	uint64_t room;                   /* bytes from its start that it may write to before it reads the memory map */
+	uint64_t initrd_max;             /* highest address of the ramdisk's last byte */
+	uint32_t cmdline_max;            /* characters */
+	uint32_t header_end;             /* offset in the file */
 	uint8_t header[0x290U - 0x1F1U]; /* the setup header, from 0x1F1 on */
 };
 

@@ -10,11 +10,11 @@
 
 struct vuart;
 
-#define VM_CONSOLE_NONE    0xFFFFU
-#define VM_CONSOLE_ESCAPE  0x1DU /* Ctrl-] */
+#define VM_CONSOLE_NONE        0xFFFFU
+#define VM_CONSOLE_ESCAPE      0x1DU /* Ctrl-] */
 #define VM_CONSOLE_PATIENCE_MS 200U
-#define VM_CONSOLE_LINE    160U  /* longer lines are cut in pieces */
-#define VM_CONSOLE_HISTORY 4096U /* bytes kept per VM; shown on attaching */
+#define VM_CONSOLE_LINE        160U  /* longer lines are cut in pieces */
+#define VM_CONSOLE_HISTORY     4096U /* bytes kept per VM; shown on attaching */
 
 /**
  * The VM has a console from now on (again: history stays).

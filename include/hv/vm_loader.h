@@ -24,24 +24,24 @@ struct acrn_vm;
 /* Bytes of a boot module. */
 struct vm_image {
 	const char *tag;
-	hpa_t hpa;     /* where they are now; in the Service VM that is a guest-physical address too */
-	uint64_t size; /* bytes, not 0 */
+	hpa_t hpa;          /* where they are now; in the Service VM that is a guest-physical address too */
+	uint64_t size;      /* bytes, not 0 */
 	const char *string; /* what the guest is told of it */
-	bool placed;   /* `gpa` is meant */
-	gpa_t gpa;     /* where the guest finds it */
+	bool placed;        /* `gpa` is meant */
+	gpa_t gpa;          /* where the guest finds it */
 };
 
 struct vm_loader {
 	struct acrn_vm *vm;
 	const struct scenario_vm *config;
-	bool identity;       /* Service VM: GPA = HPA, modules lie in the VM's own memory */
+	bool identity; /* Service VM: GPA = HPA, modules lie in the VM's own memory */
 	struct vm_e820 map;
 	struct vm_image kernel;
 	struct vm_image module[LOADER_MAX_MODULES]; /* ramdisk first, if there is one */
 	uint32_t module_count;
-	bool has_ramdisk;    /* module[0] is it */
+	bool has_ramdisk; /* module[0] is it */
 	char cmdline[SCN_MAX_BOOTARGS + 1U];
-	gpa_t rsdp;          /* of the tables made for the VM; 0: none */
+	gpa_t rsdp;            /* of the tables made for the VM; 0: none */
 	uint8_t rsdp_copy[36]; /* the same, for those who pass it by value */
 	struct acrn_regs regs; /* of vCPU 0 */
 };

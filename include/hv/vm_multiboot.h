@@ -10,7 +10,7 @@
 
 struct vm_loader;
 
-#define MULTIBOOT1_SEARCH 8192U  /* the header lies in these first bytes */
+#define MULTIBOOT1_SEARCH 8192U /* the header lies in these first bytes */
 #define MULTIBOOT2_SEARCH 32768U
 
 struct multiboot_header {
@@ -39,7 +39,7 @@ int32_t multiboot_find_header(const uint8_t *bytes, size_t len, struct multiboot
  * @param load_base where the image was loaded (told to relocatable multiboot2 images)
  * @return 0 or -errno, logged
  */
-int32_t __must_check multiboot_write_info(struct vm_loader *ld, const struct multiboot_header *header,
-	uint32_t load_base);
+int32_t __must_check multiboot_write_info(
+	struct vm_loader *ld, const struct multiboot_header *header, uint32_t load_base);
 
 #endif

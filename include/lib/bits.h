@@ -5,8 +5,8 @@
 
 #include <lib/types.h>
 
-#define BIT(n)      (1UL << (n))
-#define BIT32(n)    (1U << (n))
+#define BIT(n)       (1UL << (n))
+#define BIT32(n)     (1U << (n))
 #define MASK(hi, lo) ((~0UL >> (63U - (hi))) & (~0UL << (lo)))
 
 /** @return a mask of the low `bytes` bytes; bytes is 1..8. */

@@ -41,6 +41,6 @@ static inline void list_del(struct list_head *node)
 }
 
 #define list_entry(node, type, member) container_of(node, type, member)
-#define list_for_each(pos, head) for ((pos) = (head)->next; (pos) != (head); (pos) = (pos)->next)
+#define list_for_each(pos, head)       for ((pos) = (head)->next; (pos) != (head); (pos) = (pos)->next)
 
 #endif

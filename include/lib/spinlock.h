@@ -13,7 +13,10 @@ struct spinlock {
 	uint32_t owner; /* ticket being served */
 };
 
-#define SPINLOCK_INIT {0U, 0U}
+#define SPINLOCK_INIT                                                                                                  \
+	{                                                                                                              \
+		0U, 0U                                                                                                 \
+	}
 
 /** Makes `lock` free. */
 static inline void spinlock_init(struct spinlock *lock)
@@ -38,8 +41,8 @@ static inline bool spin_try_lock(struct spinlock *lock)
 	uint32_t ticket = __atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE);
 
 	/* The ticket that is served now has not been drawn: nobody holds the lock. */
-	return __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1U, false, __ATOMIC_ACQUIRE,
-		__ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(
+		&lock->next, &ticket, ticket + 1U, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /** Releases `lock`, held by the caller. */

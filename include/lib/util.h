@@ -5,13 +5,13 @@
 
 #include <lib/types.h>
 
-#define __must_check  __attribute__((warn_unused_result))
-#define __packed      __attribute__((packed))
-#define __aligned(n)  __attribute__((aligned(n)))
-#define __noreturn    __attribute__((noreturn))
-#define __cold        __attribute__((cold))
-#define __noinline    __attribute__((noinline))
-#define __unused      __attribute__((unused))
+#define __must_check   __attribute__((warn_unused_result))
+#define __packed       __attribute__((packed))
+#define __aligned(n)   __attribute__((aligned(n)))
+#define __noreturn     __attribute__((noreturn))
+#define __cold         __attribute__((cold))
+#define __noinline     __attribute__((noinline))
+#define __unused       __attribute__((unused))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
 
 #define likely(x)   __builtin_expect(!!(x), 1)

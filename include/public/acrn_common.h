@@ -186,16 +186,16 @@ ACRN_STATIC_ASSERT(sizeof(struct acrn_set_vcpu_regs) == 296, "acrn_set_vcpu_regs
 #define MR_DEL    2U
 #define MR_MODIFY 3U
 
-#define MEM_ACCESS_READ     0x00000001U
-#define MEM_ACCESS_WRITE    0x00000002U
-#define MEM_ACCESS_EXEC     0x00000004U
-#define MEM_ACCESS_RWX      0x00000007U
-#define MEM_TYPE_WB         0x00000040U
-#define MEM_TYPE_WT         0x00000080U
-#define MEM_TYPE_UC         0x00000100U
-#define MEM_TYPE_WC         0x00000200U
-#define MEM_TYPE_WP         0x00000400U
-#define MEM_TYPE_MASK       0x000007C0U
+#define MEM_ACCESS_READ  0x00000001U
+#define MEM_ACCESS_WRITE 0x00000002U
+#define MEM_ACCESS_EXEC  0x00000004U
+#define MEM_ACCESS_RWX   0x00000007U
+#define MEM_TYPE_WB      0x00000040U
+#define MEM_TYPE_WT      0x00000080U
+#define MEM_TYPE_UC      0x00000100U
+#define MEM_TYPE_WC      0x00000200U
+#define MEM_TYPE_WP      0x00000400U
+#define MEM_TYPE_MASK    0x000007C0U
 
 struct vm_memory_region {
 	uint32_t type; /* MR_* */
@@ -246,21 +246,21 @@ struct acrn_hc_api_version {
 
 /* Counters for tests and leak checks; all of them of the whole hypervisor. */
 struct aril_hv_stats {
-	uint64_t pages_free;        /* 4 KiB pages that the hypervisor's allocator has left */
-	uint64_t pages_total;       /* that it was given at boot */
-	uint64_t vms;               /* VMs that are not powered off, the Service VM included */
-	uint64_t vcpus;             /* their vCPUs */
-	uint64_t vms_created;       /* since boot */
-	uint64_t requests;          /* I/O requests handed to the Service VM since boot */
-	uint64_t requests_done;     /* of these, completed and their guests gone on */
-	uint64_t requests_refused;  /* broken protocol: slot not FREE, illegal state */
-	uint64_t vm_faults;         /* VMs stopped because of a fault of their own */
-	uint64_t vms_destroyed;     /* since boot */
-	uint64_t upcalls;           /* interrupts raised in the Service VM for requests */
+	uint64_t pages_free;       /* 4 KiB pages that the hypervisor's allocator has left */
+	uint64_t pages_total;      /* that it was given at boot */
+	uint64_t vms;              /* VMs that are not powered off, the Service VM included */
+	uint64_t vcpus;            /* their vCPUs */
+	uint64_t vms_created;      /* since boot */
+	uint64_t requests;         /* I/O requests handed to the Service VM since boot */
+	uint64_t requests_done;    /* of these, completed and their guests gone on */
+	uint64_t requests_refused; /* broken protocol: slot not FREE, illegal state */
+	uint64_t vm_faults;        /* VMs stopped because of a fault of their own */
+	uint64_t vms_destroyed;    /* since boot */
+	uint64_t upcalls;          /* interrupts raised in the Service VM for requests */
 	uint64_t hypercalls;
 	uint64_t hypercalls_failed;
-	uint64_t threads;           /* virtual CPUs, keepers of pre-launched VMs, the console's */
-	uint64_t timers;            /* armed, on all CPUs */
+	uint64_t threads; /* virtual CPUs, keepers of pre-launched VMs, the console's */
+	uint64_t timers;  /* armed, on all CPUs */
 	uint64_t reserved;
 };
 
@@ -268,10 +268,10 @@ ACRN_STATIC_ASSERT(sizeof(struct aril_hv_stats) == 128, "aril_hv_stats");
 
 /* ---- CPUID ----------------------------------------------------------------------------------------------- */
 
-#define ACRN_CPUID_SIGNATURE  0x40000000U /* EBX, ECX, EDX = "ACRN" each */
-#define ACRN_CPUID_FEATURES   0x40000001U /* EAX bit 0: this VM is the Service VM */
-#define ACRN_CPUID_TSC_KHZ    0x40000010U /* EAX = TSC rate, kHz */
-#define ACRN_SIGNATURE_DWORD  0x4E524341U /* "ACRN" */
+#define ACRN_CPUID_SIGNATURE    0x40000000U /* EBX, ECX, EDX = "ACRN" each */
+#define ACRN_CPUID_FEATURES     0x40000001U /* EAX bit 0: this VM is the Service VM */
+#define ACRN_CPUID_TSC_KHZ      0x40000010U /* EAX = TSC rate, kHz */
+#define ACRN_SIGNATURE_DWORD    0x4E524341U /* "ACRN" */
 #define ACRN_FEATURE_SERVICE_VM 0x1U
 
 /* The vector of the upcall to the Service VM, and the polled-for default of Linux 6.1. */

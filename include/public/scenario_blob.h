@@ -29,17 +29,17 @@
 #define SCN_MAGIC   0x4C495241U /* "ARIL" */
 #define SCN_VERSION 2U
 
-#define SCN_BLOB_MAX_SIZE  0x100000U /* bytes; a sane bound, a full scenario is about 40 KiB */
-#define SCN_MAX_VCPUS	   16U
-#define SCN_MAX_MODULES	   8U
-#define SCN_MAX_PORTS	   16U
-#define SCN_MAX_PCI_DEVS   8U
-#define SCN_MAX_VUARTS	   8U
+#define SCN_BLOB_MAX_SIZE   0x100000U /* bytes; a sane bound, a full scenario is about 40 KiB */
+#define SCN_MAX_VCPUS       16U
+#define SCN_MAX_MODULES     8U
+#define SCN_MAX_PORTS       16U
+#define SCN_MAX_PCI_DEVS    8U
+#define SCN_MAX_VUARTS      8U
 #define SCN_MAX_CONNECTIONS 8U
-#define SCN_MAX_NAME	   15U	 /* characters in a VM's or connection's name */
-#define SCN_MAX_TAG	   31U	 /* characters in a module tag */
-#define SCN_MAX_MOD_STRING 127U	 /* characters in the string of a further module */
-#define SCN_MAX_BOOTARGS   2047U /* characters in a command line */
+#define SCN_MAX_NAME        15U   /* characters in a VM's or connection's name */
+#define SCN_MAX_TAG         31U   /* characters in a module tag */
+#define SCN_MAX_MOD_STRING  127U  /* characters in the string of a further module */
+#define SCN_MAX_BOOTARGS    2047U /* characters in a command line */
 
 #define SCN_CONSOLE_VM_NONE 0xFFFFU /* header.console_vm: the hypervisor's own console */
 
@@ -47,13 +47,13 @@
 #define SCN_SLICE_MAX_US   1000000U
 #define SCN_BVT_WEIGHT_MAX 128U
 #define SCN_BVT_WARP_MAX   8192 /* virtual milliseconds, either sign */
-#define SCN_BVT_LIMIT_MAX  10U	/* milliseconds */
+#define SCN_BVT_LIMIT_MAX  10U  /* milliseconds */
 #define SCN_LOGLEVEL_MAX   5U
-#define SCN_MEM_MAX_MB	   0x1000000U /* 16 TiB */
+#define SCN_MEM_MAX_MB     0x1000000U /* 16 TiB */
 
 #define SCN_DEBUG_EXIT_PORT 0xF4U
-#define SCN_COM1_PORT	    0x3F8U
-#define SCN_COM2_PORT	    0x2F8U
+#define SCN_COM1_PORT       0x3F8U
+#define SCN_COM2_PORT       0x2F8U
 
 /* scn_header.scheduler */
 #define SCN_SCHED_IORR 0U /* round robin */
@@ -62,13 +62,13 @@
 
 /* scn_vm_record.load_order; 0 is not used, so that a zeroed record is refused */
 #define SCN_PRE_LAUNCHED_VM  1U
-#define SCN_SERVICE_VM	     2U
+#define SCN_SERVICE_VM       2U
 #define SCN_POST_LAUNCHED_VM 3U
 
 /* scn_vm_record.kern_type */
-#define SCN_KERNEL_NONE	    0U /* post-launched: the device model loads it */
+#define SCN_KERNEL_NONE     0U /* post-launched: the device model loads it */
 #define SCN_KERNEL_BZIMAGE  1U
-#define SCN_KERNEL_ELF	    2U /* multiboot1 or multiboot2, found by the header in the image */
+#define SCN_KERNEL_ELF      2U /* multiboot1 or multiboot2, found by the header in the image */
 #define SCN_KERNEL_RAWIMAGE 3U
 
 /* scn_vm_record.console_vuart: which of the VM's COM ports is the hypervisor's console for it */
@@ -77,9 +77,9 @@
 #define SCN_CONSOLE_COM2 2U
 
 /* scn_vm_record.unhandled_port: who answers for a port that nobody in the hypervisor owns */
-#define SCN_PORT_IGNORE	     1U /* reads all ones, writes dropped */
-#define SCN_PORT_LOG	     2U /* the same, and a rate-limited line in the log */
-#define SCN_PORT_STOP	     3U /* the VM stops with a reason */
+#define SCN_PORT_IGNORE      1U /* reads all ones, writes dropped */
+#define SCN_PORT_LOG         2U /* the same, and a rate-limited line in the log */
+#define SCN_PORT_STOP        3U /* the VM stops with a reason */
 #define SCN_PORT_FORWARD     4U /* a vhm_request to the Service VM (post-launched only) */
 #define SCN_PORT_PASSTHROUGH 5U /* the port of the machine (Service VM only) */
 
@@ -89,16 +89,16 @@
 #define SCN_PCI_LISTED 3U /* those in pci_bdf[] */
 
 /* scn_vm_record.flags */
-#define SCN_VM_OWN_PCPU	  (1U << 0) /* no other VM runs on its pCPUs */
-#define SCN_VM_CPU_AUTO	  (1U << 1) /* vcpu_pcpu[] is empty: placed at boot on CPUs no VM owns */
-#define SCN_VM_MEM_HPA	  (1U << 2) /* mem_hpa is the place of its memory */
-#define SCN_VM_IO_POLLING (1U << 3) /* I/O requests complete by polling, else by notification */
-#define SCN_VM_DEBUG_EXIT (1U << 4) /* OUT to port 0xF4 ends the VM with that code */
-#define SCN_VM_AUTOSTART  (1U << 5) /* started at boot (never post-launched) */
-#define SCN_VM_DYNAMIC	  (1U << 6) /* nameless slots for post-launched VMs, `slots` of them */
-#define SCN_VM_KERN_ADDR  (1U << 7) /* kern_load_addr and kern_entry_addr are meant */
+#define SCN_VM_OWN_PCPU        (1U << 0) /* no other VM runs on its pCPUs */
+#define SCN_VM_CPU_AUTO        (1U << 1) /* vcpu_pcpu[] is empty: placed at boot on CPUs no VM owns */
+#define SCN_VM_MEM_HPA         (1U << 2) /* mem_hpa is the place of its memory */
+#define SCN_VM_IO_POLLING      (1U << 3) /* I/O requests complete by polling, else by notification */
+#define SCN_VM_DEBUG_EXIT      (1U << 4) /* OUT to port 0xF4 ends the VM with that code */
+#define SCN_VM_AUTOSTART       (1U << 5) /* started at boot (never post-launched) */
+#define SCN_VM_DYNAMIC         (1U << 6) /* nameless slots for post-launched VMs, `slots` of them */
+#define SCN_VM_KERN_ADDR       (1U << 7) /* kern_load_addr and kern_entry_addr are meant */
 #define SCN_VM_SERVICE_CONTROL (1U << 8) /* the Service VM may start, pause, reset, destroy it (pre-launched only) */
-#define SCN_VM_FLAGS_ALL  0x1FFU
+#define SCN_VM_FLAGS_ALL       0x1FFU
 
 /* A piece of the string table; length 0 has offset 0 and means "not given". */
 struct scn_string {
@@ -112,7 +112,7 @@ struct scn_port_range {
 };
 
 struct scn_module {
-	struct scn_string tag;	  /* first word of the GRUB module's string */
+	struct scn_string tag;    /* first word of the GRUB module's string */
 	struct scn_string string; /* what the guest sees as the module's string; none: the tag */
 };
 
@@ -121,18 +121,18 @@ struct scn_header {
 	uint16_t version;
 	uint16_t header_size;
 	uint32_t total_size; /* of the whole blob */
-	uint32_t crc32;	     /* IEEE 802.3, over the whole blob with this field 0 */
+	uint32_t crc32;      /* IEEE 802.3, over the whole blob with this field 0 */
 	uint16_t vm_count;
 	uint16_t vm_record_size;
 	uint16_t vuart_count;
 	uint16_t vuart_record_size;
-	uint32_t str_size;	/* multiple of 8 */
+	uint32_t str_size;      /* multiple of 8 */
 	struct scn_string name; /* of the scenario */
-	uint32_t slice_us;	/* time slice of a vCPU that shares its pCPU */
-	uint32_t console_baud;	/* 0 only if console_port is 0 */
-	uint16_t console_port;	/* I/O port of the hypervisor's UART; 0: none */
-	uint16_t console_vm;	/* VM id shown on the console after boot, or SCN_CONSOLE_VM_NONE */
-	uint16_t max_pcpus;	/* CPUs beyond it stay unused; 0: no limit */
+	uint32_t slice_us;      /* time slice of a vCPU that shares its pCPU */
+	uint32_t console_baud;  /* 0 only if console_port is 0 */
+	uint16_t console_port;  /* I/O port of the hypervisor's UART; 0: none */
+	uint16_t console_vm;    /* VM id shown on the console after boot, or SCN_CONSOLE_VM_NONE */
+	uint16_t max_pcpus;     /* CPUs beyond it stay unused; 0: no limit */
 	uint8_t scheduler;
 	uint8_t console_loglevel; /* 0 none, 1 critical, 2 error, 3 warning, 4 info, 5 debug */
 	uint8_t mem_loglevel;
@@ -149,16 +149,16 @@ struct scn_vm_record {
 	uint8_t unhandled_port;
 	uint8_t pci_policy;
 	uint8_t bvt_weight; /* 1..128 */
-	uint8_t slots;	    /* VM ids that this record stands for: 1, more only if SCN_VM_DYNAMIC */
+	uint8_t slots;      /* VM ids that this record stands for: 1, more only if SCN_VM_DYNAMIC */
 	uint8_t vcpu_num;   /* length of vcpu_pcpu; with SCN_VM_CPU_AUTO: wanted, 0: one per CPU */
 	uint8_t module_count;
 	uint8_t port_count;
 	uint8_t pci_count;
 	uint8_t reserved0;
 	struct scn_string name;
-	uint32_t mem_mb; /* 0: all the rest (Service VM) or no limit (post-launched) */
-	int16_t bvt_warp_value;	   /* virtual milliseconds */
-	uint8_t bvt_warp_limit;	   /* milliseconds; 0: no limit */
+	uint32_t mem_mb;           /* 0: all the rest (Service VM) or no limit (post-launched) */
+	int16_t bvt_warp_value;    /* virtual milliseconds */
+	uint8_t bvt_warp_limit;    /* milliseconds; 0: no limit */
 	uint8_t bvt_unwarp_period; /* milliseconds */
 	uint64_t mem_hpa;
 	uint64_t kern_load_addr;  /* guest-physical */
@@ -176,7 +176,7 @@ struct scn_vm_record {
 /* COM port of one VM wired to a COM port of another. */
 struct scn_vuart_record {
 	struct scn_string name;
-	uint8_t vm[2];	/* VM ids */
+	uint8_t vm[2];  /* VM ids */
 	uint8_t com[2]; /* 1 or 2 */
 	uint32_t reserved;
 };
@@ -184,16 +184,16 @@ struct scn_vuart_record {
 /* scn_connection_record.type: how it looks to its VMs; there is one way */
 #define SCN_CONNECTION_CROSSVM 1U /* seL4's cross-VM connection */
 
-#define SCN_CONNECTION_HV     0xFFU   /* scn_connection_record.vm: the hypervisor, which sends events back */
+#define SCN_CONNECTION_HV     0xFFU /* scn_connection_record.vm: the hypervisor, which sends events back */
 #define SCN_CONNECTION_MIN_KB 4U
 #define SCN_CONNECTION_MAX_KB 0x4000U /* 16 MiB */
 
 /* Shared memory and events between two VMs, or one VM and the hypervisor. */
 struct scn_connection_record {
 	struct scn_string name;
-	uint8_t vm[2];	  /* VM ids or SCN_CONNECTION_HV */
-	uint8_t emits;	  /* bit i: end i can send events to the other */
-	uint8_t type;	  /* SCN_CONNECTION_*; 0 is not used */
+	uint8_t vm[2];    /* VM ids or SCN_CONNECTION_HV */
+	uint8_t emits;    /* bit i: end i can send events to the other */
+	uint8_t type;     /* SCN_CONNECTION_*; 0 is not used */
 	uint32_t size_kb; /* of the shared memory; a power of two */
 };
 

@@ -29,8 +29,8 @@ OUR_LINUX = ("linux", "pre-linux")
 DEBIAN_LINUX = ("debian-bare", "debian-pre", "debian-uio")
 
 # Of scripts/check; what it takes long for (two builds) it takes only once.
-CHECKS = ("style", "links", "interfaces", "build-gcc", "headers-gcc", "build-clang", "headers-clang", "public-gcc",
-          "public-clang", "layers", "unused", "cppcheck", "analyzer", "tidy")
+CHECKS = ("style", "format", "links", "interfaces", "build-gcc", "headers-gcc", "build-clang", "headers-clang",
+          "public-gcc", "public-clang", "layers", "unused", "cppcheck", "analyzer", "tidy")
 
 # A hypervisor that prints one of these has failed, whatever else happened.
 HV_BROKEN = (r"^\(aril\) .*(PANIC|panic:|assertion failed)", r"Failed to boot both default")

@@ -11,55 +11,55 @@
 
 struct cpu_caps cpu_caps;
 
-#define CPUID1_ECX_VMX         BIT32(5)
-#define CPUID1_ECX_PCID        BIT32(17)
-#define CPUID1_ECX_X2APIC      BIT32(21)
-#define CPUID1_ECX_DEADLINE    BIT32(24)
-#define CPUID1_ECX_XSAVE       BIT32(26)
-#define CPUID1_ECX_HYPERVISOR  BIT32(31)
+#define CPUID1_ECX_VMX        BIT32(5)
+#define CPUID1_ECX_PCID       BIT32(17)
+#define CPUID1_ECX_X2APIC     BIT32(21)
+#define CPUID1_ECX_DEADLINE   BIT32(24)
+#define CPUID1_ECX_XSAVE      BIT32(26)
+#define CPUID1_ECX_HYPERVISOR BIT32(31)
 
 /* Control bits, SDM vol 3, 25.6 and 25.7; those that the survey looks at. */
-#define PIN_VIRTUAL_NMI        BIT32(5)
-#define PIN_PREEMPTION_TIMER   BIT32(6)
-#define PIN_POSTED_INTR        BIT32(7)
-#define PROC_TPR_SHADOW        BIT32(21)
-#define PROC_MSR_BITMAPS       BIT32(28)
-#define PROC_SECONDARY         BIT32(31)
-#define PROC2_APIC_ACCESS      BIT32(0)
-#define PROC2_EPT              BIT32(1)
-#define PROC2_DESC_TABLE       BIT32(2)
-#define PROC2_RDTSCP           BIT32(3)
-#define PROC2_VIRT_X2APIC      BIT32(4)
-#define PROC2_VPID             BIT32(5)
-#define PROC2_UNRESTRICTED     BIT32(7)
-#define PROC2_APIC_REGVIRT     BIT32(8)
-#define PROC2_VID              BIT32(9)
-#define PROC2_PAUSE_LOOP       BIT32(10)
-#define PROC2_INVPCID          BIT32(12)
-#define PROC2_VMFUNC           BIT32(13)
-#define PROC2_XSAVES           BIT32(20)
-#define PROC2_TSC_SCALING      BIT32(25)
-#define PROC2_USER_WAIT_PAUSE  BIT32(26)
-#define EXIT_ACK_INTR          BIT32(15)
-#define EXIT_SAVE_PAT          BIT32(18)
-#define EXIT_LOAD_PAT          BIT32(19)
-#define EXIT_SAVE_EFER         BIT32(20)
-#define EXIT_LOAD_EFER         BIT32(21)
-#define ENTRY_LOAD_PAT         BIT32(14)
-#define ENTRY_LOAD_EFER        BIT32(15)
+#define PIN_VIRTUAL_NMI       BIT32(5)
+#define PIN_PREEMPTION_TIMER  BIT32(6)
+#define PIN_POSTED_INTR       BIT32(7)
+#define PROC_TPR_SHADOW       BIT32(21)
+#define PROC_MSR_BITMAPS      BIT32(28)
+#define PROC_SECONDARY        BIT32(31)
+#define PROC2_APIC_ACCESS     BIT32(0)
+#define PROC2_EPT             BIT32(1)
+#define PROC2_DESC_TABLE      BIT32(2)
+#define PROC2_RDTSCP          BIT32(3)
+#define PROC2_VIRT_X2APIC     BIT32(4)
+#define PROC2_VPID            BIT32(5)
+#define PROC2_UNRESTRICTED    BIT32(7)
+#define PROC2_APIC_REGVIRT    BIT32(8)
+#define PROC2_VID             BIT32(9)
+#define PROC2_PAUSE_LOOP      BIT32(10)
+#define PROC2_INVPCID         BIT32(12)
+#define PROC2_VMFUNC          BIT32(13)
+#define PROC2_XSAVES          BIT32(20)
+#define PROC2_TSC_SCALING     BIT32(25)
+#define PROC2_USER_WAIT_PAUSE BIT32(26)
+#define EXIT_ACK_INTR         BIT32(15)
+#define EXIT_SAVE_PAT         BIT32(18)
+#define EXIT_LOAD_PAT         BIT32(19)
+#define EXIT_SAVE_EFER        BIT32(20)
+#define EXIT_LOAD_EFER        BIT32(21)
+#define ENTRY_LOAD_PAT        BIT32(14)
+#define ENTRY_LOAD_EFER       BIT32(15)
 
-#define VMX_BASIC_TRUE_CTLS    BIT(55)
-#define EPT_CAP_EXEC_ONLY      BIT(0)
-#define EPT_CAP_WALK4          BIT(6)
-#define EPT_CAP_WB             BIT(14)
-#define EPT_CAP_2M             BIT(16)
-#define EPT_CAP_1G             BIT(17)
-#define EPT_CAP_INVEPT         BIT(20)
-#define EPT_CAP_AD             BIT(21)
-#define EPT_CAP_INVEPT_SINGLE  BIT(25)
-#define EPT_CAP_INVEPT_ALL     BIT(26)
-#define VPID_CAP_INVVPID       BIT(32)
-#define VPID_CAP_SINGLE        BIT(41)
+#define VMX_BASIC_TRUE_CTLS   BIT(55)
+#define EPT_CAP_EXEC_ONLY     BIT(0)
+#define EPT_CAP_WALK4         BIT(6)
+#define EPT_CAP_WB            BIT(14)
+#define EPT_CAP_2M            BIT(16)
+#define EPT_CAP_1G            BIT(17)
+#define EPT_CAP_INVEPT        BIT(20)
+#define EPT_CAP_AD            BIT(21)
+#define EPT_CAP_INVEPT_SINGLE BIT(25)
+#define EPT_CAP_INVEPT_ALL    BIT(26)
+#define VPID_CAP_INVVPID      BIT(32)
+#define VPID_CAP_SINGLE       BIT(41)
 
 static void identify(struct cpu_caps *caps)
 {
@@ -234,12 +234,14 @@ static const char *enable_vmx(void)
 	}
 	if ((control & FEATURE_CONTROL_LOCK) == 0UL) {
 		control |= FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX;
-		return wrmsr_safe(MSR_IA32_FEATURE_CONTROL, control) ? NULL :
-			"VT-x is off and IA32_FEATURE_CONTROL refuses to turn it on";
+		return wrmsr_safe(MSR_IA32_FEATURE_CONTROL, control)
+			? NULL
+			: "VT-x is off and IA32_FEATURE_CONTROL refuses to turn it on";
 	}
-	return (control & FEATURE_CONTROL_VMX) != 0UL ? NULL :
-		"VT-x is locked off by the firmware (IA32_FEATURE_CONTROL = locked, VMX disabled); "
-		"switch on Intel Virtualization Technology in the firmware set-up and power-cycle";
+	return (control & FEATURE_CONTROL_VMX) != 0UL
+		? NULL
+		: "VT-x is locked off by the firmware (IA32_FEATURE_CONTROL = locked, VMX disabled); "
+		  "switch on Intel Virtualization Technology in the firmware set-up and power-cycle";
 }
 
 /* @return the first required feature that `caps` lacks, or NULL */
@@ -291,7 +293,7 @@ static void __noreturn refuse(const char *what, const char *detail)
 {
 	pr_err("refused: %s%s", what, detail);
 	pr_err("Aril needs an Intel CPU with VT-x, EPT with 2 MiB pages, unrestricted guest, and NX. The machine is "
-		"stopped.");
+	       "stopped.");
 	stop_for_good();
 }
 
@@ -315,8 +317,7 @@ bool arch_cap_info(uint32_t index, struct arch_cap *cap)
 		{"virtual x2APIC mode", c->has_virt_x2apic, "MSRs without exit", "MSRs exit"},
 		{"posted interrupts", c->has_posted_intr, "not used yet; kick by IPI", "kick by IPI"},
 		{"VMX preemption timer", c->has_preemption_timer, "for simulators only", "LAPIC timer ends slices"},
-		{"PAUSE-loop exiting", c->has_pause_loop_exiting, "who spins gives way",
-			"who spins ends its slice"},
+		{"PAUSE-loop exiting", c->has_pause_loop_exiting, "who spins gives way", "who spins ends its slice"},
 		{"RDTSCP in guests", c->has_enable_rdtscp, "given", "hidden"},
 		{"INVPCID in guests", c->has_enable_invpcid, "given", "hidden"},
 		{"XSAVE", c->has_xsave, "given", "hidden; FXSAVE state"},

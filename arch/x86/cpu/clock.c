@@ -36,9 +36,9 @@ uint32_t arch_tsc_khz(void)
 }
 
 struct measure {
-	uint64_t tsc;        /* ticks of the TSC in `clock` */
-	uint64_t lapic;      /* ticks of the local APIC timer */
-	uint64_t clock;      /* ticks of the reference */
+	uint64_t tsc;   /* ticks of the TSC in `clock` */
+	uint64_t lapic; /* ticks of the local APIC timer */
+	uint64_t clock; /* ticks of the reference */
 	uint64_t clock_hz;
 };
 

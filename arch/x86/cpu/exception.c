@@ -20,12 +20,26 @@ extern const struct ex_entry ex_table_start[];
 extern const struct ex_entry ex_table_end[];
 
 static const char *const exc_names[] = {
-	[EXC_DE] = "#DE divide error", [EXC_DB] = "#DB debug", [EXC_NMI] = "NMI", [EXC_BP] = "#BP breakpoint",
-	[EXC_OF] = "#OF overflow", [EXC_BR] = "#BR bound", [EXC_UD] = "#UD invalid opcode",
-	[EXC_NM] = "#NM device not available", [EXC_DF] = "#DF double fault", [EXC_TS] = "#TS invalid TSS",
-	[EXC_NP] = "#NP segment not present", [EXC_SS] = "#SS stack fault", [EXC_GP] = "#GP general protection",
-	[EXC_PF] = "#PF page fault", [EXC_MF] = "#MF x87", [EXC_AC] = "#AC alignment", [EXC_MC] = "#MC machine check",
-	[EXC_XM] = "#XM SIMD", [EXC_VE] = "#VE virtualization", [EXC_CP] = "#CP control protection",
+	[EXC_DE] = "#DE divide error",
+	[EXC_DB] = "#DB debug",
+	[EXC_NMI] = "NMI",
+	[EXC_BP] = "#BP breakpoint",
+	[EXC_OF] = "#OF overflow",
+	[EXC_BR] = "#BR bound",
+	[EXC_UD] = "#UD invalid opcode",
+	[EXC_NM] = "#NM device not available",
+	[EXC_DF] = "#DF double fault",
+	[EXC_TS] = "#TS invalid TSS",
+	[EXC_NP] = "#NP segment not present",
+	[EXC_SS] = "#SS stack fault",
+	[EXC_GP] = "#GP general protection",
+	[EXC_PF] = "#PF page fault",
+	[EXC_MF] = "#MF x87",
+	[EXC_AC] = "#AC alignment",
+	[EXC_MC] = "#MC machine check",
+	[EXC_XM] = "#XM SIMD",
+	[EXC_VE] = "#VE virtualization",
+	[EXC_CP] = "#CP control protection",
 };
 
 static bool stopping; /* a CPU has panicked: an NMI means halt */
@@ -73,11 +87,28 @@ static void __noreturn unexpected(const struct exc_frame *frame)
 {
 	const char *name = frame->vector < ARRAY_SIZE(exc_names) ? exc_names[frame->vector] : NULL;
 	const struct dump_regs regs = {
-		.rip = frame->rip, .rsp = frame->rsp, .rbp = frame->rbp, .rflags = frame->rflags,
-		.rax = frame->rax, .rbx = frame->rbx, .rcx = frame->rcx, .rdx = frame->rdx, .rsi = frame->rsi,
-		.rdi = frame->rdi, .r8 = frame->r8, .r9 = frame->r9, .r10 = frame->r10, .r11 = frame->r11,
-		.r12 = frame->r12, .r13 = frame->r13, .r14 = frame->r14, .r15 = frame->r15,
-		.cr0 = read_cr0(), .cr2 = read_cr2(), .cr3 = read_cr3(), .cr4 = read_cr4(),
+		.rip = frame->rip,
+		.rsp = frame->rsp,
+		.rbp = frame->rbp,
+		.rflags = frame->rflags,
+		.rax = frame->rax,
+		.rbx = frame->rbx,
+		.rcx = frame->rcx,
+		.rdx = frame->rdx,
+		.rsi = frame->rsi,
+		.rdi = frame->rdi,
+		.r8 = frame->r8,
+		.r9 = frame->r9,
+		.r10 = frame->r10,
+		.r11 = frame->r11,
+		.r12 = frame->r12,
+		.r13 = frame->r13,
+		.r14 = frame->r14,
+		.r15 = frame->r15,
+		.cr0 = read_cr0(),
+		.cr2 = read_cr2(),
+		.cr3 = read_cr3(),
+		.cr4 = read_cr4(),
 	};
 
 	panic_with_regs(&regs, "exception %lu (%s), error code 0x%lx, at %#lx%s", frame->vector,

@@ -13,10 +13,10 @@
 #include <lib/errno.h>
 #include <lib/spinlock.h>
 
-#define IOREGSEL   0x00U
-#define IOWIN      0x10U
+#define IOREGSEL    0x00U
+#define IOWIN       0x10U
 #define REG_VERSION 0x01U
-#define REG_RTE    0x10U
+#define REG_RTE     0x10U
 
 #define RTE_ACTIVE_LOW 0x02000U
 #define RTE_LEVEL      0x08000U
@@ -31,7 +31,7 @@ struct ioapic {
 struct route {
 	uint32_t vector; /* IRQ_NO_VECTOR: not routed */
 	bool level, active_low;
-	bool in_service; /* level: masked since it arrived */
+	bool in_service;       /* level: masked since it arrived */
 	void (*arrived)(void); /* the hypervisor's own: whom to tell; set once */
 };
 
@@ -87,8 +87,8 @@ static void write_rte(uint32_t gsi, bool masked)
 	} else {
 		reg_write(ioapic, reg, RTE_MASKED);
 		reg_write(ioapic, reg + 1U, arch_cpu_apic_id(destination_cpu(gsi)) << 24U);
-		reg_write(ioapic, reg, route->vector | (route->level ? RTE_LEVEL : 0U) |
-			(route->active_low ? RTE_ACTIVE_LOW : 0U));
+		reg_write(ioapic, reg,
+			route->vector | (route->level ? RTE_LEVEL : 0U) | (route->active_low ? RTE_ACTIVE_LOW : 0U));
 	}
 }
 
@@ -221,8 +221,10 @@ bool arch_gsi_info(uint32_t gsi, struct gsi_info *info)
 
 		spin_lock(&ioapic_lock);
 		routed = route->vector != IRQ_NO_VECTOR;
-		*info = (struct gsi_info){.vector = route->vector, .level = route->level,
-			.active_low = route->active_low, .claimed = route->arrived != NULL,
+		*info = (struct gsi_info){.vector = route->vector,
+			.level = route->level,
+			.active_low = route->active_low,
+			.claimed = route->arrived != NULL,
 			.count = routed ? irq_count(route->vector) : 0UL};
 		spin_unlock(&ioapic_lock);
 	}

@@ -10,7 +10,7 @@
 #include <hv/arch.h>
 #include <hv/log.h>
 
-#define SVR_ENABLE 0x100U
+#define SVR_ENABLE   0x100U
 #define IPI_SPIN_MAX 10000000U
 
 static bool x2apic;

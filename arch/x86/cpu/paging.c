@@ -13,12 +13,12 @@
 #include <hv/memory.h>
 #include <lib/spinlock.h>
 
-#define LEVEL_4K    1U
-#define LEVEL_2M    2U
-#define LEVEL_1G    3U
-#define LEVEL_TOP   4U
+#define LEVEL_4K     1U
+#define LEVEL_2M     2U
+#define LEVEL_1G     3U
+#define LEVEL_TOP    4U
 #define TABLE_RIGHTS (PTE_P | PTE_W | PTE_U | PTE_A)
-#define MMIO_SIZE   (1UL << 39U) /* one top-level entry */
+#define MMIO_SIZE    (1UL << 39U) /* one top-level entry */
 
 static uint64_t *top;
 static uint64_t mmio_next = HV_MMIO_BASE;

@@ -7,11 +7,11 @@
 #include <hv/arch.h>
 #include <hv/log.h>
 
-#define PM1_SCI_EN    0x0001U
-#define PM1_SLP_TYP   10U
-#define PM1_SLP_MASK  0x3C00U
-#define PM1_SLP_EN    0x2000U
-#define WAIT_SPINS    200000U
+#define PM1_SCI_EN   0x0001U
+#define PM1_SLP_TYP  10U
+#define PM1_SLP_MASK 0x3C00U
+#define PM1_SLP_EN   0x2000U
+#define WAIT_SPINS   200000U
 
 /* About 0.2 s: an I/O read takes about a microsecond on real hardware, and works without a calibrated clock. */
 static void wait_a_moment(void)

@@ -17,12 +17,12 @@
 #include <lib/bits.h>
 #include <lib/string.h>
 
-#define TRAMPOLINE_LOW  0x1000UL  /* page 0 holds the real-mode vectors and the BIOS data */
+#define TRAMPOLINE_LOW  0x1000UL /* page 0 holds the real-mode vectors and the BIOS data */
 #define TRAMPOLINE_HIGH 0xA0000UL
 
 enum ap_state { AP_WAIT, AP_UP, AP_REFUSED };
 
-static uint32_t ap_state;          /* of the one that is being started */
+static uint32_t ap_state; /* of the one that is being started */
 static const char *ap_refusal;
 static void (*ap_entry)(void);
 

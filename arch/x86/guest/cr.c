@@ -11,11 +11,10 @@
 #include <lib/bits.h>
 #include <lib/errno.h>
 
-#define CR0_DEFINED                                                                                                    \
-	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 /* In access rights. */
-#define CS_L        BIT(13)
-#define TYPE_TSS32  BIT(3) /* of a TSS: 32 or 64 bits, not 16 */
+#define CS_L       BIT(13)
+#define TYPE_TSS32 BIT(3) /* of a TSS: 32 or 64 bits, not 16 */
 
 bool vcpu_in_64bit_code(struct acrn_vcpu *vcpu)
 {
@@ -62,7 +61,7 @@ static bool cr0_is_legal(struct acrn_vcpu *vcpu, uint64_t old, uint64_t value)
 	}
 	if (pg_on && ((vcpu->arch.efer & EFER_LME) != 0UL)) { /* SDM 10.8.5 */
 		return ((cr4 & CR4_PAE) != 0UL) && ((exec_vmread(VMX_GUEST_CS_AR) & CS_L) == 0UL) &&
-		       ((exec_vmread(VMX_GUEST_TR_AR) & TYPE_TSS32) != 0UL);
+			((exec_vmread(VMX_GUEST_TR_AR) & TYPE_TSS32) != 0UL);
 	}
 	if (pg_off) {
 		return !vcpu_in_64bit_code(vcpu) && ((cr4 & CR4_PCIDE) == 0UL);
@@ -116,7 +115,7 @@ static int32_t write_cr4_guest(struct acrn_vcpu *vcpu, uint64_t value)
 		return -EACCES;
 	}
 	if (pae_paging && (((old ^ value) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP)) != 0UL) &&
-	    !vcpu_load_pdptes(vcpu)) {
+		!vcpu_load_pdptes(vcpu)) {
 		return -EACCES;
 	}
 	exec_vmwrite(VMX_GUEST_CR4, value | CR4_VMXE | CR4_MCE);
@@ -208,10 +207,10 @@ int32_t vcpu_write_efer(struct acrn_vcpu *vcpu, uint64_t value)
 }
 
 /* XCR0 states that depend on each other (SDM vol 1, 13.3). */
-#define XCR0_X87     BIT(0)
-#define XCR0_SSE     BIT(1)
-#define XCR0_AVX     BIT(2)
-#define XCR0_AVX512  (BIT(5) | BIT(6) | BIT(7))
+#define XCR0_X87    BIT(0)
+#define XCR0_SSE    BIT(1)
+#define XCR0_AVX    BIT(2)
+#define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
 
 int32_t xsetbv_vmexit_handler(struct acrn_vcpu *vcpu)
 {

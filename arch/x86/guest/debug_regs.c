@@ -11,15 +11,15 @@
 #include <lib/errno.h>
 
 /* Exit qualification for MOV DR: SDM table 28-4. */
-#define QUAL_DR(q)   ((uint32_t)(q) & 7U)
-#define QUAL_FROM    BIT(4) /* MOV from the debug register */
-#define QUAL_GPR(q)  ((uint32_t)((q) >> 8U) & 0xFU)
+#define QUAL_DR(q)  ((uint32_t)(q)&7U)
+#define QUAL_FROM   BIT(4) /* MOV from the debug register */
+#define QUAL_GPR(q) ((uint32_t)((q) >> 8U) & 0xFU)
 
-#define DR6_RESET    0xFFFF0FF0UL
-#define DR6_BD       BIT(13)
-#define DR7_RESET    BIT(10)
-#define DR7_GD       BIT(13)
-#define DR7_FREE     0xFFFF23FFUL /* the bits that are neither fixed ones nor fixed zeroes */
+#define DR6_RESET           0xFFFF0FF0UL
+#define DR6_BD              BIT(13)
+#define DR7_RESET           BIT(10)
+#define DR7_GD              BIT(13)
+#define DR7_FREE            0xFFFF23FFUL /* the bits that are neither fixed ones nor fixed zeroes */
 #define DR7_ENABLED(dr7, i) (((dr7) >> (2U * (i)) & 3UL) != 0UL)
 #define DR7_RW(dr7, i)      ((uint32_t)((dr7) >> (16U + 4U * (i))) & 3U)
 #define DR7_LEN(dr7, i)     ((uint32_t)((dr7) >> (18U + 4U * (i))) & 3U)

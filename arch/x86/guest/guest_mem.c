@@ -49,13 +49,13 @@ static int32_t cmpxchg_entry(void *arg, gpa_t gpa, uint32_t size, uint64_t old, 
 	}
 	stac();
 	if (size == 8U) {
-		done = __atomic_compare_exchange_n((uint64_t *)at, &old, val, false, __ATOMIC_SEQ_CST,
-			__ATOMIC_RELAXED);
+		done = __atomic_compare_exchange_n(
+			(uint64_t *)at, &old, val, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 	} else {
 		uint32_t old32 = (uint32_t)old;
 
-		done = __atomic_compare_exchange_n((uint32_t *)at, &old32, (uint32_t)val, false, __ATOMIC_SEQ_CST,
-			__ATOMIC_RELAXED);
+		done = __atomic_compare_exchange_n(
+			(uint32_t *)at, &old32, (uint32_t)val, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 	}
 	clac();
 	return done ? 0 : -EAGAIN;
@@ -134,8 +134,8 @@ uint64_t vcpu_paging_get(struct acrn_vcpu *vcpu)
 
 /* ---- Translations ---- */
 
-static inline bool still_true(const struct acrn_vcpu *vcpu, const struct guest_translation *t, gla_t page,
-	uint32_t access)
+static inline bool still_true(
+	const struct acrn_vcpu *vcpu, const struct guest_translation *t, gla_t page, uint32_t access)
 {
 	uint64_t changed = 0UL;
 
@@ -180,8 +180,8 @@ static void note(struct acrn_vcpu *vcpu, struct guest_translation *t, gla_t page
 	t->hva = ram_at(vcpu->vm, t->gpa, PAGE_SIZE, &t->rights);
 }
 
-static int32_t __noinline walk(struct acrn_vcpu *vcpu, struct guest_translation *t, gla_t gla, uint32_t access,
-	uint32_t *error)
+static int32_t __noinline walk(
+	struct acrn_vcpu *vcpu, struct guest_translation *t, gla_t gla, uint32_t access, uint32_t *error)
 {
 	const struct guest_walk_ops ops = {.read = read_entry, .cmpxchg = cmpxchg_entry, .arg = vcpu->vm};
 	struct guest_walk_result res;
@@ -195,8 +195,8 @@ static int32_t __noinline walk(struct acrn_vcpu *vcpu, struct guest_translation 
 	return status;
 }
 
-int32_t vcpu_translate(struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, const struct guest_translation **found,
-	uint32_t *error)
+int32_t vcpu_translate(
+	struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, const struct guest_translation **found, uint32_t *error)
 {
 	struct guest_translation *const t = &vcpu->arch.translations[access & (GUEST_WALK_WRITE | GUEST_WALK_FETCH)];
 

@@ -7,13 +7,13 @@
 #define CR0_WP (1UL << 16)
 #define CR0_PG (1UL << 31)
 
-#define CR4_PSE	 (1UL << 4)
-#define CR4_PAE	 (1UL << 5)
+#define CR4_PSE  (1UL << 4)
+#define CR4_PAE  (1UL << 5)
 #define CR4_LA57 (1UL << 12)
 #define CR4_SMEP (1UL << 20)
 #define CR4_SMAP (1UL << 21)
-#define CR4_PKE	 (1UL << 22)
-#define CR4_PKS	 (1UL << 24)
+#define CR4_PKE  (1UL << 22)
+#define CR4_PKS  (1UL << 24)
 
 #define EFER_LMA (1UL << 10)
 #define EFER_NXE (1UL << 11)
@@ -47,8 +47,8 @@ struct walk {
 	enum paging_mode mode;
 	gla_t gla;
 	uint32_t access;
-	bool user;		     /* user-mode access */
-	uint64_t rights;	     /* R/W and U/S: and of all entries; XD: or of all entries */
+	bool user;                     /* user-mode access */
+	uint64_t rights;               /* R/W and U/S: and of all entries; XD: or of all entries */
 	struct guest_walk_result *res; /* its entries: those read so far */
 };
 
@@ -79,8 +79,7 @@ static uint32_t access_error_code(const struct walk *w)
 	if (w->user) {
 		ec |= PF_EC_USER;
 	}
-	if (((w->access & GUEST_WALK_FETCH) != 0U) &&
-		(nx_enabled(w) || ((w->st->cr4 & CR4_SMEP) != 0UL))) {
+	if (((w->access & GUEST_WALK_FETCH) != 0U) && (nx_enabled(w) || ((w->st->cr4 & CR4_SMEP) != 0UL))) {
 		ec |= PF_EC_FETCH;
 	}
 	return ec;
@@ -164,8 +163,7 @@ static bool key_forbids(const struct walk *w, uint64_t leaf)
 	if (access_disabled) {
 		return true;
 	}
-	return write_disabled && ((w->access & GUEST_WALK_WRITE) != 0U) &&
-	       (w->user || ((w->st->cr0 & CR0_WP) != 0UL));
+	return write_disabled && ((w->access & GUEST_WALK_WRITE) != 0U) && (w->user || ((w->st->cr0 & CR0_WP) != 0UL));
 }
 
 /** Whether R/W, U/S, XD, SMEP and SMAP allow the access (SDM vol. 3, 4.6.1). */
@@ -214,8 +212,7 @@ static int32_t set_accessed_dirty(const struct walk *w)
 			val |= PTE_D;
 		}
 		if (val != res->entry[i]) {
-			ret = w->ops->cmpxchg(w->ops->arg, res->entry_gpa[i], res->entry_size, res->entry[i],
-				val);
+			ret = w->ops->cmpxchg(w->ops->arg, res->entry_gpa[i], res->entry_size, res->entry[i], val);
 			if (ret != 0) {
 				return (ret == -EAGAIN) ? -EAGAIN : -EIO;
 			}
@@ -251,9 +248,7 @@ static int32_t walk_tables(struct walk *w, gpa_t table, uint32_t top)
 	gpa_t gpa;
 
 	for (level = top; level > 0U; level--) {
-		gpa = table +
-		      (((w->gla >> (PAGE_SHIFT + ((level - 1U) * bits))) & ((1UL << bits) - 1UL)) *
-			      size);
+		gpa = table + (((w->gla >> (PAGE_SHIFT + ((level - 1U) * bits))) & ((1UL << bits) - 1UL)) * size);
 		if (w->ops->read(w->ops->arg, gpa, size, &entry) != 0) {
 			return -EIO;
 		}
@@ -266,8 +261,7 @@ static int32_t walk_tables(struct walk *w, gpa_t table, uint32_t top)
 		res->entry_gpa[res->used] = gpa;
 		res->entry[res->used] = entry;
 		res->used++;
-		w->rights =
-			(w->rights & entry & (PTE_RW | PTE_US)) | ((w->rights | entry) & PTE_XD);
+		w->rights = (w->rights & entry & (PTE_RW | PTE_US)) | ((w->rights | entry) & PTE_XD);
 		if (is_leaf(w, level, entry)) {
 			break;
 		}
@@ -309,16 +303,14 @@ static int32_t walk_once(struct walk *w)
 	}
 }
 
-int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_ops *ops, gla_t gla,
-	uint32_t access, struct guest_walk_result *res)
+int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_ops *ops, gla_t gla, uint32_t access,
+	struct guest_walk_result *res)
 {
-	struct walk w = {
-		.st = st, .ops = ops, .mode = paging_mode(st), .gla = gla, .access = access, .res = res};
+	struct walk w = {.st = st, .ops = ops, .mode = paging_mode(st), .gla = gla, .access = access, .res = res};
 	uint32_t attempt;
 	int32_t ret = -EAGAIN;
 
-	w.user = ((access & GUEST_WALK_IMPLICIT) == 0U) &&
-		 ((st->cpl == 3U) || ((access & GUEST_WALK_USER) != 0U));
+	w.user = ((access & GUEST_WALK_IMPLICIT) == 0U) && ((st->cpl == 3U) || ((access & GUEST_WALK_USER) != 0U));
 	if (w.mode == PAGING_IA32E) {
 		if (!is_sign_extended(gla, ((st->cr4 & CR4_LA57) != 0UL) ? 57U : 48U)) {
 			return -EINVAL;

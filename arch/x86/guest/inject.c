@@ -187,8 +187,7 @@ static bool inject_interrupt(struct acrn_vcpu *vcpu, uint32_t shadow)
 		write_entry(arch, INTR_INFO_VALID | INTR_TYPE_EXT_INT | (uint32_t)vector);
 	}
 	/* Another one behind it? */
-	return vlapic_extint_pending(&arch->vlapic) ||
-	       (!arch->apicv_on && (vlapic_pending_vector(&arch->vlapic) >= 0));
+	return vlapic_extint_pending(&arch->vlapic) || (!arch->apicv_on && (vlapic_pending_vector(&arch->vlapic) >= 0));
 }
 
 void vcpu_inject_events(struct acrn_vcpu *vcpu)
@@ -205,8 +204,7 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 			inject_again(arch);
 		} else if (arch->exc_pending) {
 			inject_exception(arch);
-		} else if (arch->nmi_pending &&
-			   ((shadow & (BLOCK_BY_NMI | BLOCK_BY_STI | BLOCK_BY_MOV_SS)) == 0U)) {
+		} else if (arch->nmi_pending && ((shadow & (BLOCK_BY_NMI | BLOCK_BY_STI | BLOCK_BY_MOV_SS)) == 0U)) {
 			write_entry(arch, INTR_INFO_VALID | INTR_TYPE_NMI | EXC_NMI);
 			arch->nmi_pending = false;
 		}
@@ -219,7 +217,7 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 		set_tpr_threshold(vcpu);
 	}
 	windows = (interrupt_waits ? PROC_INT_WINDOW : 0U) |
-		  ((nmi_waits && cpu_caps.has_virtual_nmi) ? PROC_NMI_WINDOW : 0U);
+		((nmi_waits && cpu_caps.has_virtual_nmi) ? PROC_NMI_WINDOW : 0U);
 	if ((arch->proc_ctls & (PROC_INT_WINDOW | PROC_NMI_WINDOW)) != windows) {
 		vmcs_set_proc(vcpu, PROC_INT_WINDOW | PROC_NMI_WINDOW, false);
 		vmcs_set_proc(vcpu, windows, true);
@@ -282,8 +280,8 @@ int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu)
 		return 0;
 	default:
 		/* Only where vmx_exceptions_need_help(): back to the guest as it came. */
-		vcpu_inject_exception(vcpu, vector,
-			((info & INTR_INFO_ERROR_CODE) != 0U) ? exec_vmread32(VMX_EXIT_ERROR_CODE) : 0U);
+		vcpu_inject_exception(
+			vcpu, vector, ((info & INTR_INFO_ERROR_CODE) != 0U) ? exec_vmread32(VMX_EXIT_ERROR_CODE) : 0U);
 		return 0;
 	}
 }

@@ -9,16 +9,14 @@
 #define REX_B 1U
 
 /* Flags of an opcode. */
-#define F_BYTE (1U << 0) /* operands are bytes */
-#define F_IMM8                                                                                     \
-	(1U << 1) /* one immediate byte, sign-extended (else as wide as the operand, at most 4) */
-#define F_D64                                                                                      \
-	(1U << 2) /* 64-bit operands are the default in 64-bit mode, 32-bit ones do not exist */
-#define F_F64	(1U << 3) /* operands are always 64-bit in 64-bit mode */
-#define F_MEM1	(1U << 4) /* the memory operand is a byte whatever the register is */
-#define F_MEM2	(1U << 5) /* the memory operand is a word whatever the register is */
+#define F_BYTE  (1U << 0) /* operands are bytes */
+#define F_IMM8  (1U << 1) /* one immediate byte, sign-extended (else as wide as the operand, at most 4) */
+#define F_D64   (1U << 2) /* 64-bit operands are the default in 64-bit mode, 32-bit ones do not exist */
+#define F_F64   (1U << 3) /* operands are always 64-bit in 64-bit mode */
+#define F_MEM1  (1U << 4) /* the memory operand is a byte whatever the register is */
+#define F_MEM2  (1U << 5) /* the memory operand is a word whatever the register is */
 #define F_MOFFS (1U << 6) /* absolute address instead of ModRM, register is the accumulator */
-#define F_NTI	(1U << 7) /* MOVNTI: no prefix 66, F2 or F3, at least 4 bytes in every mode */
+#define F_NTI   (1U << 7) /* MOVNTI: no prefix 66, F2 or F3, at least 4 bytes in every mode */
 
 /* Opcodes whose ModRM.reg selects the operation. */
 enum group {
@@ -42,17 +40,17 @@ struct opcode {
 	uint8_t group;
 };
 
-#define OP(op_, form_, flags_)                                                                     \
-	{                                                                                          \
-		INSTR_##op_, INSTR_FORM_##form_, (flags_), GROUP_NONE                              \
+#define OP(op_, form_, flags_)                                                                                         \
+	{                                                                                                              \
+		INSTR_##op_, INSTR_FORM_##form_, (flags_), GROUP_NONE                                                  \
 	}
-#define GRP(group_, form_, flags_)                                                                 \
-	{                                                                                          \
-		0U, INSTR_FORM_##form_, (flags_), (group_)                                         \
+#define GRP(group_, form_, flags_)                                                                                     \
+	{                                                                                                              \
+		0U, INSTR_FORM_##form_, (flags_), (group_)                                                             \
 	}
-#define ALU(base_, op_)                                                                            \
-	[(base_)] = OP(op_, MR, F_BYTE), [(base_) + 1] = OP(op_, MR, 0U),                          \
-	[(base_) + 2] = OP(op_, RM, F_BYTE), [(base_) + 3] = OP(op_, RM, 0U)
+#define ALU(base_, op_)                                                                                                \
+	[(base_)] = OP(op_, MR, F_BYTE), [(base_) + 1] = OP(op_, MR, 0U), [(base_) + 2] = OP(op_, RM, F_BYTE),         \
+	[(base_) + 3] = OP(op_, RM, 0U)
 
 static const struct opcode one_byte_map[256] = {
 	ALU(0x00, ADD),
@@ -124,8 +122,7 @@ static const struct opcode two_byte_map[256] = {
 /* What ModRM.reg selects; 0xFF: nothing in the set. */
 #define NO 0xFFU
 static const uint8_t group_op[GROUP_COUNT][8] = {
-	[GROUP_1] = {INSTR_ADD, INSTR_OR, INSTR_ADC, INSTR_SBB, INSTR_AND, INSTR_SUB, INSTR_XOR,
-		INSTR_CMP},
+	[GROUP_1] = {INSTR_ADD, INSTR_OR, INSTR_ADC, INSTR_SBB, INSTR_AND, INSTR_SUB, INSTR_XOR, INSTR_CMP},
 	[GROUP_1A] = {INSTR_POP, NO, NO, NO, NO, NO, NO, NO},
 	[GROUP_3] = {INSTR_TEST, INSTR_TEST, INSTR_NOT, INSTR_NEG, NO, NO, NO, NO},
 	[GROUP_4] = {INSTR_INC, INSTR_DEC, NO, NO, NO, NO, NO, NO},
@@ -138,16 +135,16 @@ static const uint8_t group_op[GROUP_COUNT][8] = {
 
 /* Mandatory prefixes of vector instructions, as in VEX.pp; a set of them. */
 #define PP_NONE (1U << 0)
-#define PP_66	(1U << 1)
-#define PP_F3	(1U << 2)
-#define PP_F2	(1U << 3)
+#define PP_66   (1U << 1)
+#define PP_F3   (1U << 2)
+#define PP_F2   (1U << 3)
 
 /* Operand size of a vector move. */
 enum vec_size {
 	VEC_FULL,    /* 16 or 32 by VEX.L */
 	VEC_FULL_AL, /* the same, aligned */
-	VEC_4,	     /* scalar, VEX.L ignored */
-	VEC_8,	     /* scalar, VEX.L ignored */
+	VEC_4,       /* scalar, VEX.L ignored */
+	VEC_8,       /* scalar, VEX.L ignored */
 	VEC_8_L0,    /* VEX.L must be 0 */
 	VEC_GPR_L0,  /* 4 or 8 by REX.W, VEX.L must be 0 */
 };
@@ -160,28 +157,24 @@ struct vec_opcode {
 	uint8_t size;
 };
 
+/* clang-format off: one opcode a line */
 static const struct vec_opcode vec_opcodes[] = {
 	{1U, 0x10U, PP_NONE | PP_66, INSTR_FORM_RM, VEC_FULL}, /* MOVUPS, MOVUPD */
-	{1U, 0x11U, PP_NONE | PP_66, INSTR_FORM_MR, VEC_FULL},
-	{1U, 0x10U, PP_F3, INSTR_FORM_RM, VEC_4}, /* MOVSS */
-	{1U, 0x11U, PP_F3, INSTR_FORM_MR, VEC_4},
-	{1U, 0x10U, PP_F2, INSTR_FORM_RM, VEC_8}, /* MOVSD */
+	{1U, 0x11U, PP_NONE | PP_66, INSTR_FORM_MR, VEC_FULL}, {1U, 0x10U, PP_F3, INSTR_FORM_RM, VEC_4}, /* MOVSS */
+	{1U, 0x11U, PP_F3, INSTR_FORM_MR, VEC_4}, {1U, 0x10U, PP_F2, INSTR_FORM_RM, VEC_8},              /* MOVSD */
 	{1U, 0x11U, PP_F2, INSTR_FORM_MR, VEC_8},
 	{1U, 0x28U, PP_NONE | PP_66, INSTR_FORM_RM, VEC_FULL_AL}, /* MOVAPS, MOVAPD */
 	{1U, 0x29U, PP_NONE | PP_66, INSTR_FORM_MR, VEC_FULL_AL},
 	{1U, 0x2BU, PP_NONE | PP_66, INSTR_FORM_MR, VEC_FULL_AL}, /* MOVNTPS, MOVNTPD */
-	{1U, 0x6EU, PP_66, INSTR_FORM_RM, VEC_GPR_L0},		  /* MOVD, MOVQ */
-	{1U, 0x7EU, PP_66, INSTR_FORM_MR, VEC_GPR_L0},
-	{1U, 0x7EU, PP_F3, INSTR_FORM_RM, VEC_8_L0}, /* MOVQ */
-	{1U, 0xD6U, PP_66, INSTR_FORM_MR, VEC_8_L0},
-	{1U, 0x6FU, PP_66, INSTR_FORM_RM, VEC_FULL_AL}, /* MOVDQA */
-	{1U, 0x7FU, PP_66, INSTR_FORM_MR, VEC_FULL_AL},
-	{1U, 0x6FU, PP_F3, INSTR_FORM_RM, VEC_FULL}, /* MOVDQU */
-	{1U, 0x7FU, PP_F3, INSTR_FORM_MR, VEC_FULL},
-	{1U, 0xE7U, PP_66, INSTR_FORM_MR, VEC_FULL_AL}, /* MOVNTDQ */
-	{1U, 0xF0U, PP_F2, INSTR_FORM_RM, VEC_FULL},	/* LDDQU */
-	{2U, 0x2AU, PP_66, INSTR_FORM_RM, VEC_FULL_AL}, /* MOVNTDQA */
+	{1U, 0x6EU, PP_66, INSTR_FORM_RM, VEC_GPR_L0},            /* MOVD, MOVQ */
+	{1U, 0x7EU, PP_66, INSTR_FORM_MR, VEC_GPR_L0}, {1U, 0x7EU, PP_F3, INSTR_FORM_RM, VEC_8_L0},  /* MOVQ */
+	{1U, 0xD6U, PP_66, INSTR_FORM_MR, VEC_8_L0}, {1U, 0x6FU, PP_66, INSTR_FORM_RM, VEC_FULL_AL}, /* MOVDQA */
+	{1U, 0x7FU, PP_66, INSTR_FORM_MR, VEC_FULL_AL}, {1U, 0x6FU, PP_F3, INSTR_FORM_RM, VEC_FULL}, /* MOVDQU */
+	{1U, 0x7FU, PP_F3, INSTR_FORM_MR, VEC_FULL}, {1U, 0xE7U, PP_66, INSTR_FORM_MR, VEC_FULL_AL}, /* MOVNTDQ */
+	{1U, 0xF0U, PP_F2, INSTR_FORM_RM, VEC_FULL},                                                 /* LDDQU */
+	{2U, 0x2AU, PP_66, INSTR_FORM_RM, VEC_FULL_AL},                                              /* MOVNTDQA */
 };
+/* clang-format on */
 
 /** A decoding in progress. */
 struct decoder {
@@ -341,10 +334,9 @@ static void choose_segment(struct decoder *d)
 /** 16-bit addressing (SDM vol. 2, table 2-1). */
 static int32_t decode_address16(struct decoder *d, uint8_t rm)
 {
-	static const uint8_t bases[8] = {INSTR_REG_RBX, INSTR_REG_RBX, INSTR_REG_RBP, INSTR_REG_RBP,
-		INSTR_REG_RSI, INSTR_REG_RDI, INSTR_REG_RBP, INSTR_REG_RBX};
-	static const uint8_t indices[4] = {
-		INSTR_REG_RSI, INSTR_REG_RDI, INSTR_REG_RSI, INSTR_REG_RDI};
+	static const uint8_t bases[8] = {INSTR_REG_RBX, INSTR_REG_RBX, INSTR_REG_RBP, INSTR_REG_RBP, INSTR_REG_RSI,
+		INSTR_REG_RDI, INSTR_REG_RBP, INSTR_REG_RBX};
+	static const uint8_t indices[4] = {INSTR_REG_RSI, INSTR_REG_RDI, INSTR_REG_RSI, INSTR_REG_RDI};
 	struct instr *in = d->in;
 
 	in->base = bases[rm];
@@ -385,8 +377,7 @@ static int32_t decode_address32(struct decoder *d, uint8_t rm)
 		no_base = (d->mod == 0U) && ((sib & 7U) == 5U);
 	}
 	if (no_base) {
-		in->base = ((rm == 5U) && (in->mode == INSTR_MODE_64)) ? INSTR_REG_RIP
-								       : INSTR_REG_NONE;
+		in->base = ((rm == 5U) && (in->mode == INSTR_MODE_64)) ? INSTR_REG_RIP : INSTR_REG_NONE;
 		return fetch_signed(d, 4U, &in->disp);
 	}
 	if (d->mod == 1U) {
@@ -411,8 +402,7 @@ static int32_t decode_modrm(struct decoder *d)
 	}
 	d->modrm_reg = (modrm >> 3U) & 7U;
 	in->reg = d->modrm_reg | (((in->rex & REX_R) != 0U) ? 8U : 0U);
-	ret = (in->addr_size == 2U) ? decode_address16(d, modrm & 7U)
-				    : decode_address32(d, modrm & 7U);
+	ret = (in->addr_size == 2U) ? decode_address16(d, modrm & 7U) : decode_address32(d, modrm & 7U);
 	choose_segment(d);
 	return ret;
 }
@@ -500,8 +490,7 @@ static int32_t finish(struct decoder *d, uint32_t flags)
 		in->aligned = in->mem_size == 16U;
 	}
 	if (in->form == INSTR_FORM_MI) {
-		ret = fetch_signed(
-			d, ((flags & F_IMM8) != 0U) ? 1U : MIN(in->op_size, 4U), &in->imm);
+		ret = fetch_signed(d, ((flags & F_IMM8) != 0U) ? 1U : MIN(in->op_size, 4U), &in->imm);
 	}
 	in->access = operand_access(in);
 	/* LOCK is for what reads, changes and writes memory; each instruction that does so allows
@@ -684,8 +673,7 @@ static int32_t decode_two_byte(struct decoder *d)
 		if (ret != 0) {
 			return ret;
 		}
-		return ((opcode & 0xFEU) == 0xF0U) ? decode_movbe(d, opcode)
-						   : decode_vector(d, 2U, opcode);
+		return ((opcode & 0xFEU) == 0xF0U) ? decode_movbe(d, opcode) : decode_vector(d, 2U, opcode);
 	}
 	if (two_byte_map[opcode].form != INSTR_FORM_NONE) {
 		return decode_integer(d, &two_byte_map[opcode], opcode);
@@ -698,8 +686,7 @@ static int32_t decode_one_byte(struct decoder *d, uint8_t opcode)
 	const struct opcode *def = &one_byte_map[opcode];
 	const bool mode64 = d->in->mode == INSTR_MODE_64;
 
-	if ((def->form == INSTR_FORM_NONE) || ((opcode == 0x63U) && !mode64) ||
-		((opcode == 0x82U) && mode64)) {
+	if ((def->form == INSTR_FORM_NONE) || ((opcode == 0x63U) && !mode64) || ((opcode == 0x82U) && mode64)) {
 		return -EINVAL;
 	}
 	return decode_integer(d, def, opcode);
@@ -707,14 +694,12 @@ static int32_t decode_one_byte(struct decoder *d, uint8_t opcode)
 
 int32_t instr_decode(struct instr *in, const uint8_t *bytes, uint32_t avail, enum instr_mode mode)
 {
-	struct decoder d = {
-		.in = in, .bytes = bytes, .avail = avail, .seg_override = INSTR_SEG_NONE};
+	struct decoder d = {.in = in, .bytes = bytes, .avail = avail, .seg_override = INSTR_SEG_NONE};
 	uint8_t opcode = 0U;
 	uint32_t i;
 	int32_t ret;
 
-	*in = (struct instr){
-		.mode = (uint8_t)mode, .base = INSTR_REG_NONE, .index = INSTR_REG_NONE};
+	*in = (struct instr){.mode = (uint8_t)mode, .base = INSTR_REG_NONE, .index = INSTR_REG_NONE};
 	ret = decode_prefixes(&d, &opcode);
 	in->addr_size = address_size(&d);
 	if (ret == 0) {

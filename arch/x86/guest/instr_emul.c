@@ -20,7 +20,7 @@
 #define SEG_READABLE (1U << 1) /* code segment */
 #define SEG_DOWN     (1U << 2) /* data segment that expands down */
 #define SEG_CODE     (1U << 3)
-#define SEG_DB	     (1U << 14)
+#define SEG_DB       (1U << 14)
 #define SEG_UNUSABLE (1U << 16)
 
 #define ACCESS_RW (INSTR_ACCESS_READ | INSTR_ACCESS_WRITE)
@@ -45,8 +45,7 @@ uint64_t emul_reg(const struct instr_emul *ctx, uint32_t reg, uint32_t size)
 void emul_stage(struct instr_emul *ctx, uint32_t reg, uint32_t size, uint64_t val)
 {
 	if (size < 4U) {
-		val = (ctx->ops->get_reg(ctx->arg, reg) & ~mask_bytes(size)) |
-		      (val & mask_bytes(size));
+		val = (ctx->ops->get_reg(ctx->arg, reg) & ~mask_bytes(size)) | (val & mask_bytes(size));
 	} else if (size == 4U) {
 		val &= 0xFFFFFFFFUL;
 	}
@@ -93,8 +92,8 @@ static bool is_canonical(const struct instr_emul *ctx, uint64_t addr)
 }
 
 /** Limit and type of a segment outside of 64-bit mode (SDM vol. 3, 5.3 to 5.5). */
-static bool segment_allows(const struct instr_emul *ctx, const struct instr_seg *seg,
-	uint64_t offset, uint32_t size, uint32_t access)
+static bool segment_allows(
+	const struct instr_emul *ctx, const struct instr_seg *seg, uint64_t offset, uint32_t size, uint32_t access)
 {
 	const bool is_protected = ((ctx->cpu.cr0 & CR0_PE) != 0UL) && !ctx->cpu.vm86;
 	const bool code = (seg->attr & SEG_CODE) != 0U;
@@ -104,24 +103,21 @@ static bool segment_allows(const struct instr_emul *ctx, const struct instr_seg 
 		if ((seg->attr & SEG_UNUSABLE) != 0U) {
 			return false;
 		}
-		if (((access & INSTR_ACCESS_WRITE) != 0U) &&
-			(code || ((seg->attr & SEG_WRITABLE) == 0U))) {
+		if (((access & INSTR_ACCESS_WRITE) != 0U) && (code || ((seg->attr & SEG_WRITABLE) == 0U))) {
 			return false;
 		}
-		if (((access & INSTR_ACCESS_READ) != 0U) && code &&
-			((seg->attr & SEG_READABLE) == 0U)) {
+		if (((access & INSTR_ACCESS_READ) != 0U) && code && ((seg->attr & SEG_READABLE) == 0U)) {
 			return false;
 		}
 		if (!code && ((seg->attr & SEG_DOWN) != 0U)) {
 			return (offset > seg->limit) &&
-			       (last <= (((seg->attr & SEG_DB) != 0U) ? 0xFFFFFFFFUL : 0xFFFFUL));
+				(last <= (((seg->attr & SEG_DB) != 0U) ? 0xFFFFFFFFUL : 0xFFFFUL));
 		}
 	}
 	return last <= seg->limit;
 }
 
-int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint32_t size,
-	uint32_t access, gla_t *gla)
+int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint32_t size, uint32_t access, gla_t *gla)
 {
 	const uint8_t vector = (seg == INSTR_SEG_SS) ? VECTOR_SS : VECTOR_GP;
 	struct instr_seg desc = {0};
@@ -143,8 +139,7 @@ int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint3
 		*gla = (desc.base + offset) & 0xFFFFFFFFUL;
 	}
 	if ((ctx->cpu.cpl == 3U) && ((ctx->cpu.cr0 & CR0_AM) != 0UL) && (size <= 8U) &&
-		((*gla & (size - 1UL)) != 0UL) &&
-		((emul_reg(ctx, INSTR_REG_RFLAGS, 8U) & RFLAGS_AC) != 0UL)) {
+		((*gla & (size - 1UL)) != 0UL) && ((emul_reg(ctx, INSTR_REG_RFLAGS, 8U) & RFLAGS_AC) != 0UL)) {
 		return emul_fault(ctx, VECTOR_AC);
 	}
 	return 0;
@@ -181,8 +176,7 @@ static uint64_t effective_address(const struct instr_emul *ctx, const uint64_t *
  * before its first one, or if it has several parts: then no part may be done before all are known
  * to be allowed.
  */
-static int32_t operand_address(
-	struct instr_emul *ctx, const uint64_t *new_rsp, bool other_operand, gla_t *gla)
+static int32_t operand_address(struct instr_emul *ctx, const uint64_t *new_rsp, bool other_operand, gla_t *gla)
 {
 	const struct instr *in = &ctx->in;
 	const uint32_t size = in->mem_size;
@@ -227,8 +221,7 @@ int32_t emul_check(struct instr_emul *ctx, gla_t gla, uint32_t size, uint32_t ac
 }
 
 /** One part of an access: answered from the log in a replay, else done and noted there. */
-static int32_t access_part(
-	struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t *val, bool write)
+static int32_t access_part(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t *val, bool write)
 {
 	struct instr_access *acc = &ctx->log[ctx->log_next];
 	int32_t ret;
@@ -244,8 +237,7 @@ static int32_t access_part(
 	if (ctx->log_count == INSTR_LOG_MAX) {
 		return -EIO;
 	}
-	*acc = (struct instr_access){
-		.gla = gla, .val = *val, .size = (uint8_t)size, .write = write};
+	*acc = (struct instr_access){.gla = gla, .val = *val, .size = (uint8_t)size, .write = write};
 	ret = write ? ctx->ops->mem_write(ctx->arg, gla, size, *val, &ctx->fault)
 		    : ctx->ops->mem_read(ctx->arg, gla, size, &acc->val, &ctx->fault);
 	if (ret == INSTR_PENDING) {
@@ -263,8 +255,7 @@ static int32_t access_part(
 }
 
 /** Reads or writes 1..32 bytes in parts of 1, 2, 4 or 8 bytes, none of which crosses a page. */
-static int32_t access_bytes(
-	struct instr_emul *ctx, gla_t gla, uint32_t size, uint8_t *buf, bool write)
+static int32_t access_bytes(struct instr_emul *ctx, gla_t gla, uint32_t size, uint8_t *buf, bool write)
 {
 	uint32_t done = 0U, part, i;
 	uint64_t room, val;
@@ -493,8 +484,7 @@ static int32_t emul_cmpxchg8b(struct instr_emul *ctx)
 		lo |= (uint64_t)buf[i] << (8U * i);
 		hi |= (uint64_t)buf[half + i] << (8U * i);
 	}
-	if ((lo == emul_reg(ctx, INSTR_REG_RAX, half)) &&
-		(hi == emul_reg(ctx, INSTR_REG_RDX, half))) {
+	if ((lo == emul_reg(ctx, INSTR_REG_RAX, half)) && (hi == emul_reg(ctx, INSTR_REG_RDX, half))) {
 		flags |= RFLAGS_ZF;
 		lo = emul_reg(ctx, INSTR_REG_RBX, half);
 		hi = emul_reg(ctx, INSTR_REG_RCX, half);
@@ -577,12 +567,10 @@ static int32_t emul_pop(struct instr_emul *ctx)
 	const struct instr *in = &ctx->in;
 	const uint32_t ssize = stack_size(ctx);
 	const uint64_t rsp = emul_reg(ctx, INSTR_REG_RSP, 8U);
-	const uint64_t new_rsp =
-		(rsp & ~mask_bytes(ssize)) | ((rsp + in->op_size) & mask_bytes(ssize));
+	const uint64_t new_rsp = (rsp & ~mask_bytes(ssize)) | ((rsp + in->op_size) & mask_bytes(ssize));
 	gla_t gla = 0UL, stack = 0UL;
 	uint64_t val = 0UL;
-	int32_t ret = emul_linear(
-		ctx, INSTR_SEG_SS, rsp & mask_bytes(ssize), in->op_size, INSTR_ACCESS_READ, &stack);
+	int32_t ret = emul_linear(ctx, INSTR_SEG_SS, rsp & mask_bytes(ssize), in->op_size, INSTR_ACCESS_READ, &stack);
 
 	if (ret == 0) {
 		ret = emul_check(ctx, stack, in->op_size, INSTR_ACCESS_READ);
@@ -607,9 +595,8 @@ static int32_t vector_enabled(struct instr_emul *ctx)
 	bool ok;
 
 	if (ctx->in.vex) {
-		ok = ((cpu->cr0 & CR0_PE) != 0UL) && !cpu->vm86 &&
-		     ((cpu->cr4 & CR4_OSXSAVE) != 0UL) &&
-		     ((cpu->xcr0 & XCR0_SSE_AVX) == XCR0_SSE_AVX);
+		ok = ((cpu->cr0 & CR0_PE) != 0UL) && !cpu->vm86 && ((cpu->cr4 & CR4_OSXSAVE) != 0UL) &&
+			((cpu->xcr0 & XCR0_SSE_AVX) == XCR0_SSE_AVX);
 	} else {
 		ok = ((cpu->cr0 & CR0_EM) == 0UL) && ((cpu->cr4 & CR4_OSFXSR) != 0UL);
 	}
@@ -708,8 +695,7 @@ static bool same_bytes(const uint8_t *a, const uint8_t *b)
 	return (x[0] == y[0]) && (x[1] == y[1]);
 }
 
-void instr_emul_init(
-	struct instr_emul *ctx, const struct instr_ops *ops, void *arg, const struct instr_cpu *cpu)
+void instr_emul_init(struct instr_emul *ctx, const struct instr_ops *ops, void *arg, const struct instr_cpu *cpu)
 {
 	ctx->ops = ops;
 	ctx->arg = arg;

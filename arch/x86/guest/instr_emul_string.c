@@ -20,21 +20,20 @@ static int32_t string_addresses(struct instr_emul *ctx, gla_t *src, gla_t *dst)
 {
 	const struct instr *in = &ctx->in;
 	const uint32_t size = in->op_size;
-	const uint32_t dst_access = ((in->op == INSTR_MOVS) || (in->op == INSTR_STOS))
-					    ? INSTR_ACCESS_WRITE
-					    : INSTR_ACCESS_READ;
+	const uint32_t dst_access =
+		((in->op == INSTR_MOVS) || (in->op == INSTR_STOS)) ? INSTR_ACCESS_WRITE : INSTR_ACCESS_READ;
 	int32_t ret = 0;
 
 	if (uses_source(in->op)) {
-		ret = emul_linear(ctx, in->seg, emul_reg(ctx, INSTR_REG_RSI, in->addr_size), size,
-			INSTR_ACCESS_READ, src);
+		ret = emul_linear(
+			ctx, in->seg, emul_reg(ctx, INSTR_REG_RSI, in->addr_size), size, INSTR_ACCESS_READ, src);
 		if (ret == 0) {
 			ret = emul_check(ctx, *src, size, INSTR_ACCESS_READ);
 		}
 	}
 	if ((ret == 0) && uses_destination(in->op)) {
-		ret = emul_linear(ctx, INSTR_SEG_ES, emul_reg(ctx, INSTR_REG_RDI, in->addr_size),
-			size, dst_access, dst);
+		ret = emul_linear(
+			ctx, INSTR_SEG_ES, emul_reg(ctx, INSTR_REG_RDI, in->addr_size), size, dst_access, dst);
 		if (ret == 0) {
 			ret = emul_check(ctx, *dst, size, dst_access);
 		}
@@ -99,12 +98,10 @@ int32_t emul_string(struct instr_emul *ctx)
 		return ret;
 	}
 	if (uses_source(in->op)) {
-		emul_stage(ctx, INSTR_REG_RSI, addr_size,
-			emul_reg(ctx, INSTR_REG_RSI, addr_size) + step);
+		emul_stage(ctx, INSTR_REG_RSI, addr_size, emul_reg(ctx, INSTR_REG_RSI, addr_size) + step);
 	}
 	if (uses_destination(in->op)) {
-		emul_stage(ctx, INSTR_REG_RDI, addr_size,
-			emul_reg(ctx, INSTR_REG_RDI, addr_size) + step);
+		emul_stage(ctx, INSTR_REG_RDI, addr_size, emul_reg(ctx, INSTR_REG_RDI, addr_size) + step);
 	}
 	if (in->rep != 0U) {
 		count--;

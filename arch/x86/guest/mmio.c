@@ -18,7 +18,7 @@
 #define QUAL_FETCH       BIT(2)
 #define QUAL_NMI_UNBLOCK BIT(12)
 
-#define MMIO_RETRIES 3U /* times that undecodable bytes are fetched again: another CPU may be changing them */
+#define MMIO_RETRIES 3U  /* times that undecodable bytes are fetched again: another CPU may be changing them */
 #define REP_BATCH    64U /* elements of a REP instruction per exit */
 
 /* ---- The emulator's view of the vCPU ---- */
@@ -68,15 +68,15 @@ static void put_vec(void *arg, uint32_t reg, const uint8_t *val, uint32_t size, 
 	vcpu_put_vec(arg, reg, val, size, zero_rest);
 }
 
-static int32_t translate(struct acrn_vcpu *vcpu, gla_t gla, bool write, const struct guest_translation **t,
-	struct instr_fault *fault)
+static int32_t translate(
+	struct acrn_vcpu *vcpu, gla_t gla, bool write, const struct guest_translation **t, struct instr_fault *fault)
 {
 	uint32_t error = 0U;
 	const int32_t status = vcpu_translate(vcpu, gla, write ? GUEST_WALK_WRITE : GUEST_WALK_READ, t, &error);
 
 	if (status == -EFAULT) {
-		*fault = (struct instr_fault){.vector = EXC_PF, .has_error_code = true, .error_code = error,
-			.cr2 = gla};
+		*fault =
+			(struct instr_fault){.vector = EXC_PF, .has_error_code = true, .error_code = error, .cr2 = gla};
 	}
 	return status;
 }
@@ -93,7 +93,7 @@ static int32_t mem_check(void *arg, gla_t gla, uint32_t size, uint32_t access, s
 static bool is_vlapic(struct acrn_vcpu *vcpu, gpa_t gpa)
 {
 	return ((gpa & PAGE_MASK) == VLAPIC_BASE_GPA) && vlapic_is_enabled(&vcpu->arch.vlapic) &&
-	       !vlapic_is_x2apic(&vcpu->arch.vlapic);
+		!vlapic_is_x2apic(&vcpu->arch.vlapic);
 }
 
 static int32_t device_access(struct acrn_vcpu *vcpu, gpa_t gpa, uint32_t size, uint64_t *val, bool write)
@@ -119,8 +119,8 @@ static int32_t device_access(struct acrn_vcpu *vcpu, gpa_t gpa, uint32_t size, u
 	return (status == -EFAULT) ? -EIO : status;
 }
 
-static int32_t mem_access(struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, uint64_t *val, bool write,
-	struct instr_fault *fault)
+static int32_t mem_access(
+	struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, uint64_t *val, bool write, struct instr_fault *fault)
 {
 	const uint32_t need = write ? GPA_WRITE : GPA_READ;
 	const uint32_t offset = (uint32_t)(gla & ~PAGE_MASK);
@@ -194,8 +194,10 @@ static int32_t emulation_failed(struct acrn_vcpu *vcpu, int32_t status)
 	const uint8_t *const b = in->bytes;
 
 	vcpu->arch.emul_active = false;
-	vcpu_fatal(vcpu, "MMIO instruction at rip %#lx cannot be emulated (%d): %02x %02x %02x %02x %02x %02x %02x "
-		"%02x", exec_vmread(VMX_GUEST_RIP), status, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]);
+	vcpu_fatal(vcpu,
+		"MMIO instruction at rip %#lx cannot be emulated (%d): %02x %02x %02x %02x %02x %02x %02x "
+		"%02x",
+		exec_vmread(VMX_GUEST_RIP), status, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]);
 	return status;
 }
 

@@ -8,10 +8,10 @@
 #include <lib/bits.h>
 #include <lib/util.h>
 
-#define CR0_ALLOWED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_ALLOWED  (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define EFER_ALLOWED (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 
-#define AR_TYPE(ar) ((ar) & 0xFU)
+#define AR_TYPE(ar) ((ar)&0xFU)
 #define AR_S        0x10U
 #define AR_DPL      0x60U
 #define AR_P        0x80U

@@ -13,9 +13,9 @@
 #define QUAL_SELECTOR(q) ((uint16_t)(q))
 #define QUAL_SOURCE(q)   ((enum task_source)(((q) >> 30U) & 3UL))
 
-#define DR6_BT        BIT(15)
-#define DR7_LOCAL     0x155UL /* L0 to L3, LE: cleared by a task switch */
-#define ERROR_EXT     1U      /* in an error code: the event came from outside the program */
+#define DR6_BT    BIT(15)
+#define DR7_LOCAL 0x155UL /* L0 to L3, LE: cleared by a task switch */
+#define ERROR_EXT 1U      /* in an error code: the event came from outside the program */
 
 #define WALK_RETRIES 64U
 
@@ -42,14 +42,14 @@ static int32_t first_page(struct acrn_vcpu *vcpu, uint32_t gla, void *data, uint
 		*fault = (struct task_fault){.vector = EXC_PF, .error = error, .cr2 = gla};
 	}
 	if ((status == 0) && (data != NULL) &&
-	    (vcpu_copy(vcpu, t, offset, data, *chunk, (access & GUEST_WALK_WRITE) != 0U) != 0)) {
+		(vcpu_copy(vcpu, t, offset, data, *chunk, (access & GUEST_WALK_WRITE) != 0U) != 0)) {
 		status = -EIO;
 	}
 	return status;
 }
 
-static int32_t mem_access(struct acrn_vcpu *vcpu, uint32_t gla, uint8_t *data, uint32_t size, uint32_t access,
-	struct task_fault *fault)
+static int32_t mem_access(
+	struct acrn_vcpu *vcpu, uint32_t gla, uint8_t *data, uint32_t size, uint32_t access, struct task_fault *fault)
 {
 	uint32_t chunk;
 	int32_t status = 0;

@@ -27,18 +27,18 @@
 #define TYPE_RW         2U /* code: readable, data: writable */
 
 /* Types of system segments. */
-#define TYPE_LDT   2U
-#define TYPE_BUSY  2U /* the bit of a TSS's type */
-#define TYPE_32    8U /* the bit that a 32-bit TSS has */
+#define TYPE_LDT  2U
+#define TYPE_BUSY 2U /* the bit of a TSS's type */
+#define TYPE_32   8U /* the bit that a 32-bit TSS has */
 
 #define EFLAGS_VALID 0x003F7FD5U
 
 #define EFLAGS_NT 0x4000U
 
-#define SEL_RPL(sel)   ((uint32_t)(sel) & 3U)
-#define SEL_IS_NULL(sel) (((sel) & 0xFFFCU) == 0U)
-#define SEL_TI         4U
-#define SEL_ERROR(sel) ((uint32_t)(sel) & 0xFFFCU)
+#define SEL_RPL(sel)     ((uint32_t)(sel)&3U)
+#define SEL_IS_NULL(sel) (((sel)&0xFFFCU) == 0U)
+#define SEL_TI           4U
+#define SEL_ERROR(sel)   ((uint32_t)(sel)&0xFFFCU)
 
 #define SUPERVISOR_READ  (GUEST_WALK_READ | GUEST_WALK_IMPLICIT)
 #define SUPERVISOR_WRITE (GUEST_WALK_WRITE | GUEST_WALK_IMPLICIT)
@@ -70,9 +70,9 @@ struct tss16 {
 _Static_assert((sizeof(struct tss32) == 0x68U) && (sizeof(struct tss16) == 0x2CU), "as the CPU has them");
 
 /* What of a TSS a switch away from it writes: EIP to GS, IP to DS. */
-#define TSS32_SAVED offsetof(struct tss32, eip)
+#define TSS32_SAVED     offsetof(struct tss32, eip)
 #define TSS32_SAVED_END offsetof(struct tss32, ldt)
-#define TSS16_SAVED offsetof(struct tss16, ip)
+#define TSS16_SAVED     offsetof(struct tss16, ip)
 #define TSS16_SAVED_END offsetof(struct tss16, ldt)
 
 /** A switch under way. */
@@ -239,8 +239,8 @@ static int32_t save32(const struct sw *sw, uint32_t base, uint32_t eflags)
 	int32_t status;
 
 	/* What is reserved beside the selectors stays as it is. */
-	status = sw->ops->read(sw->ops->arg, base + TSS32_SAVED, &tss.eip, TSS32_SAVED_END - TSS32_SAVED,
-		SUPERVISOR_READ, sw->fault);
+	status = sw->ops->read(
+		sw->ops->arg, base + TSS32_SAVED, &tss.eip, TSS32_SAVED_END - TSS32_SAVED, SUPERVISOR_READ, sw->fault);
 	if (status != 0) {
 		return status;
 	}
@@ -250,8 +250,8 @@ static int32_t save32(const struct sw *sw, uint32_t base, uint32_t eflags)
 	for (uint32_t i = TASK_ES; i <= TASK_GS; i++) {
 		tss.sel[i] = (tss.sel[i] & 0xFFFF0000U) | st->seg[i].sel;
 	}
-	return sw->ops->write(sw->ops->arg, base + TSS32_SAVED, &tss.eip, TSS32_SAVED_END - TSS32_SAVED,
-		SUPERVISOR_WRITE, sw->fault);
+	return sw->ops->write(
+		sw->ops->arg, base + TSS32_SAVED, &tss.eip, TSS32_SAVED_END - TSS32_SAVED, SUPERVISOR_WRITE, sw->fault);
 }
 
 static int32_t save16(const struct sw *sw, uint32_t base, uint32_t eflags)
@@ -267,8 +267,8 @@ static int32_t save16(const struct sw *sw, uint32_t base, uint32_t eflags)
 	for (uint32_t i = TASK_ES; i <= TASK_DS; i++) {
 		tss.sel[i] = st->seg[i].sel;
 	}
-	return sw->ops->write(sw->ops->arg, base + TSS16_SAVED, &tss.ip, TSS16_SAVED_END - TSS16_SAVED,
-		SUPERVISOR_WRITE, sw->fault);
+	return sw->ops->write(
+		sw->ops->arg, base + TSS16_SAVED, &tss.ip, TSS16_SAVED_END - TSS16_SAVED, SUPERVISOR_WRITE, sw->fault);
 }
 
 /* Steps 6 to 8, and the back link. */
@@ -548,8 +548,8 @@ static int32_t finish_new(const struct sw *sw, const struct tss32 *image, bool w
 	return status;
 }
 
-int32_t task_switch(struct task_state *st, const struct task_request *rq, const struct task_ops *ops,
-	struct task_fault *fault)
+int32_t task_switch(
+	struct task_state *st, const struct task_request *rq, const struct task_ops *ops, struct task_fault *fault)
 {
 	const struct sw sw = {.st = st, .rq = rq, .ops = ops, .fault = fault};
 	struct task_seg tss;

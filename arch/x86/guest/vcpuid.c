@@ -14,14 +14,14 @@
 #include <lib/errno.h>
 #include <public/acrn_common.h>
 
-#define BASIC_MAX    0x1FU
-#define SUBLEAVES    4U /* cached; higher ones exist in leaf 0DH only */
-#define EXT_BASE     0x80000000U
-#define EXT_MAX      8U
-#define LEAF_XSAVE   0xDU
+#define BASIC_MAX      0x1FU
+#define SUBLEAVES      4U /* cached; higher ones exist in leaf 0DH only */
+#define EXT_BASE       0x80000000U
+#define EXT_MAX        8U
+#define LEAF_XSAVE     0xDU
 #define LEAF_TOPOLOGY  0xBU
 #define LEAF_TOPOLOGY2 0x1FU
-#define LEAF_TSC     0x15U
+#define LEAF_TSC       0x15U
 
 enum reg { EAX, EBX, ECX, EDX };
 
@@ -140,7 +140,7 @@ static void adjust_features(void)
 	one->ecx &= ~BIT32(27);                        /* OSXSAVE: mirror */
 	clear_unless(cpu_caps.has_xsave, &one->ecx, BIT32(26) | BIT32(28) | BIT32(12) | BIT32(29));
 	clear_unless(cpu_caps.has_pcid, &one->ecx, BIT32(17));
-	seven->ebx |= BIT32(1); /* TSC_ADJUST is emulated */
+	seven->ebx |= BIT32(1);  /* TSC_ADJUST is emulated */
 	seven->ecx &= ~BIT32(4); /* OSPKE: mirror */
 	clear_unless(cpu_caps.has_enable_invpcid, &seven->ebx, BIT32(10));
 	clear_unless(cpu_caps.has_pku, &seven->ecx, BIT32(3));

@@ -278,7 +278,7 @@ void vlapic_set_vid(struct vlapic *vlapic, bool on)
 	vlapic->isr_depth = 0U;
 	for (vector = 0U; vector < 256U; vector++) {
 		if (((vreg_get(vlapic, vreg_word(LAPIC_ISR, vector)) & BIT32(vector % 32U)) != 0U) &&
-		    (vlapic->isr_depth < VLAPIC_ISR_DEPTH)) {
+			(vlapic->isr_depth < VLAPIC_ISR_DEPTH)) {
 			vlapic->isr_stack[vlapic->isr_depth] = (uint8_t)vector;
 			vlapic->isr_depth++;
 		}
@@ -292,7 +292,7 @@ bool vlapic_eoi_map(struct vlapic *vlapic, uint64_t map[4])
 
 	for (i = 0U; i < 4U; i++) {
 		map[i] = vreg_get(vlapic, VREG_TMR + 0x20U * i) |
-			 ((uint64_t)vreg_get(vlapic, VREG_TMR + 0x20U * i + 0x10U) << 32U);
+			((uint64_t)vreg_get(vlapic, VREG_TMR + 0x20U * i + 0x10U) << 32U);
 	}
 	return changed;
 }

@@ -16,12 +16,12 @@
 
 /* Bits of LVT entries that can be written; index (offset - LAPIC_LVT_TIMER) / 16. */
 static const uint32_t lvt_writable[6] = {
-	LVT_TIMER_MODE | LAPIC_LVT_MASKED | LVT_VECTOR,                              /* timer */
-	LAPIC_LVT_MASKED | LVT_DELIVERY | LVT_VECTOR,                                /* thermal */
-	LAPIC_LVT_MASKED | LVT_DELIVERY | LVT_VECTOR,                                /* performance counters */
-	LAPIC_LVT_MASKED | LVT_LEVEL | LVT_POLARITY | LVT_DELIVERY | LVT_VECTOR,     /* LINT0 */
-	LAPIC_LVT_MASKED | LVT_LEVEL | LVT_POLARITY | LVT_DELIVERY | LVT_VECTOR,     /* LINT1 */
-	LAPIC_LVT_MASKED | LVT_VECTOR,                                               /* error */
+	LVT_TIMER_MODE | LAPIC_LVT_MASKED | LVT_VECTOR,                          /* timer */
+	LAPIC_LVT_MASKED | LVT_DELIVERY | LVT_VECTOR,                            /* thermal */
+	LAPIC_LVT_MASKED | LVT_DELIVERY | LVT_VECTOR,                            /* performance counters */
+	LAPIC_LVT_MASKED | LVT_LEVEL | LVT_POLARITY | LVT_DELIVERY | LVT_VECTOR, /* LINT0 */
+	LAPIC_LVT_MASKED | LVT_LEVEL | LVT_POLARITY | LVT_DELIVERY | LVT_VECTOR, /* LINT1 */
+	LAPIC_LVT_MASKED | LVT_VECTOR,                                           /* error */
 };
 
 static bool is_lvt(uint32_t reg)
@@ -276,9 +276,10 @@ static uint32_t x2apic_reserved(uint32_t reg)
 		return ~0xBU;
 	default:
 		/* Read-only bits may be written back as they were read. */
-		return is_lvt(reg) ? ~(lvt_writable[(reg - LAPIC_LVT_TIMER) / 0x10U] | LVT_STATUS |
-				       (((reg == LAPIC_LVT_LINT0) || (reg == LAPIC_LVT_LINT1)) ? LVT_REMOTE_IRR : 0U)) :
-				     0U;
+		return is_lvt(reg)
+			? ~(lvt_writable[(reg - LAPIC_LVT_TIMER) / 0x10U] | LVT_STATUS |
+				  (((reg == LAPIC_LVT_LINT0) || (reg == LAPIC_LVT_LINT1)) ? LVT_REMOTE_IRR : 0U))
+			: 0U;
 	}
 }
 
@@ -313,8 +314,8 @@ static bool transition_is_legal(uint64_t old, uint64_t new)
 {
 	const bool old_enable = (old & APIC_BASE_ENABLE) != 0UL;
 	const bool old_x2 = (old & APIC_BASE_X2APIC) != 0UL;
-	const bool new_enable = (new & APIC_BASE_ENABLE) != 0UL;
-	const bool new_x2 = (new & APIC_BASE_X2APIC) != 0UL;
+	const bool new_enable = (new &APIC_BASE_ENABLE) != 0UL;
+	const bool new_x2 = (new &APIC_BASE_X2APIC) != 0UL;
 
 	if (new_x2 && (!new_enable || !old_enable)) {
 		return false;
@@ -329,7 +330,7 @@ static int32_t write_apic_base(struct vlapic *vlapic, uint64_t val)
 	const uint64_t modes = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
 
 	if (((val & (APIC_BASE_RESERVED_LOW | ~(APIC_BASE_ADDR | 0xFFFUL))) != 0UL) || !transition_is_legal(old, val) ||
-	    (((val & APIC_BASE_X2APIC) != 0UL) && vcpu->vm->arch.hide_x2apic)) {
+		(((val & APIC_BASE_X2APIC) != 0UL) && vcpu->vm->arch.hide_x2apic)) {
 		return -EACCES;
 	}
 	if ((val & APIC_BASE_ADDR) != VLAPIC_BASE_GPA) {

@@ -8,19 +8,19 @@
 #include "vlapic_priv.h"
 
 #define ICR_SHORTHAND(icr) (((icr) >> 18U) & 3U)
-#define SHORTHAND_NONE   0U
-#define SHORTHAND_SELF   1U
-#define SHORTHAND_ALL    2U
-#define SHORTHAND_OTHERS 3U
+#define SHORTHAND_NONE     0U
+#define SHORTHAND_SELF     1U
+#define SHORTHAND_ALL      2U
+#define SHORTHAND_OTHERS   3U
 
 #define FIRST_LEGAL_VECTOR 16U
 
-#define MSI_PREFIX     0xFEE00000UL
+#define MSI_PREFIX          0xFEE00000UL
 #define MSI_PREFIX_OF(addr) ((addr) & ~0xFFFFFUL)
-#define MSI_REDIRECT   0x8UL
-#define MSI_LOGICAL    0x4UL
-#define MSI_DATA_ASSERT 0x4000UL
-#define MSI_DATA_LEVEL  0x8000UL
+#define MSI_REDIRECT        0x8UL
+#define MSI_LOGICAL         0x4UL
+#define MSI_DATA_ASSERT     0x4000UL
+#define MSI_DATA_LEVEL      0x8000UL
 
 /* ---- Posting ---- */
 
@@ -132,7 +132,7 @@ void vlapic_lint0_update(struct vlapic *vlapic)
 	}
 	if ((lvt & (LAPIC_LVT_MASKED | LVT_LEVEL | LVT_DELIVERY)) == LVT_LEVEL) {
 		if (!__atomic_exchange_n(&vlapic->lint0_irr, true, __ATOMIC_SEQ_CST) &&
-		    !vlapic_post(vlapic, lvt & LVT_VECTOR, true)) {
+			!vlapic_post(vlapic, lvt & LVT_VECTOR, true)) {
 			__atomic_store_n(&vlapic->lint0_irr, false, __ATOMIC_RELEASE);
 		}
 	} else if (vlapic_accept_pic_intr(vlapic)) {
@@ -152,7 +152,7 @@ void vlapic_pic_wire(struct acrn_vm *vm, bool asserted)
 			continue;
 		}
 		if (vlapic_is_enabled(vlapic) &&
-		    ((vreg_get(vlapic, LAPIC_LVT_LINT0) & (LVT_LEVEL | LVT_DELIVERY)) != LVT_LEVEL)) {
+			((vreg_get(vlapic, LAPIC_LVT_LINT0) & (LVT_LEVEL | LVT_DELIVERY)) != LVT_LEVEL)) {
 			vlapic_fire_lvt(vlapic, LAPIC_LVT_LINT0);
 		} else {
 			vlapic_lint0_update(vlapic);
@@ -220,7 +220,7 @@ static bool msg_matches(const struct vlapic *vlapic, const struct lapic_msg *msg
 		return false;
 	}
 	return vlapic_is_x2apic(vlapic) ? logical_match_x2apic(vlapic, msg->dest)
-		: logical_match_xapic(vlapic, msg->dest);
+					: logical_match_xapic(vlapic, msg->dest);
 }
 
 /* `vlapic` is among the receivers. @return accepted */

@@ -43,7 +43,7 @@ int32_t arch_vm_init(struct acrn_vm *vm)
 	vm->arch.msr_bitmap = page_alloc(vm->vm_id);
 	vm->arch.msr_bitmap_apicv = page_alloc(vm->vm_id);
 	if ((vm->arch.io_bitmap == NULL) || (vm->arch.msr_bitmap == NULL) || (vm->arch.msr_bitmap_apicv == NULL) ||
-		 (ept_init(vm) != 0)) {
+		(ept_init(vm) != 0)) {
 		arch_vm_destroy(vm);
 		return -ENOMEM;
 	}

@@ -77,8 +77,9 @@ static int32_t read_microcode(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *va
 }
 
 /* IA32_ARCH_CAPABILITIES: the bits that say "not affected", none that offer an MSR we do not have. */
-#define ARCH_CAPS_SHOWN (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) | \
-			 BIT(15) | BIT(17) | BIT(24) | BIT(26) | BIT(27))
+#define ARCH_CAPS_SHOWN                                                                                                \
+	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) | BIT(15) |         \
+		BIT(17) | BIT(24) | BIT(26) | BIT(27))
 
 static int32_t read_arch_caps(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
@@ -97,16 +98,16 @@ static int32_t read_misc_enable(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *
 	return 0;
 }
 
-#define MISC_ENABLE_FAST_STRING BIT(0)
-#define MISC_ENABLE_BTS_UNAVAILABLE BIT(11)
+#define MISC_ENABLE_FAST_STRING      BIT(0)
+#define MISC_ENABLE_BTS_UNAVAILABLE  BIT(11)
 #define MISC_ENABLE_PEBS_UNAVAILABLE BIT(12)
 
 static int32_t write_misc_enable(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	(void)msr;
 	/* Fast strings may be switched; the rest stays as it is. */
-	vcpu->arch.misc_enable = (vcpu->arch.misc_enable & ~MISC_ENABLE_FAST_STRING) |
-		(value & MISC_ENABLE_FAST_STRING);
+	vcpu->arch.misc_enable =
+		(vcpu->arch.misc_enable & ~MISC_ENABLE_FAST_STRING) | (value & MISC_ENABLE_FAST_STRING);
 	return 0;
 }
 
@@ -325,12 +326,12 @@ static void setup_bitmap(uint8_t *bitmap)
 
 /* x2APIC MSRs that the CPU virtualizes (SDM 30.5). The others, timer and ICR among them, exit as before. */
 #define X2APIC_MSR(offset) (MSR_IA32_X2APIC_BASE + ((offset) >> 4U))
-#define X2APIC_TPR      X2APIC_MSR(0x080U)
-#define X2APIC_PPR      X2APIC_MSR(0x0A0U)
-#define X2APIC_EOI      X2APIC_MSR(0x0B0U)
-#define X2APIC_ISR_FIRST X2APIC_MSR(0x100U) /* ISR, TMR, IRR: 8 each */
-#define X2APIC_IRR_LAST X2APIC_MSR(0x270U)
-#define X2APIC_SELF_IPI X2APIC_MSR(0x3F0U)
+#define X2APIC_TPR         X2APIC_MSR(0x080U)
+#define X2APIC_PPR         X2APIC_MSR(0x0A0U)
+#define X2APIC_EOI         X2APIC_MSR(0x0B0U)
+#define X2APIC_ISR_FIRST   X2APIC_MSR(0x100U) /* ISR, TMR, IRR: 8 each */
+#define X2APIC_IRR_LAST    X2APIC_MSR(0x270U)
+#define X2APIC_SELF_IPI    X2APIC_MSR(0x3F0U)
 
 void vmsr_setup_bitmap(struct acrn_vm *vm)
 {

@@ -10,11 +10,11 @@
 #include <lib/bits.h>
 #include <lib/errno.h>
 
-#define FIXED_COUNT    11U
-#define MTRRCAP_FIXED  BIT(8)
-#define MTRRCAP_WC     BIT(10)
-#define DEF_TYPE_BITS  0xCFFUL /* E, FE, type */
-#define MASK_VALID     BIT(11)
+#define FIXED_COUNT   11U
+#define MTRRCAP_FIXED BIT(8)
+#define MTRRCAP_WC    BIT(10)
+#define DEF_TYPE_BITS 0xCFFUL /* E, FE, type */
+#define MASK_VALID    BIT(11)
 
 static bool type_ok(uint64_t type)
 {

@@ -17,11 +17,11 @@
 #include <lib/errno.h>
 
 /* Exit qualification for I/O instructions: SDM table 28-5. */
-#define QUAL_SIZE(q)   ((uint8_t)(((q) & 7UL) + 1UL))
-#define QUAL_IN        BIT(3)
-#define QUAL_STRING    BIT(4)
-#define QUAL_REP       BIT(5)
-#define QUAL_PORT(q)   ((uint16_t)((q) >> 16U))
+#define QUAL_SIZE(q) ((uint8_t)(((q)&7UL) + 1UL))
+#define QUAL_IN      BIT(3)
+#define QUAL_STRING  BIT(4)
+#define QUAL_REP     BIT(5)
+#define QUAL_PORT(q) ((uint16_t)((q) >> 16U))
 
 /* Exit instruction information for INS and OUTS: SDM table 28-8. */
 #define INFO_ADDR_SIZE(i) ((uint8_t)(2U << (((i) >> 7U) & 3U)))
@@ -106,12 +106,14 @@ void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 
 /* ---- INS and OUTS ---- */
 
-#define BATCH 32U /* elements of a REP instruction per exit, when nobody has to be asked and nothing comes in between */
+#define BATCH                                                                                                          \
+	32U /* elements of a REP instruction per exit, when nobody has to be asked and nothing comes in between        \
+	     */
 
 /* What is the same for all elements that one exit is about. */
 struct string_exit {
-	gla_t base;     /* of the operand's segment */
-	uint32_t seg;   /* SEG_ES, ... */
+	gla_t base;   /* of the operand's segment */
+	uint32_t seg; /* SEG_ES, ... */
 	uint32_t ar;
 	uint64_t limit;
 	bool code64;

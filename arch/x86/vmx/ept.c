@@ -21,11 +21,11 @@
 #include <lib/bits.h>
 #include <lib/errno.h>
 
-#define EPT_LEVELS     4U
-#define ENTRIES        512U
-#define GPA_WIDTH      48U
-#define EPTP_WB        6UL
-#define EPTP_WALK4     (3UL << 3U)
+#define EPT_LEVELS 4U
+#define ENTRIES    512U
+#define GPA_WIDTH  48U
+#define EPTP_WB    6UL
+#define EPTP_WALK4 (3UL << 3U)
 
 static bool is_leaf(uint64_t entry, uint32_t level)
 {
@@ -103,8 +103,8 @@ static int32_t split(struct acrn_vm *vm, uint64_t *entry, uint32_t level)
  * Sets [gpa, gpa+size) to `attr` (0: unmapped) within `table`, which covers the addresses around gpa at `level`.
  * Recursion is at most four deep.
  */
-static int32_t set_range(struct acrn_vm *vm, uint64_t *table, uint32_t level, gpa_t gpa, uint64_t size, hpa_t hpa,
-	uint64_t attr)
+static int32_t set_range(
+	struct acrn_vm *vm, uint64_t *table, uint32_t level, gpa_t gpa, uint64_t size, hpa_t hpa, uint64_t attr)
 {
 	const uint64_t span = level_size(level);
 
@@ -145,7 +145,7 @@ static int32_t set_range(struct acrn_vm *vm, uint64_t *table, uint32_t level, gp
 static bool range_ok(gpa_t gpa, uint64_t size)
 {
 	return is_aligned(gpa | size, PAGE_SIZE) && (size != 0UL) && range_is_valid(gpa, size) &&
-	       (gpa + size <= (1UL << GPA_WIDTH));
+		(gpa + size <= (1UL << GPA_WIDTH));
 }
 
 void arch_gpa_flush(struct acrn_vm *vm)

@@ -38,8 +38,8 @@ bool vmx_vid_is_broken(void)
 void vmx_quirks_init(void)
 {
 	/* scripts/bochs/ has the patches with which none of this is needed; the scripts then say so. */
-	const bool bochs = !cmdline_has("no-quirks") &&
-		strncmp(acpi_info.oem_id, "BOCHS ", sizeof(acpi_info.oem_id)) == 0;
+	const bool bochs =
+		!cmdline_has("no-quirks") && strncmp(acpi_info.oem_id, "BOCHS ", sizeof(acpi_info.oem_id)) == 0;
 
 	no_vid = bochs;
 	help = bochs && cpu_caps.has_preemption_timer;

@@ -24,15 +24,15 @@ struct descriptor_ptr {
 #define EXC_FAULTS (0xFFFFFFFFUL & ~(BIT(EXC_NMI) | BIT(EXC_BP) | BIT(EXC_OF)))
 
 /* VMX access rights of what HC_SET_VCPU_REGS leaves open. */
-#define AR_DATA_REAL  0x93U
-#define AR_DATA_FLAT  0xC093U
-#define AR_LDT        0x82U
-#define AR_TSS_BUSY   0x8BU
+#define AR_DATA_REAL 0x93U
+#define AR_DATA_FLAT 0xC093U
+#define AR_LDT       0x82U
+#define AR_TSS_BUSY  0x8BU
 
 uint64_t vmcs_cr4_host_bits(void)
 {
 	uint64_t guest = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCE | CR4_OSFXSR |
-			 CR4_OSXMMEXCPT;
+		CR4_OSXMMEXCPT;
 
 	guest |= cpu_caps.has_umip ? CR4_UMIP : 0UL;
 	guest |= cpu_caps.has_fsgsbase ? CR4_FSGSBASE : 0UL;
@@ -75,7 +75,7 @@ void vmcs_set_entry(struct acrn_vcpu *vcpu, uint32_t bits, bool on)
  * takes about 140 ticks. A loop that lasts longer than the window is an exit: longer than whoever runs holds a lock,
  * and than the exit itself takes, but far shorter than a slice.
  */
-#define PLE_GAP_TICKS	 512UL
+#define PLE_GAP_TICKS    512UL
 #define PLE_WINDOW_TICKS 4096UL
 
 static uint32_t if_has(bool has, uint32_t bit)
@@ -96,13 +96,12 @@ static void build_controls(struct acrn_vcpu *vcpu)
 		"pin");
 	arch->proc_ctls = vmx_ctls(&c->proc,
 		PROC_HLT | PROC_MWAIT | PROC_MONITOR | PROC_RDPMC | PROC_TSC_OFFSET | PROC_MOV_DR | PROC_IO_BITMAPS |
-		PROC_MSR_BITMAPS |
-			PROC_SECONDARY |
+			PROC_MSR_BITMAPS | PROC_SECONDARY |
 			(c->has_tpr_shadow ? PROC_TPR_SHADOW : (PROC_CR8_LOAD | PROC_CR8_STORE)),
 		"processor");
 	proc2 |= if_has(c->has_vpid, PROC2_VPID) | if_has(c->has_enable_rdtscp, PROC2_RDTSCP) |
-		 if_has(c->has_enable_invpcid, PROC2_INVPCID) | if_has(c->has_enable_xsaves, PROC2_XSAVES) |
-		 if_has(c->has_pause_loop_exiting, PROC2_PAUSE_LOOP);
+		if_has(c->has_enable_invpcid, PROC2_INVPCID) | if_has(c->has_enable_xsaves, PROC2_XSAVES) |
+		if_has(c->has_pause_loop_exiting, PROC2_PAUSE_LOOP);
 	arch->entry_ctls = vmx_ctls(&c->entry, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, "entry");
 
 	exec_vmwrite(VMX_PIN_CTLS, pin);

@@ -87,7 +87,7 @@ static bool vm86_needs_no_ia32e(const struct state *s)
 static bool interrupt_needs_if(const struct state *s)
 {
 	return ((s->entry_info & (INTR_INFO_VALID | INTR_INFO_TYPE_MASK)) != (INTR_INFO_VALID | INTR_TYPE_EXT_INT)) ||
-	       ((s->rflags & RFLAGS_IF) != 0UL);
+		((s->rflags & RFLAGS_IF) != 0UL);
 }
 
 static bool rip_width(const struct state *s)
@@ -149,8 +149,8 @@ static bool ss_type_and_dpl(const struct state *s)
 	const uint32_t type = ss->ar & 0xFU;
 	const bool must_be_0 = ((s->cr0 & CR0_PE) == 0UL) || ((s->seg[CS].ar & 0xFU) == 3U);
 
-	return is_vm86(s) || ((!is_usable(ss) || (type == 3U) || (type == 7U)) &&
-		(!must_be_0 || ((ss->ar & 0x60U) == 0U)));
+	return is_vm86(s) ||
+		((!is_usable(ss) || (type == 3U) || (type == 7U)) && (!must_be_0 || ((ss->ar & 0x60U) == 0U)));
 }
 
 static bool data_types(const struct state *s)
@@ -195,8 +195,8 @@ static bool vm86_segments(const struct state *s)
 	for (uint32_t i = ES; i <= GS; i++) {
 		const struct segment *seg = &s->seg[i];
 
-		if (is_vm86(s) && ((seg->base != (uint64_t)seg->sel << 4U) || (seg->limit != 0xFFFFU) ||
-			(seg->ar != 0xF3U))) {
+		if (is_vm86(s) &&
+			((seg->base != (uint64_t)seg->sel << 4U) || (seg->limit != 0xFFFFU) || (seg->ar != 0xF3U))) {
 			return false;
 		}
 	}
@@ -295,7 +295,7 @@ static bool one_shadow(const struct state *s)
 static bool interrupt_needs_no_shadow(const struct state *s)
 {
 	return ((s->entry_info & (INTR_INFO_VALID | INTR_INFO_TYPE_MASK)) != (INTR_INFO_VALID | INTR_TYPE_EXT_INT)) ||
-	       ((s->interruptibility & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) == 0U);
+		((s->interruptibility & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) == 0U);
 }
 
 static bool activity_known(const struct state *s)

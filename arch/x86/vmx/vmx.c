@@ -43,7 +43,7 @@ void vmx_insn_failed(const char *insn, uint64_t operand)
 	}
 	panic("%s of %#lx failed: error %lu, %s", insn, operand, error,
 		(error < ARRAY_SIZE(insn_errors)) && (insn_errors[error] != NULL) ? insn_errors[error]
-		: "no reason given");
+										  : "no reason given");
 }
 
 uint32_t vmx_ctls(const struct vmx_ctl_caps *caps, uint32_t want, const char *what)
@@ -220,7 +220,7 @@ void vmx_dump(void)
 		exec_vmread(VMX_GUEST_GDTR_LIMIT), exec_vmread(VMX_GUEST_IDTR_BASE), exec_vmread(VMX_GUEST_IDTR_LIMIT),
 		exec_vmread(VMX_GUEST_INTERRUPTIBILITY), exec_vmread(VMX_GUEST_ACTIVITY));
 	pr_err("  entry info %#lx, IDT vectoring %#lx, exit info %#lx, ctls pin %#lx proc %#lx/%#lx exit %#lx entry "
-		"%#lx",
+	       "%#lx",
 		exec_vmread(VMX_ENTRY_INTR_INFO), exec_vmread(VMX_IDT_VEC_INFO), exec_vmread(VMX_EXIT_INTR_INFO),
 		exec_vmread(VMX_PIN_CTLS), exec_vmread(VMX_PROC_CTLS), exec_vmread(VMX_PROC_CTLS2),
 		exec_vmread(VMX_EXIT_CTLS), exec_vmread(VMX_ENTRY_CTLS));

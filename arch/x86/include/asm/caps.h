@@ -35,16 +35,16 @@ struct cpu_caps {
 	/* VMX features. A true one is also permitted by the control words above. */
 	bool has_ept_2m;
 	bool has_ept_1g;
-	bool has_ept_ad;             /* accessed and dirty flags */
+	bool has_ept_ad; /* accessed and dirty flags */
 	bool has_ept_exec_only;
 	bool has_invept_single;
 	bool has_unrestricted_guest;
-	bool has_vpid;               /* with single-context INVVPID */
+	bool has_vpid; /* with single-context INVVPID */
 	bool has_tpr_shadow;
 	bool has_apic_access;
 	bool has_apic_regvirt;
 	bool has_virt_x2apic;
-	bool has_apicv_vid;          /* virtual interrupt delivery */
+	bool has_apicv_vid; /* virtual interrupt delivery */
 	bool has_posted_intr;
 	bool has_preemption_timer;
 	bool has_virtual_nmi;
@@ -64,7 +64,7 @@ struct cpu_caps {
 	/* CPU features. */
 	bool has_x2apic;
 	bool has_tsc_deadline;
-	bool has_arat;              /* LAPIC timer runs in deep C states */
+	bool has_arat; /* LAPIC timer runs in deep C states */
 	bool has_tsc_invariant;
 	bool has_xsave, has_xsaves;
 	bool has_fsgsbase;
@@ -76,9 +76,9 @@ struct cpu_caps {
 	bool has_nx;
 	bool has_1g_pages;
 	bool has_spec_ctrl, has_arch_caps, has_l1d_flush, has_md_clear;
-	bool has_hypervisor_bit;    /* we run nested or in an emulator that says so */
-	uint64_t xcr0_mask;         /* XCR0 bits that the CPU takes and guests may set */
-	uint32_t xsave_size;        /* bytes for all of xcr0_mask, standard format */
+	bool has_hypervisor_bit; /* we run nested or in an emulator that says so */
+	uint64_t xcr0_mask;      /* XCR0 bits that the CPU takes and guests may set */
+	uint32_t xsave_size;     /* bytes for all of xcr0_mask, standard format */
 };
 
 /** Constant after caps_survey(). */

@@ -52,26 +52,26 @@
 #define RFLAGS_AC 0x00040000UL
 
 /* Exception vectors. */
-#define EXC_DE 0U
-#define EXC_DB 1U
+#define EXC_DE  0U
+#define EXC_DB  1U
 #define EXC_NMI 2U
-#define EXC_BP 3U
-#define EXC_OF 4U
-#define EXC_BR 5U
-#define EXC_UD 6U
-#define EXC_NM 7U
-#define EXC_DF 8U
-#define EXC_TS 10U
-#define EXC_NP 11U
-#define EXC_SS 12U
-#define EXC_GP 13U
-#define EXC_PF 14U
-#define EXC_MF 16U
-#define EXC_AC 17U
-#define EXC_MC 18U
-#define EXC_XM 19U
-#define EXC_VE 20U
-#define EXC_CP 21U
+#define EXC_BP  3U
+#define EXC_OF  4U
+#define EXC_BR  5U
+#define EXC_UD  6U
+#define EXC_NM  7U
+#define EXC_DF  8U
+#define EXC_TS  10U
+#define EXC_NP  11U
+#define EXC_SS  12U
+#define EXC_GP  13U
+#define EXC_PF  14U
+#define EXC_MF  16U
+#define EXC_AC  17U
+#define EXC_MC  18U
+#define EXC_XM  19U
+#define EXC_VE  20U
+#define EXC_CP  21U
 
 struct cpuid_regs {
 	uint32_t eax, ebx, ecx, edx;

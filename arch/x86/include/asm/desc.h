@@ -8,9 +8,9 @@
 #include <lib/util.h>
 
 /* Selectors, the same on every CPU: VM exits load them from the VMCS. */
-#define SEL_CODE64 0x08U
-#define SEL_DATA   0x10U
-#define SEL_TSS    0x18U /* two entries */
+#define SEL_CODE64  0x08U
+#define SEL_DATA    0x10U
+#define SEL_TSS     0x18U /* two entries */
 #define GDT_ENTRIES 5U
 
 #define IST_DOUBLE_FAULT  1U

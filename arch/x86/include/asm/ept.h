@@ -7,12 +7,12 @@
 
 struct acrn_vm;
 
-#define EPT_R        0x1UL
-#define EPT_W        0x2UL
-#define EPT_X        0x4UL
-#define EPT_RWX      0x7UL
-#define EPT_LARGE    0x80UL
-#define EPT_ADDR     0x000FFFFFFFFFF000UL
+#define EPT_R          0x1UL
+#define EPT_W          0x2UL
+#define EPT_X          0x4UL
+#define EPT_RWX        0x7UL
+#define EPT_LARGE      0x80UL
+#define EPT_ADDR       0x000FFFFFFFFFF000UL
 #define EPT_TYPE_SHIFT 3U
 
 /** Gives `vm` an empty map. @return 0 or -ENOMEM */

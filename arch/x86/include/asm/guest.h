@@ -131,15 +131,15 @@ uint64_t vcpu_paging_get(struct acrn_vcpu *vcpu);
  *               used before vcpu_map_end() only
  * @return 0; -EFAULT: *error and the address are those of the #PF to inject; -EIO, -EAGAIN as guest_walk()
  */
-int32_t vcpu_translate(struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, const struct guest_translation **found,
-	uint32_t *error);
+int32_t vcpu_translate(
+	struct acrn_vcpu *vcpu, gla_t gla, uint32_t access, const struct guest_translation **found, uint32_t *error);
 
 /**
  * Copies `size` bytes from or to `offset` in a page that was translated; within the page.
  * @return 0 or -EFAULT: not RAM
  */
-int32_t vcpu_copy(struct acrn_vcpu *vcpu, const struct guest_translation *t, uint32_t offset, void *data,
-	uint32_t size, bool to_guest);
+int32_t vcpu_copy(struct acrn_vcpu *vcpu, const struct guest_translation *t, uint32_t offset, void *data, uint32_t size,
+	bool to_guest);
 
 /**
  * Reads up to INSTR_MAX_LEN instruction bytes at RIP.

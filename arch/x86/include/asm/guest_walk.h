@@ -12,13 +12,13 @@
 #include <lib/util.h>
 
 /* Kind of access. None of WRITE and FETCH: a data read. */
-#define GUEST_WALK_READ	 0U
-#define GUEST_WALK_WRITE (1U << 0) /* data write, or the read of a read-modify-write instruction   \
-				    */
-#define GUEST_WALK_FETCH (1U << 1) /* instruction fetch; excludes WRITE */
-#define GUEST_WALK_USER	 (1U << 2) /* a user-mode access whatever the CPL is */
-#define GUEST_WALK_IMPLICIT                                                                        \
-	(1U << 3) /* implicit supervisor-mode access: descriptor tables, TSS (SDM 4.6.1) */
+#define GUEST_WALK_READ 0U
+#define GUEST_WALK_WRITE                                                                                               \
+	(1U << 0)                     /* data write, or the read of a read-modify-write instruction                    \
+				       */
+#define GUEST_WALK_FETCH    (1U << 1) /* instruction fetch; excludes WRITE */
+#define GUEST_WALK_USER     (1U << 2) /* a user-mode access whatever the CPL is */
+#define GUEST_WALK_IMPLICIT (1U << 3) /* implicit supervisor-mode access: descriptor tables, TSS (SDM 4.6.1) */
 
 /* Bits of a page-fault error code (SDM vol. 3, 4.7). */
 #define PF_EC_PRESENT (1U << 0)
@@ -37,12 +37,12 @@ struct guest_walk_state {
 	uint64_t efer;
 	uint64_t pdpte[4];  /* the four PDPTE registers; used with PAE paging only (VMCS guest
 			       PDPTEs) */
-	uint32_t pkru;	    /* used with CR4.PKE */
-	uint32_t pkrs;	    /* IA32_PKRS; used with CR4.PKS */
-	uint8_t cpl;	    /* 0..3; 3 means user-mode accesses */
+	uint32_t pkru;      /* used with CR4.PKE */
+	uint32_t pkrs;      /* IA32_PKRS; used with CR4.PKS */
+	uint8_t cpl;        /* 0..3; 3 means user-mode accesses */
 	uint8_t maxphyaddr; /* guest's CPUID 80000008h:EAX[7:0], 32..52 */
-	bool rflags_ac;	    /* RFLAGS.AC: lifts SMAP for explicit accesses */
-	bool has_1g;	    /* guest's CPUID says 1 GiB pages */
+	bool rflags_ac;     /* RFLAGS.AC: lifts SMAP for explicit accesses */
+	bool has_1g;        /* guest's CPUID says 1 GiB pages */
 };
 
 /** Access to the guest's paging structures. */
@@ -68,13 +68,13 @@ struct guest_walk_ops {
 #define GUEST_WALK_LEVELS 5U /* entries read at most */
 
 struct guest_walk_result {
-	gpa_t gpa;	     /* translation of gla; valid if guest_walk() returned 0 */
+	gpa_t gpa;           /* translation of gla; valid if guest_walk() returned 0 */
 	uint64_t page_size;  /* bytes mapped by the leaf entry (4096 without paging); valid with gpa
 			      */
 	uint32_t error_code; /* of the #PF to inject; valid if guest_walk() returned -EFAULT */
-	uint64_t cr2;	     /* of the #PF to inject: the linear address; valid with error_code */
+	uint64_t cr2;        /* of the #PF to inject: the linear address; valid with error_code */
 	/* What gpa was made of, besides the CPU state: valid with gpa. */
-	uint32_t used;	     /* entries */
+	uint32_t used;       /* entries */
 	uint32_t entry_size; /* bytes of each: 4 or 8 */
 	gpa_t entry_gpa[GUEST_WALK_LEVELS];
 	uint64_t entry[GUEST_WALK_LEVELS]; /* their values, accessed and dirty bits as they were set */
@@ -99,7 +99,7 @@ struct guest_walk_result {
  *         -EINVAL: gla is not canonical (the caller has to check this first: it is #GP or #SS, not
  * #PF)
  */
-int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_ops *ops, gla_t gla,
-	uint32_t access, struct guest_walk_result *res);
+int32_t guest_walk(const struct guest_walk_state *st, const struct guest_walk_ops *ops, gla_t gla, uint32_t access,
+	struct guest_walk_result *res);
 
 #endif /* ASM_GUEST_WALK_H */

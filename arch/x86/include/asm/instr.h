@@ -46,17 +46,17 @@
 #define INSTR_MORE    2 /* one element of a REP instruction is done, more remain */
 
 /* General registers by their number in an instruction, and two that the emulator uses, too. */
-#define INSTR_REG_RAX	 0U
-#define INSTR_REG_RCX	 1U
-#define INSTR_REG_RDX	 2U
-#define INSTR_REG_RBX	 3U
-#define INSTR_REG_RSP	 4U
-#define INSTR_REG_RBP	 5U
-#define INSTR_REG_RSI	 6U
-#define INSTR_REG_RDI	 7U
-#define INSTR_REG_RIP	 16U
+#define INSTR_REG_RAX    0U
+#define INSTR_REG_RCX    1U
+#define INSTR_REG_RDX    2U
+#define INSTR_REG_RBX    3U
+#define INSTR_REG_RSP    4U
+#define INSTR_REG_RBP    5U
+#define INSTR_REG_RSI    6U
+#define INSTR_REG_RDI    7U
+#define INSTR_REG_RIP    16U
 #define INSTR_REG_RFLAGS 17U
-#define INSTR_REG_NONE	 0xFFU
+#define INSTR_REG_NONE   0xFFU
 
 /* Segment registers by their number in an instruction. */
 #define INSTR_SEG_ES   0U
@@ -125,10 +125,10 @@ enum instr_op {
 /** Where the second operand is, and which of the two is written. */
 enum instr_form {
 	INSTR_FORM_NONE,
-	INSTR_FORM_M,	   /* memory only */
-	INSTR_FORM_MR,	   /* memory, register: memory is the destination */
-	INSTR_FORM_RM,	   /* register, memory: the register is the destination */
-	INSTR_FORM_MI,	   /* memory, immediate */
+	INSTR_FORM_M,      /* memory only */
+	INSTR_FORM_MR,     /* memory, register: memory is the destination */
+	INSTR_FORM_RM,     /* register, memory: the register is the destination */
+	INSTR_FORM_MI,     /* memory, immediate */
 	INSTR_FORM_STRING, /* implied operands */
 };
 
@@ -136,21 +136,21 @@ enum instr_form {
 struct instr {
 	uint8_t bytes[INSTR_MAX_LEN]; /* for the log */
 	uint8_t len;
-	uint8_t mode;	   /* enum instr_mode */
-	uint8_t op;	   /* enum instr_op */
-	uint8_t form;	   /* enum instr_form */
-	uint8_t access;	   /* INSTR_ACCESS_* to the ModRM/moffs operand; 0: strings */
+	uint8_t mode;      /* enum instr_mode */
+	uint8_t op;        /* enum instr_op */
+	uint8_t form;      /* enum instr_form */
+	uint8_t access;    /* INSTR_ACCESS_* to the ModRM/moffs operand; 0: strings */
 	uint8_t op_size;   /* bytes of the register operand: 1, 2, 4, 8; vector moves: 16, 32 */
 	uint8_t mem_size;  /* bytes of the memory operand: 1, 2, 4, 8, 16, 32 */
 	uint8_t addr_size; /* 2, 4, 8 */
-	uint8_t rex;	   /* REX prefix, or REX bits of a VEX prefix; 0 if none */
-	uint8_t rep;	   /* 0, 0xF2 or 0xF3 */
-	uint8_t seg;	   /* INSTR_SEG_* of the memory operand (strings: of the source) */
-	uint8_t reg;	   /* register operand, 0..15 */
-	uint8_t base;	   /* INSTR_REG_*: 0..15, RIP or NONE */
-	uint8_t index;	   /* INSTR_REG_* or NONE */
-	uint8_t scale;	   /* log2 */
-	uint8_t cond;	   /* CMOVcc, SETcc: condition 0..15 */
+	uint8_t rex;       /* REX prefix, or REX bits of a VEX prefix; 0 if none */
+	uint8_t rep;       /* 0, 0xF2 or 0xF3 */
+	uint8_t seg;       /* INSTR_SEG_* of the memory operand (strings: of the source) */
+	uint8_t reg;       /* register operand, 0..15 */
+	uint8_t base;      /* INSTR_REG_*: 0..15, RIP or NONE */
+	uint8_t index;     /* INSTR_REG_* or NONE */
+	uint8_t scale;     /* log2 */
+	uint8_t cond;      /* CMOVcc, SETcc: condition 0..15 */
 	bool lock;
 	bool vex;
 	bool aligned;  /* #GP(0) unless the address is a multiple of mem_size */
@@ -224,8 +224,7 @@ struct instr_ops {
 	 * @return 0; -EFAULT with *fault filled; any other negative value is passed on by
 	 * instr_emul_run()
 	 */
-	int32_t (*mem_check)(
-		void *arg, gla_t gla, uint32_t size, uint32_t access, struct instr_fault *fault);
+	int32_t (*mem_check)(void *arg, gla_t gla, uint32_t size, uint32_t access, struct instr_fault *fault);
 	/**
 	 * Reads or writes memory or a device. The emulator splits accesses: size is 1, 2, 4 or 8
 	 * and all bytes are in one page; gla need not be aligned.
@@ -233,10 +232,8 @@ struct instr_ops {
 	 *         instr_emul_complete(); -EFAULT with *fault filled; another negative value is
 	 * passed on
 	 */
-	int32_t (*mem_read)(
-		void *arg, gla_t gla, uint32_t size, uint64_t *val, struct instr_fault *fault);
-	int32_t (*mem_write)(
-		void *arg, gla_t gla, uint32_t size, uint64_t val, struct instr_fault *fault);
+	int32_t (*mem_read)(void *arg, gla_t gla, uint32_t size, uint64_t *val, struct instr_fault *fault);
+	int32_t (*mem_write)(void *arg, gla_t gla, uint32_t size, uint64_t val, struct instr_fault *fault);
 };
 
 /** One access of the element being emulated: done, or (only the last one) pending. */
@@ -258,14 +255,14 @@ struct instr_access {
  * may be read. */
 struct instr_emul {
 	struct instr in;
-	bool decoded; /* in is what all 15 bytes in it mean, in its mode */
+	bool decoded;             /* in is what all 15 bytes in it mean, in its mode */
 	struct instr_fault fault; /* valid after -EFAULT */
 
 	/* accesses of this element in program order (see the head of this file) */
 	struct instr_access log[INSTR_LOG_MAX];
 	uint8_t log_count; /* entries, with the pending one */
 	uint8_t log_next;  /* the next to answer a replayed access from */
-	bool pending;	   /* log[log_count - 1] has no result yet */
+	bool pending;      /* log[log_count - 1] has no result yet */
 
 	/* changes to be committed at the end of this element */
 	struct {
@@ -275,7 +272,7 @@ struct instr_emul {
 	uint8_t staged_count;
 	uint8_t vec[32];
 	uint8_t vec_size; /* 0: no vector register changes */
-	bool more;	  /* RIP stays: a REP instruction goes on */
+	bool more;        /* RIP stays: a REP instruction goes on */
 	uint64_t next_rip;
 
 	struct instr_cpu cpu;
@@ -284,8 +281,7 @@ struct instr_emul {
 };
 
 /** Prepares ctx, which was all zeroes once, for the next instruction. cpu is copied; ops must outlive ctx. */
-void instr_emul_init(struct instr_emul *ctx, const struct instr_ops *ops, void *arg,
-	const struct instr_cpu *cpu);
+void instr_emul_init(struct instr_emul *ctx, const struct instr_ops *ops, void *arg, const struct instr_cpu *cpu);
 
 /** Decodes the instruction at RIP into ctx->in and forgets any access. @return as instr_decode() */
 int32_t instr_emul_start(struct instr_emul *ctx, const uint8_t *bytes, uint32_t avail);

@@ -65,8 +65,7 @@ void emul_stage(struct instr_emul *ctx, uint32_t reg, uint32_t size, uint64_t va
  * @access INSTR_ACCESS_*
  * @return 0 or -EFAULT
  */
-int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint32_t size,
-	uint32_t access, gla_t *gla);
+int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint32_t size, uint32_t access, gla_t *gla);
 
 /**
  * Asks for the rights of an operand before the first access of the element; nothing in a replay, as

@@ -5,24 +5,24 @@
 
 #include <lib/util.h>
 
-#define LAPIC_ID      0x020U
-#define LAPIC_VERSION 0x030U
-#define LAPIC_TPR     0x080U
-#define LAPIC_EOI     0x0B0U
-#define LAPIC_LDR     0x0D0U
-#define LAPIC_SVR     0x0F0U
-#define LAPIC_ISR     0x100U
-#define LAPIC_IRR     0x200U
-#define LAPIC_ESR     0x280U
-#define LAPIC_LVT_CMCI 0x2F0U
-#define LAPIC_ICR     0x300U
-#define LAPIC_ICR_HIGH 0x310U
-#define LAPIC_LVT_TIMER 0x320U
-#define LAPIC_LVT_THERMAL 0x330U
-#define LAPIC_LVT_PMC 0x340U
-#define LAPIC_LVT_LINT0 0x350U
-#define LAPIC_LVT_LINT1 0x360U
-#define LAPIC_LVT_ERROR 0x370U
+#define LAPIC_ID            0x020U
+#define LAPIC_VERSION       0x030U
+#define LAPIC_TPR           0x080U
+#define LAPIC_EOI           0x0B0U
+#define LAPIC_LDR           0x0D0U
+#define LAPIC_SVR           0x0F0U
+#define LAPIC_ISR           0x100U
+#define LAPIC_IRR           0x200U
+#define LAPIC_ESR           0x280U
+#define LAPIC_LVT_CMCI      0x2F0U
+#define LAPIC_ICR           0x300U
+#define LAPIC_ICR_HIGH      0x310U
+#define LAPIC_LVT_TIMER     0x320U
+#define LAPIC_LVT_THERMAL   0x330U
+#define LAPIC_LVT_PMC       0x340U
+#define LAPIC_LVT_LINT0     0x350U
+#define LAPIC_LVT_LINT1     0x360U
+#define LAPIC_LVT_ERROR     0x370U
 #define LAPIC_TIMER_INITIAL 0x380U
 #define LAPIC_TIMER_CURRENT 0x390U
 #define LAPIC_TIMER_DIVIDE  0x3E0U
@@ -31,12 +31,12 @@
 #define LAPIC_LVT_NMI          0x00400U
 #define LAPIC_LVT_TSC_DEADLINE 0x40000U
 
-#define ICR_INIT      0x00000500U
-#define ICR_STARTUP   0x00000600U
-#define ICR_NMI       0x00000400U
-#define ICR_ASSERT    0x00004000U
-#define ICR_LEVEL     0x00008000U
-#define ICR_PENDING   0x00001000U
+#define ICR_INIT    0x00000500U
+#define ICR_STARTUP 0x00000600U
+#define ICR_NMI     0x00000400U
+#define ICR_ASSERT  0x00004000U
+#define ICR_LEVEL   0x00008000U
+#define ICR_PENDING 0x00001000U
 
 /** Finds out the mode and, for xAPIC, maps the registers. Boot CPU, once, after arch_paging_init(). */
 void lapic_setup(void);

@@ -13,16 +13,16 @@
 #include <asm/page.h>
 #include <lib/util.h>
 
-#define PTE_P   0x001UL
-#define PTE_W   0x002UL
-#define PTE_U   0x004UL
-#define PTE_PWT 0x008UL
-#define PTE_PCD 0x010UL
-#define PTE_A   0x020UL
-#define PTE_D   0x040UL
-#define PTE_PS  0x080UL /* in a PDE or PDPTE: a leaf */
-#define PTE_G   0x100UL
-#define PTE_NX  0x8000000000000000UL
+#define PTE_P    0x001UL
+#define PTE_W    0x002UL
+#define PTE_U    0x004UL
+#define PTE_PWT  0x008UL
+#define PTE_PCD  0x010UL
+#define PTE_A    0x020UL
+#define PTE_D    0x040UL
+#define PTE_PS   0x080UL /* in a PDE or PDPTE: a leaf */
+#define PTE_G    0x100UL
+#define PTE_NX   0x8000000000000000UL
 #define PTE_ADDR 0x000FFFFFFFFFF000UL
 
 /** @return bytes that one entry of `level` covers, in our tables and in EPT alike; level 1 is the page table */

@@ -11,15 +11,15 @@ struct acrn_vcpu;
 
 /* One per pCPU. Offsets used by assembly come from asm_offsets.c. */
 struct percpu {
-	struct percpu *self;            /* GS:0 */
-	uint64_t stack_top;             /* initial stack */
-	struct acrn_vcpu *loaded_vcpu;  /* whose VMCS is current here, or NULL */
+	struct percpu *self;           /* GS:0 */
+	uint64_t stack_top;            /* initial stack */
+	struct acrn_vcpu *loaded_vcpu; /* whose VMCS is current here, or NULL */
 	uint16_t cpu_id;
 	uint32_t apic_id;
 	bool in_idle;
-	uint64_t deadline;              /* last wish of arch_set_deadline() */
-	void *vmxon_region;             /* page, direct map */
-	void *arch;                     /* GDT, TSS, IST stacks: cpu/gdt.c */
+	uint64_t deadline;  /* last wish of arch_set_deadline() */
+	void *vmxon_region; /* page, direct map */
+	void *arch;         /* GDT, TSS, IST stacks: cpu/gdt.c */
 };
 
 /** @return this pCPU's data */

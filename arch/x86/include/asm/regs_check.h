@@ -7,7 +7,7 @@
 #include <public/acrn_common.h>
 
 /* Access rights as VMX has them (SDM vol 3, table 25-2). */
-#define CS_AR_RESERVED_LOW 0x0F00U     /* a descriptor's limit bits, which interfaces pass along */
+#define CS_AR_RESERVED_LOW 0x0F00U /* a descriptor's limit bits, which interfaces pass along */
 #define CS_AR_RESERVED     0xFFFE0000U
 
 /**

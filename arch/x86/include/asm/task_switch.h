@@ -79,7 +79,7 @@ struct task_ops {
  *         TASK_NEW_FAULTS: \p st is the new task, as far as it could be loaded, and *fault is for it;
  *         another negative: memory that cannot be reached
  */
-int32_t task_switch(struct task_state *st, const struct task_request *rq, const struct task_ops *ops,
-	struct task_fault *fault);
+int32_t task_switch(
+	struct task_state *st, const struct task_request *rq, const struct task_ops *ops, struct task_fault *fault);
 
 #endif /* ASM_TASK_SWITCH_H */

@@ -54,9 +54,9 @@ struct pio_exit {
 	uint8_t size;      /* bytes */
 	uint8_t addr_size; /* string: 2, 4, 8 */
 	uint16_t port;
-	gpa_t gpa[2];      /* string: where the element is; [1] != INVALID_GPA when it crosses a page */
-	uint8_t first;     /* string: bytes of the element that are at gpa[0] */
-	gla_t gla;         /* string: where the element is */
+	gpa_t gpa[2];  /* string: where the element is; [1] != INVALID_GPA when it crosses a page */
+	uint8_t first; /* string: bytes of the element that are at gpa[0] */
+	gla_t gla;     /* string: where the element is */
 };
 
 /*
@@ -67,14 +67,14 @@ struct guest_translation {
 	uint64_t generation; /* vm->arch.ept_generation that the host addresses are of; 0: nothing is here */
 	uint64_t paging;     /* vcpu_arch.paging_epoch */
 	gla_t page;
-	uint32_t access;     /* GUEST_WALK_* */
-	uint32_t used;       /* entries */
-	uint32_t entry_size; /* bytes of each: 4 or 8 */
+	uint32_t access;                   /* GUEST_WALK_* */
+	uint32_t used;                     /* entries */
+	uint32_t entry_size;               /* bytes of each: 4 or 8 */
 	const void *at[GUEST_WALK_LEVELS]; /* the entries, direct map */
 	uint64_t entry[GUEST_WALK_LEVELS];
-	gpa_t gpa;           /* of the page */
-	uint32_t rights;     /* GPA_*: what the memory map allows; 0: nothing is mapped there */
-	uint8_t *hva;        /* the page, direct map; NULL: it is not RAM */
+	gpa_t gpa;       /* of the page */
+	uint32_t rights; /* GPA_*: what the memory map allows; 0: nothing is mapped there */
+	uint8_t *hva;    /* the page, direct map; NULL: it is not RAM */
 };
 
 struct vcpu_arch {
@@ -121,7 +121,7 @@ struct vcpu_arch {
 	uint64_t xcr0;
 	void *xsave_area; /* 2^xsave_order pages */
 
-	uint64_t efer;     /* guest's, as it reads it */
+	uint64_t efer; /* guest's, as it reads it */
 	uint64_t tsc_adjust;
 	uint64_t misc_enable;
 	uint32_t last_msr; /* index in vmsr.c's table */
@@ -135,10 +135,10 @@ struct vcpu_arch {
 	struct vlapic vlapic;
 	struct pio_exit pio;
 	struct instr_emul emul;
-	bool check_events; /* look for something to inject before the next entry */
-	bool halt_if;      /* RFLAGS.IF at the HLT */
-	uint64_t tsc_offset; /* guest TSC - host TSC */
-	bool emul_active; /* an MMIO instruction is under way in `emul` */
+	bool check_events;     /* look for something to inject before the next entry */
+	bool halt_if;          /* RFLAGS.IF at the HLT */
+	uint64_t tsc_offset;   /* guest TSC - host TSC */
+	bool emul_active;      /* an MMIO instruction is under way in `emul` */
 	uint32_t emul_retries; /* undecodable bytes seen at the same RIP */
 };
 

@@ -17,17 +17,17 @@
 struct acrn_vm;
 struct acrn_vcpu;
 
-#define VLAPIC_BASE_GPA   0xFEE00000UL
-#define VLAPIC_VERSION    0x01050014U /* version 0x14, 6 LVT entries, EOI broadcast can be suppressed */
+#define VLAPIC_BASE_GPA 0xFEE00000UL
+#define VLAPIC_VERSION  0x01050014U /* version 0x14, 6 LVT entries, EOI broadcast can be suppressed */
 /* One tick of the timer's input clock is 2^n TSC ticks. CPUID leaf 15H must agree: EAX 1, EBX 4, ECX = TSC Hz / 4. */
-#define VLAPIC_TIMER_SHIFT 2U
+#define VLAPIC_TIMER_SHIFT         2U
 #define VLAPIC_TIMER_MIN_PERIOD_US 50U /* periods below are stretched: a guest must not drown its pCPU */
-#define VLAPIC_ISR_DEPTH  16U
+#define VLAPIC_ISR_DEPTH           16U
 
 /* Posted-interrupt descriptor, the CPU's layout. */
 struct vlapic_pid {
-	uint64_t pir[4];     /* requests by vector */
-	uint64_t control;    /* bit 0 ON: something was posted; bits 1, 16.. belong to the VMX code */
+	uint64_t pir[4];  /* requests by vector */
+	uint64_t control; /* bit 0 ON: something was posted; bits 1, 16.. belong to the VMX code */
 	uint64_t reserved[3];
 } __aligned(64);
 
@@ -35,26 +35,26 @@ struct vlapic_pid {
 
 struct vlapic {
 	struct vlapic_pid pid;
-	uint32_t *regs;         /* the 4 KiB page: register at offset r is regs[r / 4]; also the virtual-APIC page */
+	uint32_t *regs; /* the 4 KiB page: register at offset r is regs[r / 4]; also the virtual-APIC page */
 	struct acrn_vcpu *vcpu;
-	uint64_t base;          /* IA32_APIC_BASE */
-	uint8_t irr_words;      /* bit w: word w of IRR is not 0 (owner) */
-	uint8_t isr_depth;      /* vectors in service */
+	uint64_t base;                       /* IA32_APIC_BASE */
+	uint8_t irr_words;                   /* bit w: word w of IRR is not 0 (owner) */
+	uint8_t isr_depth;                   /* vectors in service */
 	uint8_t isr_stack[VLAPIC_ISR_DEPTH]; /* them, highest last; not kept while vid_active */
-	bool sw_enabled;        /* SVR bit 8 as last acted upon (the CPU may have written the page before us) */
-	uint8_t timer_mode;     /* LVT timer bits 18..17, likewise: 0 one-shot, 1 periodic, 2 TSC deadline */
-	uint8_t timer_shift;    /* one count is 2^n TSC ticks: divide configuration and VLAPIC_TIMER_SHIFT */
-	bool vid_active;        /* the CPU delivers (virtual-interrupt delivery): set by the VMX code */
-	bool lint0_irr;         /* LINT0 in fixed, level mode waits for its EOI */
-	bool lint0_line;        /* the PIC's wire; written by any pCPU */
-	bool extint;            /* an ExtINT message waits for its INTA; atomic */
-	bool eoi_map_changed;   /* TMR changed since vlapic_eoi_map() was asked; atomic */
-	uint32_t esr_pending;   /* errors since the last write to ESR; atomic */
-	uint64_t tsc_offset;    /* guest TSC - host TSC, ticks: vlapic_set_tsc_offset() */
+	bool sw_enabled;      /* SVR bit 8 as last acted upon (the CPU may have written the page before us) */
+	uint8_t timer_mode;   /* LVT timer bits 18..17, likewise: 0 one-shot, 1 periodic, 2 TSC deadline */
+	uint8_t timer_shift;  /* one count is 2^n TSC ticks: divide configuration and VLAPIC_TIMER_SHIFT */
+	bool vid_active;      /* the CPU delivers (virtual-interrupt delivery): set by the VMX code */
+	bool lint0_irr;       /* LINT0 in fixed, level mode waits for its EOI */
+	bool lint0_line;      /* the PIC's wire; written by any pCPU */
+	bool extint;          /* an ExtINT message waits for its INTA; atomic */
+	bool eoi_map_changed; /* TMR changed since vlapic_eoi_map() was asked; atomic */
+	uint32_t esr_pending; /* errors since the last write to ESR; atomic */
+	uint64_t tsc_offset;  /* guest TSC - host TSC, ticks: vlapic_set_tsc_offset() */
 
 	struct hv_timer timer;
-	uint64_t timer_start;   /* host TSC of the write to the initial count, or of the last period's begin */
-	uint64_t tsc_deadline;  /* IA32_TSC_DEADLINE: guest TSC ticks; 0: not armed */
+	uint64_t timer_start;  /* host TSC of the write to the initial count, or of the last period's begin */
+	uint64_t tsc_deadline; /* IA32_TSC_DEADLINE: guest TSC ticks; 0: not armed */
 };
 
 /** The local APIC of a vCPU. Provided by the owner of struct vcpu_arch (vcpu_arch.c; a fake in unit tests). */

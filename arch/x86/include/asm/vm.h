@@ -6,11 +6,11 @@
 #include <lib/types.h>
 
 struct vm_arch {
-	uint64_t *ept_root;   /* PML4, direct map */
-	uint64_t eptp;        /* VMCS field */
-	uint64_t ept_generation; /* grows with each change that needs INVEPT; atomic */
-	uint8_t *io_bitmap;   /* two pages: ports 0..0x7FFF, 0x8000..0xFFFF; a set bit exits */
-	uint8_t *msr_bitmap;  /* one page, SDM 25.6.9; a set bit exits */
+	uint64_t *ept_root;        /* PML4, direct map */
+	uint64_t eptp;             /* VMCS field */
+	uint64_t ept_generation;   /* grows with each change that needs INVEPT; atomic */
+	uint8_t *io_bitmap;        /* two pages: ports 0..0x7FFF, 0x8000..0xFFFF; a set bit exits */
+	uint8_t *msr_bitmap;       /* one page, SDM 25.6.9; a set bit exits */
 	uint8_t *msr_bitmap_apicv; /* the same for vCPUs whose x2APIC the CPU virtualizes */
 	bool hide_x2apic;
 };

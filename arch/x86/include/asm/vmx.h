@@ -131,44 +131,44 @@ enum vmcs_field {
 #define PIN_PREEMPTION_TIMER BIT32(6)
 
 /* Primary processor-based controls. */
-#define PROC_INT_WINDOW   BIT32(2)
-#define PROC_TSC_OFFSET   BIT32(3)
-#define PROC_HLT          BIT32(7)
-#define PROC_MWAIT        BIT32(10)
-#define PROC_RDPMC        BIT32(11)
-#define PROC_CR3_LOAD     BIT32(15)
-#define PROC_CR3_STORE    BIT32(16)
-#define PROC_CR8_LOAD     BIT32(19)
-#define PROC_CR8_STORE    BIT32(20)
-#define PROC_TPR_SHADOW   BIT32(21)
-#define PROC_NMI_WINDOW   BIT32(22)
-#define PROC_MOV_DR       BIT32(23)
-#define PROC_IO_BITMAPS   BIT32(25)
-#define PROC_MSR_BITMAPS  BIT32(28)
-#define PROC_MONITOR      BIT32(29)
-#define PROC_SECONDARY    BIT32(31)
+#define PROC_INT_WINDOW  BIT32(2)
+#define PROC_TSC_OFFSET  BIT32(3)
+#define PROC_HLT         BIT32(7)
+#define PROC_MWAIT       BIT32(10)
+#define PROC_RDPMC       BIT32(11)
+#define PROC_CR3_LOAD    BIT32(15)
+#define PROC_CR3_STORE   BIT32(16)
+#define PROC_CR8_LOAD    BIT32(19)
+#define PROC_CR8_STORE   BIT32(20)
+#define PROC_TPR_SHADOW  BIT32(21)
+#define PROC_NMI_WINDOW  BIT32(22)
+#define PROC_MOV_DR      BIT32(23)
+#define PROC_IO_BITMAPS  BIT32(25)
+#define PROC_MSR_BITMAPS BIT32(28)
+#define PROC_MONITOR     BIT32(29)
+#define PROC_SECONDARY   BIT32(31)
 
 /* Secondary processor-based controls. */
-#define PROC2_APIC_ACCESS        BIT32(0)
-#define PROC2_EPT                BIT32(1)
-#define PROC2_RDTSCP             BIT32(3)
-#define PROC2_VIRT_X2APIC        BIT32(4)
-#define PROC2_VPID               BIT32(5)
-#define PROC2_WBINVD             BIT32(6)
-#define PROC2_UNRESTRICTED       BIT32(7)
-#define PROC2_APIC_REGVIRT       BIT32(8)
-#define PROC2_VID                BIT32(9)
-#define PROC2_PAUSE_LOOP         BIT32(10)
-#define PROC2_INVPCID            BIT32(12)
-#define PROC2_XSAVES             BIT32(20)
+#define PROC2_APIC_ACCESS  BIT32(0)
+#define PROC2_EPT          BIT32(1)
+#define PROC2_RDTSCP       BIT32(3)
+#define PROC2_VIRT_X2APIC  BIT32(4)
+#define PROC2_VPID         BIT32(5)
+#define PROC2_WBINVD       BIT32(6)
+#define PROC2_UNRESTRICTED BIT32(7)
+#define PROC2_APIC_REGVIRT BIT32(8)
+#define PROC2_VID          BIT32(9)
+#define PROC2_PAUSE_LOOP   BIT32(10)
+#define PROC2_INVPCID      BIT32(12)
+#define PROC2_XSAVES       BIT32(20)
 
-#define EXIT_HOST_64     BIT32(9)
-#define EXIT_ACK_INTR    BIT32(15)
-#define EXIT_SAVE_PAT    BIT32(18)
-#define EXIT_LOAD_PAT    BIT32(19)
-#define EXIT_SAVE_EFER   BIT32(20)
-#define EXIT_LOAD_EFER   BIT32(21)
-#define EXIT_SAVE_DEBUG  BIT32(2)
+#define EXIT_HOST_64    BIT32(9)
+#define EXIT_ACK_INTR   BIT32(15)
+#define EXIT_SAVE_PAT   BIT32(18)
+#define EXIT_LOAD_PAT   BIT32(19)
+#define EXIT_SAVE_EFER  BIT32(20)
+#define EXIT_LOAD_EFER  BIT32(21)
+#define EXIT_SAVE_DEBUG BIT32(2)
 
 #define ENTRY_LOAD_DEBUG BIT32(2)
 #define ENTRY_IA32E      BIT32(9)
@@ -176,16 +176,16 @@ enum vmcs_field {
 #define ENTRY_LOAD_EFER  BIT32(15)
 
 /* Interruption information, for entry, exit and IDT vectoring (SDM 25.8.3, 25.9.2). */
-#define INTR_INFO_VALID      BIT32(31)
-#define INTR_INFO_ERROR_CODE BIT32(11)
+#define INTR_INFO_VALID       BIT32(31)
+#define INTR_INFO_ERROR_CODE  BIT32(11)
 #define INTR_INFO_NMI_UNBLOCK BIT32(12) /* exit: IRET had unblocked NMIs */
-#define INTR_INFO_TYPE_MASK  0x700U
-#define INTR_TYPE_EXT_INT    0x000U
-#define INTR_TYPE_NMI        0x200U
-#define INTR_TYPE_HW_EXC     0x300U
-#define INTR_TYPE_SW_INT     0x400U
+#define INTR_INFO_TYPE_MASK   0x700U
+#define INTR_TYPE_EXT_INT     0x000U
+#define INTR_TYPE_NMI         0x200U
+#define INTR_TYPE_HW_EXC      0x300U
+#define INTR_TYPE_SW_INT      0x400U
 #define INTR_TYPE_PRIV_SW_EXC 0x500U
-#define INTR_TYPE_SW_EXC     0x600U
+#define INTR_TYPE_SW_EXC      0x600U
 
 /* Interruptibility state. */
 #define BLOCK_BY_STI    BIT32(0)
