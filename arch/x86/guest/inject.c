@@ -226,16 +226,6 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 	arch->check_events = arch->exc_pending || (arch->reinject_info != 0U);
 }
 
-void vcpu_event_came(struct acrn_vcpu *vcpu)
-{
-	if (this_percpu()->loaded_vcpu == vcpu) {
-		/* Its thread runs here, or we would not: it looks before it enters the guest, and before it sleeps. */
-		vcpu->arch.check_events = true;
-	} else {
-		vcpu_make_request(vcpu, VCPU_REQ_EVENT);
-	}
-}
-
 int32_t window_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	vcpu->arch.check_events = true;
