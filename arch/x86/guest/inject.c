@@ -10,8 +10,6 @@
 #include <hv/upcall.h>
 #include <lib/bits.h>
 
-#include "vlapic_priv.h"
-
 /* Exceptions that push an error code (SDM table 6-1). */
 #define EXC_WITH_ERROR                                                                                                 \
 	(BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) | BIT(EXC_PF) | BIT(EXC_AC) | BIT(EXC_CP))
