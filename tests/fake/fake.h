@@ -46,6 +46,9 @@ void fake_reset(void);
  * CPU 3), VM3 dynamic slot, VM4 pre-launched "PRE"; the Service VM created and started on CPUs 0, 1. */
 void fake_machine(void);
 
+/** fake_machine(), but with VM4 "PRE" in it: 1 MiB of memory, started on CPU 2. @return VM4 */
+struct acrn_vm *fake_prelaunched(void);
+
 extern struct scenario fake_scenario;
 
 /** Runs pCPU `cpu`'s scheduler until it idles, `max` turns at most. @return turns done */

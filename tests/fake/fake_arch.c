@@ -724,6 +724,20 @@ void fake_machine(void)
 	vm_boot_all();
 }
 
+struct acrn_vm *fake_prelaunched(void)
+{
+	fake_machine();
+	fake_machine_end();
+	fake_scenario.vm[4].refused = false;
+	fake_scenario.vm[4].mem_bytes = 0x100000UL;
+	fake_scenario.vm[4].mem_fixed = true;
+	fake_scenario.vm[4].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
+	fake_scenario.vm[4].autostart = true;
+	vm_init_slots(&fake_scenario);
+	vm_boot_all();
+	return vm_by_id(4U);
+}
+
 uint32_t fake_run(uint16_t cpu, uint32_t max)
 {
 	const uint16_t was = fake_cpu_id;

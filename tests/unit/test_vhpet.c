@@ -120,16 +120,7 @@ TEST(vhpet_in_a_vm)
 {
 	struct acrn_vm *vm;
 
-	fake_machine();
-	fake_machine_end();
-	fake_scenario.vm[4].refused = false;
-	fake_scenario.vm[4].mem_bytes = 0x100000UL;
-	fake_scenario.vm[4].mem_fixed = true;
-	fake_scenario.vm[4].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
-	fake_scenario.vm[4].autostart = true;
-	vm_init_slots(&fake_scenario);
-	vm_boot_all();
-	vm = vm_by_id(4U);
+	vm = fake_prelaunched();
 	EXPECT_EQ(access_hpet(vm, false, 4U, 4U, 0U), 0x05F5E100U);
 	EXPECT_EQ(access_hpet(vm, false, 0U, 2U, 0U), 0xA201U);
 	EXPECT_EQ(access_hpet(vm, false, 7U, 1U, 0U), 0x05U);

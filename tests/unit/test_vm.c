@@ -347,16 +347,7 @@ TEST(vm_prelaunched_gets_memory_that_the_service_vm_loses)
 {
 	struct acrn_vm *pre;
 
-	fake_machine();
-	fake_machine_end();
-	fake_scenario.vm[4].refused = false;
-	fake_scenario.vm[4].mem_bytes = 0x100000UL;
-	fake_scenario.vm[4].mem_fixed = true;
-	fake_scenario.vm[4].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
-	fake_scenario.vm[4].autostart = true;
-	vm_init_slots(&fake_scenario);
-	vm_boot_all();
-	pre = vm_by_id(4U);
+	pre = fake_prelaunched();
 	EXPECT_EQ(pre->state, VM_RUNNING);
 	EXPECT_EQ(vm_service()->state, VM_RUNNING);
 	EXPECT_EQ(arch_gpa_to_hpa(pre, 0UL, NULL, NULL), (hpa_t)fake_ram + 0x100000UL);

@@ -15,20 +15,6 @@
 #define PRE_CPU 2U
 
 /* The Service VM on CPUs 0 and 1, a pre-launched VM of one vCPU on CPU 2. */
-static struct acrn_vm *prelaunched(void)
-{
-	fake_machine();
-	fake_machine_end();
-	fake_scenario.vm[4].refused = false;
-	fake_scenario.vm[4].mem_bytes = 0x100000UL;
-	fake_scenario.vm[4].mem_fixed = true;
-	fake_scenario.vm[4].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
-	fake_scenario.vm[4].autostart = true;
-	vm_init_slots(&fake_scenario);
-	vm_boot_all();
-	return vm_by_id(4U);
-}
-
 static int32_t start(struct acrn_vm *vm)
 {
 	int32_t ret;
@@ -41,7 +27,7 @@ static int32_t start(struct acrn_vm *vm)
 
 TEST(vm_life_guest_reset_loads_anew_and_runs)
 {
-	struct acrn_vm *vm = prelaunched();
+	struct acrn_vm *vm = fake_prelaunched();
 	const uint64_t pages = fake_pages_of(4U);
 	uint32_t loads;
 
@@ -71,7 +57,7 @@ TEST(vm_life_guest_reset_loads_anew_and_runs)
 
 TEST(vm_life_a_reset_under_way_keeps_the_machine_on)
 {
-	struct acrn_vm *vm = prelaunched();
+	struct acrn_vm *vm = fake_prelaunched();
 
 	vm_reset_requested(vm);
 	if (setjmp(fake_end) == 0) {
@@ -88,7 +74,7 @@ TEST(vm_life_a_reset_under_way_keeps_the_machine_on)
 
 TEST(vm_life_on_reset_stop)
 {
-	struct acrn_vm *vm = prelaunched();
+	struct acrn_vm *vm = fake_prelaunched();
 	const uint32_t loads = fake_loads;
 
 	fake_cmdline_on_reset = "stop";
@@ -105,7 +91,7 @@ TEST(vm_life_on_reset_stop)
 
 TEST(vm_life_a_paused_vm_is_reset_when_it_goes_on)
 {
-	struct acrn_vm *vm = prelaunched();
+	struct acrn_vm *vm = fake_prelaunched();
 	const uint32_t loads = fake_loads;
 
 	vm_reset_requested(vm);
@@ -127,7 +113,7 @@ TEST(vm_life_a_paused_vm_is_reset_when_it_goes_on)
 
 TEST(vm_life_the_keeper_does_not_wait_for_the_lock)
 {
-	struct acrn_vm *vm = prelaunched();
+	struct acrn_vm *vm = fake_prelaunched();
 	const uint32_t loads = fake_loads;
 
 	vm_reset_requested(vm);
@@ -143,7 +129,7 @@ TEST(vm_life_the_keeper_does_not_wait_for_the_lock)
 
 TEST(vm_life_from_off_and_back)
 {
-	struct acrn_vm *vm = prelaunched();
+	struct acrn_vm *vm = fake_prelaunched();
 	const uint64_t pages = fake_pages_of(4U);
 
 	for (uint32_t i = 0U; i < 10U; i++) {
@@ -159,7 +145,7 @@ TEST(vm_life_from_off_and_back)
 
 TEST(vm_life_what_cannot_be_loaded_again_stays_stopped)
 {
-	struct acrn_vm *vm = prelaunched();
+	struct acrn_vm *vm = fake_prelaunched();
 
 	fake_load_result = -EINVAL;
 	vm_reset_requested(vm);
@@ -175,7 +161,7 @@ TEST(vm_life_what_cannot_be_loaded_again_stays_stopped)
 
 TEST(vm_life_other_vms_are_not_loaded_here)
 {
-	struct acrn_vm *vm = prelaunched();
+	struct acrn_vm *vm = fake_prelaunched();
 
 	EXPECT_EQ(vm_life_reset(vm_service()), -EPERM);
 	EXPECT_EQ(vm_life_reset(vm_by_id(1U)), -EPERM);

@@ -309,23 +309,9 @@ static int32_t memory(struct acrn_vm *vm, bool is_write, uint64_t at, uint32_t s
 	return ret;
 }
 
-static struct acrn_vm *vm_with_bus(void)
-{
-	fake_machine();
-	fake_machine_end();
-	fake_scenario.vm[4].refused = false;
-	fake_scenario.vm[4].mem_bytes = 0x100000UL;
-	fake_scenario.vm[4].mem_fixed = true;
-	fake_scenario.vm[4].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
-	fake_scenario.vm[4].autostart = true;
-	vm_init_slots(&fake_scenario);
-	vm_boot_all();
-	return vm_by_id(4U);
-}
-
 TEST(vpci_ports_and_memory_in_a_vm)
 {
-	struct acrn_vm *vm = vm_with_bus();
+	struct acrn_vm *vm = fake_prelaunched();
 	uint64_t value = 0UL;
 
 	EXPECT_EQ(port(vm, false, 0xCFCU, 4U, 0U), 0xFFFFFFFFU); /* not enabled */
@@ -376,7 +362,7 @@ static void let_go(void)
 
 TEST(vpci_map_follows_the_bar)
 {
-	struct acrn_vm *vm = vm_with_bus();
+	struct acrn_vm *vm = fake_prelaunched();
 	struct vpci_function *shared = &fn[5];
 	struct acrn_vcpu *vcpu;
 	uint32_t home;

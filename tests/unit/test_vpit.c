@@ -125,27 +125,12 @@ static void out8(struct acrn_vm *vm, uint16_t port, uint8_t value)
 	EXPECT_EQ(hv_emulate_pio(&vm->vcpus[0], &req), 0);
 }
 
-/* The pre-launched VM, running. */
-static struct acrn_vm *prelaunched(void)
-{
-	fake_machine();
-	fake_machine_end();
-	fake_scenario.vm[4].refused = false;
-	fake_scenario.vm[4].mem_bytes = 0x100000UL;
-	fake_scenario.vm[4].mem_fixed = true;
-	fake_scenario.vm[4].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
-	fake_scenario.vm[4].autostart = true;
-	vm_init_slots(&fake_scenario);
-	vm_boot_all();
-	return vm_by_id(4U);
-}
-
 TEST(vpit_interrupts)
 {
 	struct acrn_vm *vm;
 	uint64_t start;
 
-	vm = prelaunched();
+	vm = fake_prelaunched();
 	EXPECT_EQ(vm->state, VM_RUNNING);
 	out8(vm, 0x20U, 0x11U);
 	out8(vm, 0x21U, 0x20U);

@@ -29,26 +29,11 @@ TEST(vpm_timer_rate)
 	EXPECT_EQ(vpm_timer(31536000UL * 4000000000UL, 4000000U), (uint32_t)(31536000UL * VPM_TMR_HZ));
 }
 
-/* The pre-launched VM, running. */
-static struct acrn_vm *prelaunched(void)
-{
-	fake_machine();
-	fake_machine_end();
-	fake_scenario.vm[4].refused = false;
-	fake_scenario.vm[4].mem_bytes = 0x100000UL;
-	fake_scenario.vm[4].mem_fixed = true;
-	fake_scenario.vm[4].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
-	fake_scenario.vm[4].autostart = true;
-	vm_init_slots(&fake_scenario);
-	vm_boot_all();
-	return vm_by_id(4U);
-}
-
 TEST(vpm_registers_and_power_off)
 {
 	struct acrn_vm *vm;
 
-	vm = prelaunched();
+	vm = fake_prelaunched();
 	EXPECT_EQ(vm->state, VM_RUNNING);
 	EXPECT_EQ(io(vm, false, 0x600U, 4U, 0U), 0U);
 	(void)io(vm, true, 0x602U, 2U, 0xFFFFU);
