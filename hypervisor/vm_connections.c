@@ -69,17 +69,19 @@ hpa_t vm_connections_page(uint32_t index)
 /* ---- seL4's face ---- */
 
 /* Connection lock held; the end is plugged, so the VM is there. */
-static void event_came(struct cross_vm_end *end)
+static void event_came(struct cross_vm_end *end, uint32_t vector)
 {
+	(void)vector;
 	consume_connection_event(end->vm, end->arg, true);
 }
 
 static void guest_emits(void *end)
 {
-	cross_vm_emit(end);
+	cross_vm_emit(end, 0U);
 }
 
-static int32_t attach_crossvm(struct acrn_vm *vm, struct cross_vm *conn, uint32_t side, uint64_t id)
+/* @param id 2 * index of the connection + side */
+static int32_t attach_crossvm(struct acrn_vm *vm, struct cross_vm *conn, uint32_t side, uint32_t id)
 {
 	struct cross_vm_end *end = &conn->end[side];
 	const crossvm_dataport_handle_t dataport = {conn->size, (int)(conn->size / PAGE_SIZE), &conn->hpa};
@@ -100,6 +102,22 @@ static int32_t attach_crossvm(struct acrn_vm *vm, struct cross_vm *conn, uint32_
 
 /* ---- All ---- */
 
+/* Gives the VM the end as the function that the connection's type names. */
+static int32_t attach_end(struct acrn_vm *vm, const struct scenario_connection *config, uint32_t id)
+{
+	struct cross_vm *conn = &connections[id / 2U];
+
+	if (id / 2U >= connection_count) {
+		return -ENOSPC;
+	}
+	switch (config->type) {
+	case SCN_CONNECTION_CROSSVM:
+		return attach_crossvm(vm, conn, id % 2U, id);
+	default:
+		return -EINVAL;
+	}
+}
+
 int32_t vm_connections_attach(struct acrn_vm *vm)
 {
 	const struct scenario *scn = vm_scenario();
@@ -110,7 +128,7 @@ int32_t vm_connections_attach(struct acrn_vm *vm)
 		if (config->vm[i % 2U] != vm->vm_id) {
 			continue;
 		}
-		ret = (i / 2U < connection_count) ? attach_crossvm(vm, &connections[i / 2U], i % 2U, i) : -ENOSPC;
+		ret = attach_end(vm, config, i);
 		if (ret != 0) {
 			pr_err("VM%u '%s': no room for its connection '%s'", vm->vm_id, vm->name, config->name);
 		}

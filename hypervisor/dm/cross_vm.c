@@ -8,20 +8,20 @@ static struct cross_vm_end *other(struct cross_vm_end *end)
 }
 
 /* Connection lock held. */
-static void send(struct cross_vm_end *from)
+static void send(struct cross_vm_end *from, uint32_t vector)
 {
 	struct cross_vm_end *to = other(from);
 
 	from->emitted++;
 	if (to->event != NULL) {
-		to->event(to);
+		to->event(to, vector);
 	}
 }
 
-static void send_back(struct cross_vm_end *end)
+static void send_back(struct cross_vm_end *end, uint32_t vector)
 {
 	if (end->emits) {
-		send(end);
+		send(end, vector);
 	}
 }
 
@@ -41,7 +41,7 @@ void cross_vm_loop(struct cross_vm_end *end)
 	end->event = send_back;
 }
 
-void cross_vm_plug(struct cross_vm_end *end, struct acrn_vm *vm, void (*event)(struct cross_vm_end *end), uint64_t arg)
+void cross_vm_plug(struct cross_vm_end *end, struct acrn_vm *vm, cross_vm_event_fn event, uint64_t arg)
 {
 	spin_lock(&end->conn->lock);
 	end->vm = vm;
@@ -58,9 +58,9 @@ void cross_vm_unplug(struct cross_vm_end *end)
 	spin_unlock(&end->conn->lock);
 }
 
-void cross_vm_emit(struct cross_vm_end *end)
+void cross_vm_emit(struct cross_vm_end *end, uint32_t vector)
 {
 	spin_lock(&end->conn->lock);
-	send(end);
+	send(end, vector);
 	spin_unlock(&end->conn->lock);
 }

@@ -2,7 +2,7 @@
 /*
  * A connection between two VMs, or a VM and the hypervisor: shared memory and events in both directions. This is the
  * model; what a guest sees of it is a face, a PCI function:
- * <dm/cross_vm_connection.h>.
+ * <dm/cross_vm_connection.h>. An event has a number, its vector; a face may have only one kind of event, 0.
  *
  * An end may come and go (its VM is created, reset, destroyed) while the other runs. Memory stays as it is; an event to
  * an end where nobody is goes nowhere.
@@ -16,14 +16,18 @@
 struct acrn_vm;
 struct cross_vm;
 
+struct cross_vm_end;
+
+/* An event has come to `end`. Connection lock held: it must not emit. */
+typedef void (*cross_vm_event_fn)(struct cross_vm_end *end, uint32_t vector);
+
 struct cross_vm_end {
 	struct cross_vm *conn;
 	bool emits;
-	/* Somebody is there, and an event has come. Connection lock held: it must not emit. */
-	void (*event)(struct cross_vm_end *end);
-	uint64_t arg;       /* event()'s */
-	struct acrn_vm *vm; /* of a plugged end */
-	uint64_t emitted;   /* events sent from here */
+	cross_vm_event_fn event; /* NULL: nobody is there */
+	uint64_t arg;            /* event()'s */
+	struct acrn_vm *vm;      /* of a plugged end */
+	uint64_t emitted;        /* events sent from here */
 };
 
 struct cross_vm {
@@ -45,12 +49,12 @@ void cross_vm_init(struct cross_vm *conn, const char *name, hpa_t hpa, uint32_t 
 void cross_vm_loop(struct cross_vm_end *end);
 
 /** `vm` is at this end from now on, and event() is called. */
-void cross_vm_plug(struct cross_vm_end *end, struct acrn_vm *vm, void (*event)(struct cross_vm_end *end), uint64_t arg);
+void cross_vm_plug(struct cross_vm_end *end, struct acrn_vm *vm, cross_vm_event_fn event, uint64_t arg);
 
 /** The end is left: when this returns, nobody calls event() any more. */
 void cross_vm_unplug(struct cross_vm_end *end);
 
 /** Sends an event to the other end. Any pCPU; takes the connection's lock, then what event() takes. */
-void cross_vm_emit(struct cross_vm_end *end);
+void cross_vm_emit(struct cross_vm_end *end, uint32_t vector);
 
 #endif

@@ -181,7 +181,7 @@ struct scn_vuart_record {
 	uint32_t reserved;
 };
 
-/* scn_connection_record.type: how it looks to its VMs; there is one way */
+/* scn_connection_record.type: how it looks to its VMs */
 #define SCN_CONNECTION_CROSSVM 1U /* seL4's cross-VM connection */
 
 #define SCN_CONNECTION_HV     0xFFU /* scn_connection_record.vm: the hypervisor, which sends events back */

@@ -103,8 +103,9 @@ TEST(crossvm_scenario_connection)
 
 static uint32_t heard;
 
-static void hear(struct cross_vm_end *end)
+static void hear(struct cross_vm_end *end, uint32_t vector)
 {
+	EXPECT_EQ(vector, 6U);
 	EXPECT_EQ(end->arg, 3U);
 	heard++;
 }
@@ -116,21 +117,21 @@ TEST(crossvm_ends_come_and_go)
 
 	cross_vm_init(&conn, "x", 0UL, 0x1000U, emits);
 	heard = 0U;
-	cross_vm_emit(&conn.end[0]); /* nobody is there */
+	cross_vm_emit(&conn.end[0], 6U); /* nobody is there */
 	cross_vm_plug(&conn.end[1], NULL, hear, 3U);
-	cross_vm_emit(&conn.end[0]);
+	cross_vm_emit(&conn.end[0], 6U);
 	EXPECT_EQ(heard, 1U);
 	cross_vm_unplug(&conn.end[1]);
-	cross_vm_emit(&conn.end[0]);
+	cross_vm_emit(&conn.end[0], 6U);
 	EXPECT_EQ(heard, 1U);
 	EXPECT_EQ(conn.end[0].emitted, 3U);
 	/* A loop that does not emit is silent. */
 	cross_vm_plug(&conn.end[0], NULL, hear, 3U);
 	cross_vm_loop(&conn.end[1]);
-	cross_vm_emit(&conn.end[0]);
+	cross_vm_emit(&conn.end[0], 6U);
 	EXPECT_EQ(heard, 1U);
 	conn.end[1].emits = true;
-	cross_vm_emit(&conn.end[0]);
+	cross_vm_emit(&conn.end[0], 6U);
 	EXPECT_EQ(heard, 2U);
 }
 
