@@ -5,7 +5,7 @@
 # tests/guests/guests.mk, whose flags and library the bare-metal ones use.
 
 DM_DIR := devicemodel-stub
-DM_DEV_SRCS := $(wildcard $(DM_DIR)/*.c)
+DM_DEV_SRCS := $(wildcard $(DM_DIR)/*.c) hypervisor/lib/acpi_table.c
 DM_LINUX_SRCS := $(wildcard $(DM_DIR)/linux/*.c)
 DM_LINUX_OBJS := $(patsubst %.c,$(O)/dm-linux/%.o,$(DM_DEV_SRCS) $(DM_LINUX_SRCS))
 
@@ -43,5 +43,5 @@ $(DM_BARE_ELFS): $(O)/guests/%.elf: $(O)/dm-bare/$(DM_DIR)/baremetal/%.o $(DM_BA
 		-Wl,--start-group $(O)/guests/lib.a -Wl,--end-group
 	$(GUEST_OBJCOPY) -I elf64-x86-64 -O elf32-i386 $(@:.elf=.elf64) $@
 
--include $(wildcard $(O)/dm-linux/$(DM_DIR)/*.d $(O)/dm-linux/$(DM_DIR)/linux/*.d \
-	$(O)/dm-bare/$(DM_DIR)/*.d $(O)/dm-bare/$(DM_DIR)/baremetal/*.d)
+-include $(wildcard $(foreach d,$(DM_DIR) $(DM_DIR)/linux $(DM_DIR)/baremetal hypervisor/lib,\
+	$(O)/dm-linux/$(d)/*.d $(O)/dm-bare/$(d)/*.d))

@@ -142,23 +142,28 @@ static hpa_t acpi_find(const char *signature)
 	return INVALID_HPA;
 }
 
-static void parse(const char *signature, int32_t (*parser)(const void *, size_t, struct acpi_info *))
+typedef int32_t (*parser_t)(const void *table, size_t len, struct acpi_info *out);
+
+/* @return what the parser says; 0 if there is no table, which the log knows already */
+static int32_t parse_at(hpa_t hpa, parser_t parser)
+{
+	uint32_t length;
+	const struct acpi_header *header = open_table(hpa, &length);
+	int32_t ret = 0;
+
+	if (header != NULL) {
+		arch_guest_access_begin();
+		ret = parser(header, length, &acpi_info);
+		arch_guest_access_end();
+	}
+	return ret;
+}
+
+static void parse(const char *signature, parser_t parser)
 {
 	const hpa_t hpa = acpi_find(signature);
-	uint32_t length;
-	const struct acpi_header *header;
-	int32_t ret;
+	const int32_t ret = (hpa == INVALID_HPA) ? 0 : parse_at(hpa, parser);
 
-	if (hpa == INVALID_HPA) {
-		return;
-	}
-	header = open_table(hpa, &length);
-	if (header == NULL) {
-		return;
-	}
-	arch_guest_access_begin();
-	ret = parser(header, length, &acpi_info);
-	arch_guest_access_end();
 	if (ret != 0) {
 		pr_warn("ACPI table %s at %#lx makes no sense (%d)", signature, hpa, ret);
 	}
@@ -166,17 +171,7 @@ static void parse(const char *signature, int32_t (*parser)(const void *, size_t,
 
 static void parse_dsdt(void)
 {
-	uint32_t length;
-	const struct acpi_header *header = open_table(acpi_info.dsdt, &length);
-	int32_t ret;
-
-	if (header == NULL) {
-		return;
-	}
-	arch_guest_access_begin();
-	ret = acpi_parse_s5(header, length, &acpi_info);
-	arch_guest_access_end();
-	if (ret != 0) {
+	if (parse_at(acpi_info.dsdt, acpi_parse_s5) != 0) {
 		pr_warn("no \\_S5 in the DSDT: power-off by ACPI is not possible");
 	}
 }

@@ -58,62 +58,52 @@ static memory_fault_result_t forward_memory(
 
 /* ---- The others ---- */
 
-static ioport_fault_result_t stop_port(
+/* What is done with a port and with memory, always the same: the cookie of the two below. */
+struct answer {
+	ioport_fault_result_t port;
+	memory_fault_result_t memory;
+};
+
+static ioport_fault_result_t answer_port(
 	struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in, uint32_t *value, size_t size, void *cookie)
 {
+	const struct answer *answer = cookie;
+
 	(void)vcpu;
 	(void)port_no;
 	(void)is_in;
 	(void)value;
 	(void)size;
-	(void)cookie;
-	return IO_FAULT_ERROR;
+	return answer->port;
 }
 
-static memory_fault_result_t stop_memory(
+static memory_fault_result_t answer_memory(
 	struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr, size_t fault_length, void *cookie)
 {
+	const struct answer *answer = cookie;
+
 	(void)vm;
 	(void)vcpu;
 	(void)fault_addr;
 	(void)fault_length;
-	(void)cookie;
-	return FAULT_ERROR;
+	return answer->memory;
 }
 
-static ioport_fault_result_t ignore_port(
-	struct acrn_vcpu *vcpu, uint32_t port_no, bool is_in, uint32_t *value, size_t size, void *cookie)
-{
-	(void)vcpu;
-	(void)port_no;
-	(void)is_in;
-	(void)value;
-	(void)size;
-	(void)cookie;
-	return IO_FAULT_UNHANDLED;
-}
-
-static memory_fault_result_t ignore_memory(
-	struct acrn_vm *vm, struct acrn_vcpu *vcpu, gpa_t fault_addr, size_t fault_length, void *cookie)
-{
-	(void)vm;
-	(void)vcpu;
-	(void)fault_addr;
-	(void)fault_length;
-	(void)cookie;
-	return FAULT_IGNORE;
-}
+/* libsel4vm's cookies are not const. */
+static struct answer stop = {IO_FAULT_ERROR, FAULT_ERROR};
+static struct answer ignore = {IO_FAULT_UNHANDLED, FAULT_IGNORE};
 
 int32_t unhandled_init(struct acrn_vm *vm)
 {
 	static const struct {
 		unhandled_ioport_callback_fn port;
 		unhandled_mem_fault_callback_fn memory;
+		struct answer *answer;
 	} callbacks[] = {
-		[SCN_PORT_IGNORE] = {ignore_port, ignore_memory},
-		[SCN_PORT_STOP] = {stop_port, stop_memory},
-		[SCN_PORT_FORWARD] = {forward_port, forward_memory},
-		[SCN_PORT_PASSTHROUGH] = {ignore_port, ignore_memory}, /* what is not passed through */
+		[SCN_PORT_IGNORE] = {answer_port, answer_memory, &ignore},
+		[SCN_PORT_STOP] = {answer_port, answer_memory, &stop},
+		[SCN_PORT_FORWARD] = {forward_port, forward_memory, NULL},
+		[SCN_PORT_PASSTHROUGH] = {answer_port, answer_memory, &ignore}, /* what is not passed through */
 	};
 	const uint8_t how = vm->config->unhandled_port;
 
@@ -121,8 +111,9 @@ int32_t unhandled_init(struct acrn_vm *vm)
 	if ((how >= ARRAY_SIZE(callbacks)) || (callbacks[how].port == NULL)) {
 		return 0; /* SCN_PORT_LOG */
 	}
-	return ((vm_register_unhandled_ioport_callback(vm, callbacks[how].port, NULL) == 0) &&
-		       (vm_register_unhandled_mem_fault_callback(vm, callbacks[how].memory, NULL) == 0))
+	return ((vm_register_unhandled_ioport_callback(vm, callbacks[how].port, callbacks[how].answer) == 0) &&
+		       (vm_register_unhandled_mem_fault_callback(vm, callbacks[how].memory, callbacks[how].answer) ==
+			       0))
 		? 0
 		: -EBUSY;
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A VM's copies of ACPI tables (ACPI 6.4, 5.2). The machine's tables are data, not trusted: lengths are checked. */
 #include <hv/vm_acpi_tables.h>
+#include <lib/acpi_table.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 
-#define HEADER_SIZE 36U
-#define LENGTH_AT   4U
-#define CHECKSUM_AT 9U
-#define MADT_FIXED  (HEADER_SIZE + 8U)
+#define MADT_FIXED (ACPI_HEADER_SIZE + 8U)
 
 #define FADT_BOOT_ARCH_AT 109U /* IA-PC boot architecture flags, two bytes (ACPI 6.4, table 5.9) */
 #define FADT_NO_MSI       0x08U
@@ -19,38 +17,12 @@
 #define UID_ALL8        0xFFU
 #define UID_ALL32       0xFFFFFFFFU
 
-#define RSDP_V1_SIZE      20U
-#define RSDP_CHECKSUM_AT  8U
-#define RSDP_OEM_AT       9U
-#define RSDP_REVISION_AT  15U
-#define RSDP_RSDT_AT      16U
-#define RSDP_LENGTH_AT    20U
-#define RSDP_XSDT_AT      24U
-#define RSDP_CHECKSUM2_AT 32U
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	(void)memcpy(at, &value, sizeof(value));
-}
-
 static uint32_t get32(const uint8_t *at)
 {
 	uint32_t value;
 
 	(void)memcpy(&value, at, sizeof(value));
 	return value;
-}
-
-/* Makes the bytes of [table, table+len) add up to 0 by the byte at `at`. */
-static void set_checksum(uint8_t *table, size_t len, size_t at)
-{
-	uint8_t sum = 0U;
-
-	table[at] = 0U;
-	for (size_t i = 0U; i < len; i++) {
-		sum = (uint8_t)(sum + table[i]);
-	}
-	table[at] = (uint8_t)(0U - sum);
 }
 
 static bool has_cpu(const struct vm_acpi_input *in, uint32_t apic_id)
@@ -169,8 +141,7 @@ static size_t make_madt(const struct vm_acpi_input *in, uint8_t *out, uint32_t *
 	for (uint32_t i = 0U; i < in->cpu_count; i++) {
 		*kept += madt_names(out, used, in->apic_id[i]) ? 1U : 0U;
 	}
-	put32(out + LENGTH_AT, (uint32_t)used);
-	set_checksum(out, used, CHECKSUM_AT);
+	acpi_finish(out, used);
 	return used;
 }
 
@@ -183,8 +154,7 @@ static size_t make_fadt(const struct vm_acpi_input *in, uint8_t *out)
 	if (in->fadt_len >= FADT_BOOT_ARCH_AT + 2U) {
 		out[FADT_BOOT_ARCH_AT] |= FADT_NO_MSI;
 	}
-	put32(out + LENGTH_AT, (uint32_t)in->fadt_len);
-	set_checksum(out, in->fadt_len, CHECKSUM_AT);
+	acpi_finish(out, in->fadt_len);
 	return in->fadt_len;
 }
 
@@ -198,12 +168,12 @@ static size_t make_fadt(const struct vm_acpi_input *in, uint8_t *out)
 static size_t make_root(
 	const struct vm_acpi_input *in, uint8_t *out, const char *signature, size_t width, gpa_t madt, gpa_t fadt)
 {
-	size_t used = HEADER_SIZE;
+	size_t used = ACPI_HEADER_SIZE;
 
 	/* OEM fields of the machine's MADT: quirks that look at them still match. */
-	(void)memcpy(out, in->madt, HEADER_SIZE);
+	(void)memcpy(out, in->madt, ACPI_HEADER_SIZE);
 	(void)memcpy(out, signature, 4U);
-	out[8] = 1U;
+	out[ACPI_REVISION_AT] = 1U;
 	(void)memcpy(out + used, &madt, width);
 	used += width;
 	if (fadt != 0UL) {
@@ -216,36 +186,22 @@ static size_t make_root(
 			used += width;
 		}
 	}
-	put32(out + LENGTH_AT, (uint32_t)used);
-	set_checksum(out, used, CHECKSUM_AT);
+	acpi_finish(out, used);
 	return used;
-}
-
-static void make_rsdp(const struct vm_acpi_input *in, uint8_t *out, gpa_t rsdt, gpa_t xsdt)
-{
-	(void)memset(out, 0, VM_RSDP_SIZE);
-	(void)memcpy(out, "RSD PTR ", 8U);
-	(void)memcpy(out + RSDP_OEM_AT, in->madt + 10U, 6U);
-	out[RSDP_REVISION_AT] = 2U;
-	put32(out + RSDP_RSDT_AT, (uint32_t)rsdt);
-	put32(out + RSDP_LENGTH_AT, VM_RSDP_SIZE);
-	(void)memcpy(out + RSDP_XSDT_AT, &xsdt, sizeof(xsdt));
-	set_checksum(out, RSDP_V1_SIZE, RSDP_CHECKSUM_AT);
-	set_checksum(out, VM_RSDP_SIZE, RSDP_CHECKSUM2_AT);
 }
 
 int32_t vm_acpi_make_tables(const struct vm_acpi_input *in, uint8_t *area, size_t size, gpa_t gpa, uint32_t *kept)
 {
 	const bool has_fadt = in->fadt != NULL;
 	const size_t fadt_len = has_fadt ? in->fadt_len : 0U;
-	const size_t roots = 2UL * HEADER_SIZE + ((size_t)in->table_count + 2U) * 12U;
+	const size_t roots = 2UL * ACPI_HEADER_SIZE + ((size_t)in->table_count + 2U) * 12U;
 	const size_t xsdt = 64U; /* behind the RSDP */
 	gpa_t fadt_gpa;
 	size_t rsdt;
 	size_t madt;
 	size_t fadt;
 
-	if ((in->madt_len < MADT_FIXED) || (has_fadt && (fadt_len < HEADER_SIZE)) ||
+	if ((in->madt_len < MADT_FIXED) || (has_fadt && (fadt_len < ACPI_HEADER_SIZE)) ||
 		(in->table_count > ACPI_MAX_TABLES)) {
 		return -EINVAL;
 	}
@@ -262,7 +218,7 @@ int32_t vm_acpi_make_tables(const struct vm_acpi_input *in, uint8_t *area, size_
 	if (has_fadt) {
 		(void)make_fadt(in, area + fadt);
 	}
-	make_rsdp(in, area, gpa + rsdt, gpa + xsdt);
+	acpi_put_rsdp(area, (const char *)in->madt + ACPI_OEM_ID_AT, (uint32_t)(gpa + rsdt), gpa + xsdt);
 	return 0;
 }
 
@@ -272,19 +228,19 @@ bool vm_acpi_replace_rsdp(uint8_t *area, size_t size, const uint8_t *rsdp, size_
 {
 	bool found = false;
 
-	for (size_t at = 0U; at + RSDP_V1_SIZE <= size; at += 16U) {
+	for (size_t at = 0U; at + ACPI_RSDP_V1_SIZE <= size; at += 16U) {
 		uint8_t *old = area + at;
 
-		if ((memcmp(old, "RSD PTR ", 8U) != 0) || !acpi_checksum_ok(old, RSDP_V1_SIZE)) {
+		if ((memcmp(old, "RSD PTR ", 8U) != 0) || !acpi_checksum_ok(old, ACPI_RSDP_V1_SIZE)) {
 			continue;
 		}
 		found = true;
-		if ((old[RSDP_REVISION_AT] >= 2U) && (at + rsdp_size <= size)) {
+		if ((old[ACPI_RSDP_REVISION_AT] >= 2U) && (at + rsdp_size <= size)) {
 			(void)memcpy(old, rsdp, rsdp_size);
 		} else {
-			(void)memcpy(old, rsdp, RSDP_V1_SIZE);
-			old[RSDP_REVISION_AT] = 0U;
-			set_checksum(old, RSDP_V1_SIZE, RSDP_CHECKSUM_AT);
+			(void)memcpy(old, rsdp, ACPI_RSDP_V1_SIZE);
+			old[ACPI_RSDP_REVISION_AT] = 0U;
+			acpi_finish_rsdp_v1(old);
 		}
 	}
 	return found;

@@ -268,9 +268,9 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 
 	vm->vuart[0].active = false;
 	vm->vuart[1].active = false;
-	vm->vpit.active = false;
-	vm->vrtc.active = false;
-	vm->vhpet.active = false;
+	vm->vpit.clock.active = false;
+	vm->vrtc.clock.active = false;
+	vm->vhpet.clock.active = false;
 	vm->vpci.active = false;
 	vpic_attach(vm);
 	if (vm->config->load_order == SCN_SERVICE_VM) {
@@ -325,9 +325,9 @@ void vm_devices_destroy(struct acrn_vm *vm)
 		vm_console_unregister(vm->vm_id);
 	}
 	vm_connections_detach(vm);
-	vpit_detach(&vm->vpit);
-	vrtc_detach(&vm->vrtc);
-	vhpet_detach(&vm->vhpet);
+	vclock_detach(&vm->vpit.clock);
+	vclock_detach(&vm->vrtc.clock);
+	vclock_detach(&vm->vhpet.clock);
 	for (uint32_t i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
 		if (vm->vuart[i].active) {
 			vuart_detach(&vm->vuart[i]);

@@ -47,50 +47,38 @@ struct elf64_phdr {
 	uint64_t offset, vaddr, paddr, filesz, memsz, align;
 };
 
-/* What of the two kinds of header is used. */
-struct elf_common {
-	bool is64;
-	uint16_t type, machine, phentsize, phnum;
-	uint64_t entry, phoff;
-};
-
-static bool read_header(const struct vm_image *image, struct elf_common *out, const char **why)
+static bool is_elf64(const struct elf64_header *h)
 {
-	struct elf32_header h32;
-	struct elf64_header h64;
-	uint8_t ident[16];
-
-	*why = "e_ident is not that of a little-endian ELF file; kern_type KERNEL_ELF needs one";
-	if (!vm_image_read(image, 0UL, ident, sizeof(ident)) || (memcmp(ident, "\177ELF", 4U) != 0) ||
-		(ident[5] != ELFDATA_LSB)) {
-		return false;
-	}
-	out->is64 = (ident[4] == ELFCLASS64);
-	*why = "the file ends in its ELF header, or e_ident has no known class; is the file whole?";
-	if (out->is64 && vm_image_read(image, 0UL, &h64, sizeof(h64))) {
-		*out = (struct elf_common){.is64 = true,
-			.type = h64.type,
-			.machine = h64.machine,
-			.phentsize = h64.phentsize,
-			.phnum = h64.phnum,
-			.entry = h64.entry,
-			.phoff = h64.phoff};
-		return true;
-	}
-	if ((ident[4] == ELFCLASS32) && vm_image_read(image, 0UL, &h32, sizeof(h32))) {
-		*out = (struct elf_common){.is64 = false,
-			.type = h32.type,
-			.machine = h32.machine,
-			.phentsize = h32.phentsize,
-			.phnum = h32.phnum,
-			.entry = h32.entry,
-			.phoff = h32.phoff};
-		return true;
-	}
-	return false;
+	return h->ident[4] == ELFCLASS64;
 }
 
-static bool check_header(const struct elf_common *h, const char **why)
+/* An ELF32 header becomes an ELF64 one, as far as it is used here. */
+static bool read_header(const struct vm_image *image, struct elf64_header *h, const char **why)
+{
+	struct elf32_header h32;
+
+	*why = "e_ident is not that of a little-endian ELF file; kern_type KERNEL_ELF needs one";
+	if (!vm_image_read(image, 0UL, h->ident, sizeof(h->ident)) || (memcmp(h->ident, "\177ELF", 4U) != 0) ||
+		(h->ident[5] != ELFDATA_LSB)) {
+		return false;
+	}
+	*why = "the file ends in its ELF header, or e_ident has no known class; is the file whole?";
+	if (is_elf64(h)) {
+		return vm_image_read(image, 0UL, h, sizeof(*h));
+	}
+	if ((h->ident[4] != ELFCLASS32) || !vm_image_read(image, 0UL, &h32, sizeof(h32))) {
+		return false;
+	}
+	h->type = h32.type;
+	h->machine = h32.machine;
+	h->phentsize = h32.phentsize;
+	h->phnum = h32.phnum;
+	h->entry = h32.entry;
+	h->phoff = h32.phoff;
+	return true;
+}
+
+static bool check_header(const struct elf64_header *h, const char **why)
 {
 	if ((h->type != ET_EXEC) && (h->type != ET_DYN)) {
 		*why = "e_type is neither ET_EXEC nor ET_DYN; link it";
@@ -101,14 +89,14 @@ static bool check_header(const struct elf_common *h, const char **why)
 		return false;
 	}
 	if ((h->phnum == 0U) || (h->phnum > MAX_PHNUM) ||
-		(h->phentsize < (h->is64 ? sizeof(struct elf64_phdr) : sizeof(struct elf32_phdr)))) {
+		(h->phentsize < (is_elf64(h) ? sizeof(struct elf64_phdr) : sizeof(struct elf32_phdr)))) {
 		*why = "e_phnum is 0 or above 64, or e_phentsize too small; link it again";
 		return false;
 	}
 	return true;
 }
 
-static bool read_phdr(const struct vm_image *image, const struct elf_common *h, uint32_t i, struct elf64_phdr *out)
+static bool read_phdr(const struct vm_image *image, const struct elf64_header *h, uint32_t i, struct elf64_phdr *out)
 {
 	const uint64_t in_table = (uint64_t)i * h->phentsize;
 	struct elf32_phdr p32;
@@ -116,7 +104,7 @@ static bool read_phdr(const struct vm_image *image, const struct elf_common *h, 
 	if (h->phoff > UINT64_MAX - in_table) {
 		return false;
 	}
-	if (h->is64) {
+	if (is_elf64(h)) {
 		return vm_image_read(image, h->phoff + in_table, out, sizeof(*out));
 	}
 	if (!vm_image_read(image, h->phoff + in_table, &p32, sizeof(p32))) {
@@ -148,7 +136,7 @@ static bool check_phdr(const struct vm_image *image, const struct elf64_phdr *p,
 
 int32_t elf_parse(const struct vm_image *image, struct elf_plan *plan, const char **why)
 {
-	struct elf_common h;
+	struct elf64_header h = {0};
 
 	(void)memset(plan, 0, sizeof(*plan));
 	if (!read_header(image, &h, why) || !check_header(&h, why)) {

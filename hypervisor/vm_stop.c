@@ -105,6 +105,11 @@ static bool stop_printf(struct acrn_vm *vm, enum vm_exit_reason reason, const ch
 	return first;
 }
 
+static void say_stopped(const struct acrn_vm *vm)
+{
+	pr_warn("VM%u '%s' has stopped: %s", vm->vm_id, vm->name, vm->stop_reason);
+}
+
 static void stop_user_vms(void)
 {
 	struct acrn_vm *vm;
@@ -112,7 +117,7 @@ static void stop_user_vms(void)
 	for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
 		if ((vm->config->load_order == SCN_POST_LAUNCHED_VM) && (vm->state == VM_RUNNING) &&
 			stop_printf(vm, VM_GUEST_STOPPED, "the Service VM has stopped")) {
-			pr_warn("VM%u '%s' has stopped: %s", vm->vm_id, vm->name, vm->stop_reason);
+			say_stopped(vm);
 		}
 	}
 }
@@ -126,7 +131,7 @@ void vm_stop_if_orphan(struct acrn_vm *vm)
 	if ((vm->config->load_order == SCN_POST_LAUNCHED_VM) && (service != NULL) &&
 		__atomic_load_n(&service->stop_requested, __ATOMIC_ACQUIRE) &&
 		stop_printf(vm, VM_GUEST_STOPPED, "the Service VM has stopped")) {
-		pr_warn("VM%u '%s' has stopped: %s", vm->vm_id, vm->name, vm->stop_reason);
+		say_stopped(vm);
 	}
 }
 
@@ -137,7 +142,7 @@ static void report_stop(struct acrn_vm *vm)
 		pr_warn("Service VM has stopped: %s", vm->stop_reason);
 		stop_user_vms();
 	} else {
-		pr_warn("VM%u '%s' has stopped: %s", vm->vm_id, vm->name, vm->stop_reason);
+		say_stopped(vm);
 	}
 	if (vm->config->load_order != SCN_POST_LAUNCHED_VM) {
 		end_machine_if_last();
@@ -168,23 +173,10 @@ static bool guest_resets_restart(const struct acrn_vm *vm)
 	return (vm->config->load_order == SCN_PRE_LAUNCHED_VM) && (strcmp(how, "stop") != 0);
 }
 
-static bool claim_restart(struct acrn_vm *vm, const char *fmt, ...) __printf(2, 3);
-
-static bool claim_restart(struct acrn_vm *vm, const char *fmt, ...)
-{
-	va_list args;
-	bool first;
-
-	va_start(args, fmt);
-	first = stop(vm, VM_GUEST_RESTARTS, fmt, args);
-	va_end(args);
-	return first;
-}
-
 /* A pre-launched VM: its keeper loads it anew. Nothing more happens on this thread, which is one of its vCPUs. */
 static void restart(struct acrn_vm *vm, const char *why)
 {
-	if (claim_restart(vm, "%s", why)) {
+	if (stop_printf(vm, VM_GUEST_RESTARTS, "%s", why)) {
 		pr_guest(vm->vm_id, 0U, "'%s' is reset: %s", vm->name, why);
 		thread_wake(&vm->keeper);
 	}

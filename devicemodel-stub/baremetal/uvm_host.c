@@ -165,19 +165,14 @@ void uvm_init(void)
 	lapic_write(APIC_TMICT, (uint32_t)(uvm_tsc_khz() * 1000UL / TICK_HZ));
 }
 
-bool uvm_word(const char *words, const char *key, char *buf, size_t size)
+/* @return what follows the word that is `word` or, if `end` is '=', begins with `word` and that; NULL: there is none */
+static const char *find_word(const char *words, const char *word, char end)
 {
-	size_t length = strlen(key);
+	const size_t length = strlen(word);
 
 	for (const char *p = words; *p != '\0';) {
-		if (strncmp(p, key, length) == 0 && p[length] == '=') {
-			size_t n = 0;
-
-			for (p += length + 1U; *p != '\0' && *p != ' ' && n + 1U < size; p++) {
-				buf[n++] = *p;
-			}
-			buf[n] = '\0';
-			return true;
+		if (strncmp(p, word, length) == 0 && (p[length] == end || (end == ' ' && p[length] == '\0'))) {
+			return p + length;
 		}
 		while (*p != '\0' && *p != ' ') {
 			p++;
@@ -186,25 +181,27 @@ bool uvm_word(const char *words, const char *key, char *buf, size_t size)
 			p++;
 		}
 	}
-	return false;
+	return NULL;
+}
+
+bool uvm_word(const char *words, const char *key, char *buf, size_t size)
+{
+	const char *p = find_word(words, key, '=');
+	size_t n = 0;
+
+	if (p == NULL) {
+		return false;
+	}
+	for (p++; *p != '\0' && *p != ' ' && n + 1U < size; p++) {
+		buf[n++] = *p;
+	}
+	buf[n] = '\0';
+	return true;
 }
 
 static bool flag(const char *words, const char *word)
 {
-	size_t length = strlen(word);
-
-	for (const char *p = words; *p != '\0';) {
-		if (strncmp(p, word, length) == 0 && (p[length] == '\0' || p[length] == ' ')) {
-			return true;
-		}
-		while (*p != '\0' && *p != ' ') {
-			p++;
-		}
-		while (*p == ' ') {
-			p++;
-		}
-	}
-	return false;
+	return find_word(words, word, ' ') != NULL;
 }
 
 bool uvm_from_module(struct uvm *u, unsigned int module)

@@ -149,26 +149,27 @@ static void say_refusal(const struct acrn_vm *vm, const char *what, int32_t erro
 	}
 }
 
+/* Unlocks the VM, and says what became of the wish. @param what past participle */
+static void end_change(struct acrn_vm *vm, const char *what, int32_t ret)
+{
+	spin_unlock(&vm->lock);
+	if (ret != 0) {
+		say_refusal(vm, what, ret);
+	} else {
+		pr_info("VM%u '%s' was %s at the console", vm->vm_id, vm->name, what);
+	}
+}
+
 int32_t shell_cmd_vm_start(uint32_t argc, char **argv)
 {
 	struct acrn_vm *vm = shell_find_vm(argv[1]);
-	int32_t ret;
+	bool has_no_regs;
 
 	(void)argc;
-	if ((vm == NULL) || (shell_lock_vm(vm) != 0)) {
-		return 0;
-	}
-	/* A User VM that was only created has no registers yet: those are its device model's. */
-	if ((vm->config->load_order == SCN_POST_LAUNCHED_VM) && (vm->state == VM_CREATED)) {
-		ret = -EPERM;
-	} else {
-		ret = vm_life_start(vm);
-	}
-	spin_unlock(&vm->lock);
-	if (ret != 0) {
-		say_refusal(vm, "started", ret);
-	} else {
-		pr_info("VM%u '%s' was started at the console", vm->vm_id, vm->name);
+	if ((vm != NULL) && (shell_lock_vm(vm) == 0)) {
+		/* A User VM that was only created has no registers yet: those are its device model's. */
+		has_no_regs = (vm->config->load_order == SCN_POST_LAUNCHED_VM) && (vm->state == VM_CREATED);
+		end_change(vm, "started", has_no_regs ? -EPERM : vm_life_start(vm));
 	}
 	return 0;
 }
@@ -176,18 +177,12 @@ int32_t shell_cmd_vm_start(uint32_t argc, char **argv)
 int32_t shell_cmd_vm_resume(uint32_t argc, char **argv)
 {
 	struct acrn_vm *vm = shell_find_vm(argv[1]);
-	int32_t ret;
+	bool was_paused;
 
 	(void)argc;
-	if ((vm == NULL) || (shell_lock_vm(vm) != 0)) {
-		return 0;
-	}
-	ret = ((vm->state == VM_CREATED) || (vm->state == VM_POWERED_OFF)) ? -EBUSY : vm_start(vm);
-	spin_unlock(&vm->lock);
-	if (ret != 0) {
-		say_refusal(vm, "resumed", ret);
-	} else {
-		pr_info("VM%u '%s' was resumed at the console", vm->vm_id, vm->name);
+	if ((vm != NULL) && (shell_lock_vm(vm) == 0)) {
+		was_paused = (vm->state != VM_CREATED) && (vm->state != VM_POWERED_OFF);
+		end_change(vm, "resumed", was_paused ? vm_start(vm) : -EBUSY);
 	}
 	return 0;
 }
@@ -198,8 +193,7 @@ int32_t shell_cmd_vm_pause(uint32_t argc, char **argv)
 
 	(void)argc;
 	if ((vm != NULL) && (pause_and_lock(vm) == 0)) {
-		spin_unlock(&vm->lock);
-		pr_info("VM%u '%s' was paused at the console", vm->vm_id, vm->name);
+		end_change(vm, "paused", 0);
 	}
 	return 0;
 }
@@ -259,17 +253,8 @@ static void reset_user_vm(struct acrn_vm *vm)
 
 static void reset_prelaunched_vm(struct acrn_vm *vm)
 {
-	int32_t ret;
-
-	if (shell_lock_vm(vm) != 0) {
-		return;
-	}
-	ret = vm_life_reset(vm);
-	spin_unlock(&vm->lock);
-	if (ret != 0) {
-		say_refusal(vm, "reset", ret);
-	} else {
-		pr_info("VM%u '%s' was reset at the console", vm->vm_id, vm->name);
+	if (shell_lock_vm(vm) == 0) {
+		end_change(vm, "reset", vm_life_reset(vm));
 	}
 }
 

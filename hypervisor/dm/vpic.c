@@ -153,17 +153,24 @@ void vpic_init(struct vpic *vpic, struct acrn_vm *vm, void (*wire)(struct acrn_v
 	chip_power_on(&vpic->chip[SLAVE]);
 }
 
+/* @return the chip that has input `pin`, and the input's bit; NULL: devices have no such input */
+static struct vpic_chip *chip_of(struct vpic *vpic, uint32_t pin, uint8_t *bit)
+{
+	if ((pin >= VPIC_PIN_COUNT) || (pin == VPIC_CASCADE_PIN)) {
+		return NULL;
+	}
+	*bit = (uint8_t)BIT32(pin & 7U);
+	return &vpic->chip[pin >> 3U];
+}
+
 void vpic_set_irq(struct vpic *vpic, uint32_t pin, bool high)
 {
-	struct vpic_chip *chip;
 	uint8_t bit;
+	struct vpic_chip *chip = chip_of(vpic, pin, &bit);
 
-	if ((pin >= VPIC_PIN_COUNT) || (pin == VPIC_CASCADE_PIN)) {
+	if (chip == NULL) {
 		return;
 	}
-	chip = &vpic->chip[pin >> 3U];
-	bit = (uint8_t)BIT32(pin & 7U);
-
 	spin_lock(&vpic->lock);
 	if (high && ((chip->lines & bit) == 0U)) {
 		chip->lines |= bit;
@@ -179,15 +186,12 @@ void vpic_set_irq(struct vpic *vpic, uint32_t pin, bool high)
 
 void vpic_pulse_irq(struct vpic *vpic, uint32_t pin)
 {
-	struct vpic_chip *chip;
 	uint8_t bit;
+	struct vpic_chip *chip = chip_of(vpic, pin, &bit);
 
-	if ((pin >= VPIC_PIN_COUNT) || (pin == VPIC_CASCADE_PIN)) {
+	if (chip == NULL) {
 		return;
 	}
-	chip = &vpic->chip[pin >> 3U];
-	bit = (uint8_t)BIT32(pin & 7U);
-
 	spin_lock(&vpic->lock);
 	if ((chip->lines & bit) == 0U) {
 		chip->irr |= bit; /* vpic_update() takes it back from a level input: nobody holds it high */

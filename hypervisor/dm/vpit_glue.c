@@ -1,53 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The interval timer in a VM: its ports, its interrupt. */
 #include <dm/vpit.h>
-#include <hv/arch.h>
 #include <hv/ioreq.h>
 #include <hv/vm.h>
-#include <lib/clock.h>
 #include <public/acrn_common.h>
 
 #define PORTS 4U
 /* A guest may ask for a million interrupts a second; it gets one in 50 us, so that the machine goes on. */
 #define MIN_CLOCKS 60UL
 
-static uint64_t tsc_hz(void)
+static void due(struct vclock *clock, uint64_t now)
 {
-	return (uint64_t)arch_tsc_khz() * 1000UL;
-}
+	const uint64_t next = vpit_next_edge(container_of(clock, struct vpit, clock), now);
 
-static uint64_t clocks(void)
-{
-	return clock_scale(arch_now(), tsc_hz(), VPIT_HZ);
-}
-
-/* Lock held. @param earliest clock */
-static void arm(struct vpit *vpit, uint64_t now, uint64_t earliest)
-{
-	const uint64_t edge = vpit_next_edge(vpit, now);
-
-	if (edge == VPIT_NEVER) {
-		hv_timer_stop(&vpit->timer);
-	} else {
-		hv_timer_start(&vpit->timer, clock_scale_up(MAX(edge, earliest), VPIT_HZ, tsc_hz()), 0UL);
+	/* The output fell and rose, however long ago: the line is left as the chip would have it, high. */
+	if (!__atomic_load_n(&clock->vm->legacy_replaced, __ATOMIC_RELAXED)) {
+		(void)vm_set_irqline(clock->vm, VPIT_GSI, GSI_FALLING_PULSE);
 	}
-}
-
-static void expired(struct hv_timer *timer)
-{
-	struct vpit *vpit = container_of(timer, struct vpit, timer);
-	uint64_t now;
-
-	spin_lock(&vpit->lock);
-	now = clocks();
-	if (vpit->active) {
-		/* The output fell and rose, however long ago: the line is left as the chip would have it, high. */
-		if (!__atomic_load_n(&vpit->vm->legacy_replaced, __ATOMIC_RELAXED)) {
-			(void)vm_set_irqline(vpit->vm, VPIT_GSI, GSI_FALLING_PULSE);
-		}
-		arm(vpit, now, now + MIN_CLOCKS);
-	}
-	spin_unlock(&vpit->lock);
+	vclock_arm(clock, MAX(next, now + MIN_CLOCKS));
 }
 
 /* @return whether writing `value` to port VPIT_PORT + `offset` changes what channel 0 does */
@@ -61,21 +31,21 @@ static uint32_t pit_read(struct acrn_vm *vm, uint16_t port, size_t size)
 {
 	uint32_t value = 0U;
 
-	spin_lock(&vm->vpit.lock);
+	spin_lock(&vm->vpit.clock.lock);
 	for (uint32_t i = 0U; i < size; i++) {
-		value |= (uint32_t)vpit_read(&vm->vpit, port - VPIT_PORT + i, clocks()) << (8U * i);
+		value |= (uint32_t)vpit_read(&vm->vpit, port - VPIT_PORT + i, vclock_now(&vm->vpit.clock)) << (8U * i);
 	}
-	spin_unlock(&vm->vpit.lock);
+	spin_unlock(&vm->vpit.clock.lock);
 	return value;
 }
 
 static void pit_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)
 {
 	struct vpit *vpit = &vm->vpit;
-	const uint64_t now = clocks();
+	const uint64_t now = vclock_now(&vpit->clock);
 	bool changes = false;
 
-	spin_lock(&vpit->lock);
+	spin_lock(&vpit->clock.lock);
 	for (uint32_t i = 0U; i < size; i++) {
 		const uint32_t offset = port - VPIT_PORT + i;
 		const uint8_t byte = (uint8_t)(val >> (8U * i));
@@ -88,9 +58,9 @@ static void pit_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t v
 		if (!vpit_out(vpit, 0U, now)) {
 			(void)vm_set_irqline(vm, VPIT_GSI, GSI_SET_LOW);
 		}
-		arm(vpit, now, 0UL);
+		vclock_arm(&vpit->clock, vpit_next_edge(vpit, now));
 	}
-	spin_unlock(&vpit->lock);
+	spin_unlock(&vpit->clock.lock);
 }
 
 static uint32_t port61_read(struct acrn_vm *vm, uint16_t port, size_t size)
@@ -99,9 +69,9 @@ static uint32_t port61_read(struct acrn_vm *vm, uint16_t port, size_t size)
 
 	(void)port;
 	(void)size;
-	spin_lock(&vm->vpit.lock);
-	value = vpit_read61(&vm->vpit, clocks());
-	spin_unlock(&vm->vpit.lock);
+	spin_lock(&vm->vpit.clock.lock);
+	value = vpit_read61(&vm->vpit, vclock_now(&vm->vpit.clock));
+	spin_unlock(&vm->vpit.clock.lock);
 	return value;
 }
 
@@ -109,9 +79,9 @@ static void port61_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_
 {
 	(void)port;
 	(void)size;
-	spin_lock(&vm->vpit.lock);
-	vpit_write61(&vm->vpit, (uint8_t)val, clocks());
-	spin_unlock(&vm->vpit.lock);
+	spin_lock(&vm->vpit.clock.lock);
+	vpit_write61(&vm->vpit, (uint8_t)val, vclock_now(&vm->vpit.clock));
+	spin_unlock(&vm->vpit.clock.lock);
 }
 
 void vpit_attach(struct acrn_vm *vm)
@@ -119,32 +89,19 @@ void vpit_attach(struct acrn_vm *vm)
 	static const struct vm_io_range pit = {VPIT_PORT, PORTS, IO_ATTR_RW};
 	static const struct vm_io_range port61 = {VPIT_PORT61, 1U, IO_ATTR_RW};
 
-	spinlock_init(&vm->vpit.lock);
-	vm->vpit.vm = vm;
-	hv_timer_init(&vm->vpit.timer, expired);
+	vclock_attach(&vm->vpit.clock, vm, VPIT_HZ, due);
 	vpit_init(&vm->vpit);
-	vm->vpit.active = true;
 	register_io_emulation_handler(vm, PIT_PIO_IDX, &pit, pit_read, pit_write);
 	register_io_emulation_handler(vm, PORT61_PIO_IDX, &port61, port61_read, port61_write);
 }
 
 void vpit_reset(struct vpit *vpit)
 {
-	if (vpit->active) {
-		hv_timer_stop_wait(&vpit->timer);
-		spin_lock(&vpit->lock);
+	if (vpit->clock.active) {
+		vclock_stop(&vpit->clock);
+		spin_lock(&vpit->clock.lock);
 		vpit_init(vpit);
-		(void)vm_set_irqline(vpit->vm, VPIT_GSI, GSI_SET_LOW);
-		spin_unlock(&vpit->lock);
-	}
-}
-
-void vpit_detach(struct vpit *vpit)
-{
-	if (vpit->active) {
-		spin_lock(&vpit->lock);
-		vpit->active = false;
-		spin_unlock(&vpit->lock);
-		hv_timer_stop_wait(&vpit->timer);
+		(void)vm_set_irqline(vpit->clock.vm, VPIT_GSI, GSI_SET_LOW);
+		spin_unlock(&vpit->clock.lock);
 	}
 }

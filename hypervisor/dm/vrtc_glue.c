@@ -2,10 +2,8 @@
 /* The clock in a VM: its ports, its interrupt, and the time it begins with. */
 #include <asm/io.h>
 #include <dm/vrtc.h>
-#include <hv/arch.h>
 #include <hv/ioreq.h>
 #include <hv/vm.h>
-#include <lib/clock.h>
 #include <public/acrn_common.h>
 
 #define PORTS      2U
@@ -13,16 +11,6 @@
 #define FIELDS     7U
 #define B_BINARY   0x04U
 #define B_24_HOURS 0x02U
-
-static uint64_t tsc_hz(void)
-{
-	return (uint64_t)arch_tsc_khz() * 1000UL;
-}
-
-static uint64_t clocks(void)
-{
-	return clock_scale(arch_now(), tsc_hz(), VRTC_HZ);
-}
 
 /* ---- The machine's time ---- */
 
@@ -100,28 +88,18 @@ static int64_t wall_clock(uint64_t now)
 /* Lock held. */
 static void update(struct vrtc *vrtc)
 {
-	const uint64_t now = clocks();
-	const bool wired = !__atomic_load_n(&vrtc->vm->legacy_replaced, __ATOMIC_RELAXED);
+	const uint64_t now = vclock_now(&vrtc->clock);
+	const bool wired = !__atomic_load_n(&vrtc->clock.vm->legacy_replaced, __ATOMIC_RELAXED);
 	const bool irq = vrtc_irq(vrtc, now) && wired;
-	const uint64_t next = vrtc_next_event(vrtc, now);
 
-	(void)vm_set_irqline(vrtc->vm, VRTC_GSI, irq ? GSI_SET_HIGH : GSI_SET_LOW);
-	if (next == VRTC_NEVER) {
-		hv_timer_stop(&vrtc->timer);
-	} else {
-		hv_timer_start(&vrtc->timer, clock_scale_up(next, VRTC_HZ, tsc_hz()), 0UL);
-	}
+	(void)vm_set_irqline(vrtc->clock.vm, VRTC_GSI, irq ? GSI_SET_HIGH : GSI_SET_LOW);
+	vclock_arm(&vrtc->clock, vrtc_next_event(vrtc, now));
 }
 
-static void expired(struct hv_timer *timer)
+static void due(struct vclock *clock, uint64_t now)
 {
-	struct vrtc *vrtc = container_of(timer, struct vrtc, timer);
-
-	spin_lock(&vrtc->lock);
-	if (vrtc->active) {
-		update(vrtc);
-	}
-	spin_unlock(&vrtc->lock);
+	(void)now;
+	update(container_of(clock, struct vrtc, clock));
 }
 
 static uint32_t rtc_read(struct acrn_vm *vm, uint16_t port, size_t size)
@@ -129,15 +107,15 @@ static uint32_t rtc_read(struct acrn_vm *vm, uint16_t port, size_t size)
 	struct vrtc *vrtc = &vm->vrtc;
 	uint32_t value = 0xFFU; /* the index cannot be read */
 
-	spin_lock(&vrtc->lock);
+	spin_lock(&vrtc->clock.lock);
 	if (port == VRTC_PORT + 1U) {
-		value = vrtc_read(vrtc, vrtc->index, clocks());
+		value = vrtc_read(vrtc, vrtc->index, vclock_now(&vrtc->clock));
 		update(vrtc);
 	} else if (size > 1U) {
-		value |= (uint32_t)vrtc_read(vrtc, vrtc->index, clocks()) << 8U;
+		value |= (uint32_t)vrtc_read(vrtc, vrtc->index, vclock_now(&vrtc->clock)) << 8U;
 		update(vrtc);
 	}
-	spin_unlock(&vrtc->lock);
+	spin_unlock(&vrtc->clock.lock);
 	return value;
 }
 
@@ -146,50 +124,38 @@ static void rtc_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t v
 	struct vrtc *vrtc = &vm->vrtc;
 	uint32_t bytes = val;
 
-	spin_lock(&vrtc->lock);
+	spin_lock(&vrtc->clock.lock);
 	if (port == VRTC_PORT) {
 		vrtc->index = (uint8_t)(val & 0x7FU);
 		bytes >>= 8U;
 	}
 	if ((port != VRTC_PORT) || (size > 1U)) {
-		vrtc_write(vrtc, vrtc->index, (uint8_t)bytes, clocks());
+		vrtc_write(vrtc, vrtc->index, (uint8_t)bytes, vclock_now(&vrtc->clock));
 		update(vrtc);
 	}
-	spin_unlock(&vrtc->lock);
+	spin_unlock(&vrtc->clock.lock);
 }
 
 void vrtc_attach(struct acrn_vm *vm)
 {
 	static const struct vm_io_range range = {VRTC_PORT, PORTS, IO_ATTR_RW};
-	const uint64_t now = clocks();
+	uint64_t now;
 
-	spinlock_init(&vm->vrtc.lock);
-	vm->vrtc.vm = vm;
-	hv_timer_init(&vm->vrtc.timer, expired);
+	vclock_attach(&vm->vrtc.clock, vm, VRTC_HZ, due);
+	now = vclock_now(&vm->vrtc.clock);
 	vrtc_init(&vm->vrtc, wall_clock(now), now, vm->config->mem_bytes);
-	vm->vrtc.active = true;
 	register_io_emulation_handler(vm, RTC_PIO_IDX, &range, rtc_read, rtc_write);
 }
 
 void vrtc_reset(struct vrtc *vrtc)
 {
-	if (vrtc->active) {
-		hv_timer_stop_wait(&vrtc->timer);
-		spin_lock(&vrtc->lock);
+	if (vrtc->clock.active) {
+		vclock_stop(&vrtc->clock);
+		spin_lock(&vrtc->clock.lock);
 		/* RESET clears the enables and the flags; time, format and RAM have a battery. */
-		vrtc_write(vrtc, 11U, vrtc->cmos[11] & 0x87U, clocks());
-		(void)vrtc_read(vrtc, 12U, clocks());
+		vrtc_write(vrtc, 11U, vrtc->cmos[11] & 0x87U, vclock_now(&vrtc->clock));
+		(void)vrtc_read(vrtc, 12U, vclock_now(&vrtc->clock));
 		update(vrtc);
-		spin_unlock(&vrtc->lock);
-	}
-}
-
-void vrtc_detach(struct vrtc *vrtc)
-{
-	if (vrtc->active) {
-		spin_lock(&vrtc->lock);
-		vrtc->active = false;
-		spin_unlock(&vrtc->lock);
-		hv_timer_stop_wait(&vrtc->timer);
+		spin_unlock(&vrtc->clock.lock);
 	}
 }

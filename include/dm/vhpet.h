@@ -7,8 +7,7 @@
 #ifndef DM_VHPET_H
 #define DM_VHPET_H
 
-#include <hv/timer.h>
-#include <lib/spinlock.h>
+#include <dm/vclock.h>
 #include <lib/util.h>
 
 struct acrn_vm;
@@ -18,7 +17,7 @@ struct acrn_vm;
 #define VHPET_HZ     10000000UL
 #define VHPET_ID     0x8086A201U /* Intel, three comparators, 64 bits, legacy route, revision 1 */
 #define VHPET_TIMERS 3U
-#define VHPET_NEVER  UINT64_MAX
+#define VHPET_NEVER  VCLOCK_NEVER
 
 struct vhpet_timer {
 	uint64_t config; /* configuration register, without what is constant */
@@ -27,15 +26,12 @@ struct vhpet_timer {
 };
 
 struct vhpet {
-	struct spinlock lock;
-	uint64_t config;  /* general configuration */
-	uint64_t status;  /* level interrupts that are active */
-	uint64_t counter; /* its value at `since`; or always, while it is halted */
-	uint64_t since;   /* clock */
+	struct vclock clock; /* glue */
+	uint64_t config;     /* general configuration */
+	uint64_t status;     /* level interrupts that are active */
+	uint64_t counter;    /* its value at `since`; or always, while it is halted */
+	uint64_t since;      /* clock */
 	struct vhpet_timer timer[VHPET_TIMERS];
-	struct acrn_vm *vm;       /* glue */
-	struct hv_timer deadline; /* glue: the next match */
-	bool active;              /* glue: the VM has one */
 };
 
 /** After power-on: halted, at 0, no interrupts. */
@@ -70,8 +66,5 @@ int32_t __must_check vhpet_attach(struct acrn_vm *vm);
 
 /** Back to power-on. No vCPU of the VM is on a CPU. */
 void vhpet_reset(struct vhpet *hpet);
-
-/** The VM goes: when this returns, nobody raises its interrupts any more. */
-void vhpet_detach(struct vhpet *hpet);
 
 #endif

@@ -8,8 +8,7 @@
 #ifndef DM_VPIT_H
 #define DM_VPIT_H
 
-#include <hv/timer.h>
-#include <lib/spinlock.h>
+#include <dm/vclock.h>
 #include <lib/util.h>
 
 struct acrn_vm;
@@ -19,7 +18,7 @@ struct acrn_vm;
 #define VPIT_HZ       1193182UL
 #define VPIT_GSI      2U /* IRQ 0: PIC pin 0, I/O APIC pin 2 */
 #define VPIT_CHANNELS 3U
-#define VPIT_NEVER    UINT64_MAX
+#define VPIT_NEVER    VCLOCK_NEVER
 
 struct vpit_channel {
 	uint8_t mode;   /* 0..5 */
@@ -42,12 +41,9 @@ struct vpit_channel {
 };
 
 struct vpit {
-	struct spinlock lock;
+	struct vclock clock; /* glue */
 	struct vpit_channel channel[VPIT_CHANNELS];
-	uint8_t speaker;       /* port 0x61, bits 1..0 */
-	struct acrn_vm *vm;    /* glue */
-	struct hv_timer timer; /* glue: the next interrupt of channel 0 */
-	bool active;           /* glue: the VM has one */
+	uint8_t speaker; /* port 0x61, bits 1..0 */
 };
 
 /** Makes all channels as after power-on: mode 0, no count; gates 0 and 1 high. */
@@ -74,8 +70,5 @@ void vpit_attach(struct acrn_vm *vm);
 
 /** Back to power-on. No vCPU of the VM is on a CPU. */
 void vpit_reset(struct vpit *vpit);
-
-/** The VM goes: when this returns, nobody raises its interrupt any more. */
-void vpit_detach(struct vpit *vpit);
 
 #endif

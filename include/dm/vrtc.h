@@ -7,8 +7,7 @@
 #ifndef DM_VRTC_H
 #define DM_VRTC_H
 
-#include <hv/timer.h>
-#include <lib/spinlock.h>
+#include <dm/vclock.h>
 #include <lib/util.h>
 
 struct acrn_vm;
@@ -17,17 +16,14 @@ struct acrn_vm;
 #define VRTC_GSI   8U
 #define VRTC_HZ    32768UL
 #define VRTC_CMOS  128U
-#define VRTC_NEVER UINT64_MAX
+#define VRTC_NEVER VCLOCK_NEVER
 
 struct vrtc {
-	struct spinlock lock;
+	struct vclock clock;     /* glue */
 	uint8_t index;           /* port 0x70 */
 	uint8_t cmos[VRTC_CMOS]; /* clock, alarm and A, B, C included */
 	int64_t offset;          /* seconds since 1970-01-01 at clock 0 */
 	uint64_t seen;           /* clock up to which flags are in register C */
-	struct acrn_vm *vm;      /* glue */
-	struct hv_timer timer;   /* glue: the next interrupt */
-	bool active;             /* glue: the VM has one */
 };
 
 /**
@@ -58,8 +54,5 @@ void vrtc_attach(struct acrn_vm *vm);
 
 /** The VM is reset: interrupts off; time and CMOS RAM stay. No vCPU of the VM is on a CPU. */
 void vrtc_reset(struct vrtc *vrtc);
-
-/** The VM goes: when this returns, nobody raises its interrupt any more. */
-void vrtc_detach(struct vrtc *vrtc);
 
 #endif

@@ -156,8 +156,8 @@ TEST(vpit_interrupts)
 	fake_time += 10U;
 	timer_expired();
 	EXPECT(vpic_is_asserted(vm));
-	EXPECT(vm->vpit.timer.armed && (vm->vpit.timer.deadline >= fake_time + 49U));
+	EXPECT(vm->vpit.clock.timer.armed && (vm->vpit.clock.timer.deadline >= fake_time + 49U));
 	EXPECT_EQ(vm_destroy(vm), 0);
-	EXPECT(!vm->vpit.timer.armed);
+	EXPECT(!vm->vpit.clock.timer.armed);
 	fake_machine_end();
 }

@@ -19,6 +19,7 @@ UNIT_PRODUCT := $(wildcard \
 	arch/x86/guest/instr_emul.c \
 	arch/x86/guest/instr_emul_alu.c \
 	arch/x86/guest/instr_emul_string.c \
+	hypervisor/lib/acpi_table.c \
 	hypervisor/debug/shell.c \
 	hypervisor/debug/shell_table.c \
 	hypervisor/debug/trace.c \
@@ -53,6 +54,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/vm_memory.c \
 	hypervisor/vm_stop.c \
 	hypervisor/dm/vioapic_glue.c \
+	hypervisor/dm/vclock.c \
 	hypervisor/dm/vhpet.c \
 	hypervisor/dm/vhpet_glue.c \
 	hypervisor/dm/vi8042.c \
@@ -91,7 +93,7 @@ UNIT_APART_vlapic := tests/unit/test_vlapic.c $(wildcard arch/x86/guest/vlapic*.
 	hypervisor/dm/vioapic.c hypervisor/dm/vpic.c
 UNIT_APART_vm_console := tests/unit/test_vm_console.c hypervisor/debug/vm_console.c hypervisor/dm/vuart.c
 UNIT_APART_vm_load := tests/unit/test_vm_load.c $(wildcard hypervisor/vm_load*.c hypervisor/vm_multiboot*.c \
-	hypervisor/vm_acpi*.c) hypervisor/vm_e820.c hypervisor/acpi_tables.c
+	hypervisor/vm_acpi*.c) hypervisor/vm_e820.c hypervisor/acpi_tables.c hypervisor/lib/acpi_table.c
 # Not CPU code: the fake's headers.
 UNIT_APART_FIRST_vm_load := -Itests/fake/include
 UNIT_APART_CFLAGS := $(filter-out -Itests/fake/include,$(UNIT_CFLAGS)) -Itests/fake/include
