@@ -35,7 +35,8 @@ void acpi_put(uint8_t *at, uint64_t value, size_t size)
 	(void)memcpy(at, &value, size);
 }
 
-void acpi_set_checksum(uint8_t *table, size_t len, size_t at)
+/* Makes the bytes of [table, table+len) add up to 0 by the byte at offset `at`. */
+static void set_checksum(uint8_t *table, size_t len, size_t at)
 {
 	uint8_t sum = 0U;
 
@@ -60,7 +61,7 @@ void acpi_begin(uint8_t *table, const char *signature, uint8_t revision, const c
 void acpi_finish(uint8_t *table, size_t len)
 {
 	acpi_put(table + LENGTH_AT, len, 4U);
-	acpi_set_checksum(table, len, CHECKSUM_AT);
+	set_checksum(table, len, CHECKSUM_AT);
 }
 
 void acpi_put_rsdp(uint8_t *rsdp, const char *oem_id, uint32_t rsdt, uint64_t xsdt)
@@ -72,12 +73,12 @@ void acpi_put_rsdp(uint8_t *rsdp, const char *oem_id, uint32_t rsdt, uint64_t xs
 	acpi_put(rsdp + RSDP_LENGTH_AT, ACPI_RSDP_SIZE, 4U);
 	acpi_put(rsdp + RSDP_XSDT_AT, xsdt, 8U);
 	acpi_finish_rsdp_v1(rsdp);
-	acpi_set_checksum(rsdp, ACPI_RSDP_SIZE, RSDP_CHECKSUM2_AT);
+	set_checksum(rsdp, ACPI_RSDP_SIZE, RSDP_CHECKSUM2_AT);
 }
 
 void acpi_finish_rsdp_v1(uint8_t *rsdp)
 {
-	acpi_set_checksum(rsdp, ACPI_RSDP_V1_SIZE, RSDP_CHECKSUM_AT);
+	set_checksum(rsdp, ACPI_RSDP_V1_SIZE, RSDP_CHECKSUM_AT);
 }
 
 void acpi_put_facs(uint8_t *facs)

@@ -16,9 +16,6 @@
 /** Stores the low `size` bytes (up to 8) of `value`, the lowest first. */
 void acpi_put(uint8_t *at, uint64_t value, size_t size);
 
-/** Makes the bytes of [table, table+len) add up to 0 by the byte at offset `at`. */
-void acpi_set_checksum(uint8_t *table, size_t len, size_t at);
-
 /** The header of a table of ours; length and checksum come last, by acpi_finish(). @param oem_table_id 8 characters */
 void acpi_begin(uint8_t *table, const char *signature, uint8_t revision, const char *oem_table_id);
 

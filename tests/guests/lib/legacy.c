@@ -7,8 +7,9 @@
 #define REAL_STUB_SIZE	3
 #define STACK_TOP	((uint32_t)(uintptr_t)legacy_stack_top)
 
-_Static_assert(offsetof(struct legacy, eax) == 16 && offsetof(struct legacy, eip) == 48 &&
-	       offsetof(struct legacy, vec) == 80 && sizeof(struct legacy) == 112, "as in legacy_asm.S");
+_Static_assert(offsetof(struct legacy, gs) == 16 && offsetof(struct legacy, edi) == 32 &&
+	       offsetof(struct legacy, vec) == 64 && offsetof(struct legacy, ss) == 84 &&
+	       offsetof(struct legacy, cr2) == 88 && sizeof(struct legacy) == 112, "as in legacy_asm.S");
 
 extern struct legacy legacy_state;
 extern uint64_t legacy_cr3, legacy_cr4;

@@ -37,12 +37,12 @@ struct legacy {
 	/* In: the mode. CR0.PE clear is real mode; PAE and paging as in the bits. */
 	uint32_t cr0, cr3, cr4;
 	uint32_t efer;		/* LME must be clear */
-	/* In and out. */
-	uint32_t eax, ecx, edx, ebx, esp, ebp, esi, edi;
-	uint32_t eip, eflags;
-	uint32_t cs, ss, ds, es, fs, gs;
+	/* In and out, in the order in which an exception leaves them on the stack. */
+	uint32_t gs, fs, es, ds;
+	uint32_t edi, esi, ebp, esp, ebx, edx, ecx, eax;
+	uint32_t vec, err;	/* out; err is what the CPU pushed, 0 if it pushes none in protected mode */
+	uint32_t eip, cs, eflags, ss;
 	/* Out. */
-	uint32_t vec, err;	/* err is what the CPU pushed, 0 if it pushes none in protected mode */
 	uint32_t cr2, out_cr0, out_cr3, out_cr4, tr, ldtr;
 };
 

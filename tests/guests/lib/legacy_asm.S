@@ -6,19 +6,24 @@
 #define CR3		4
 #define CR4		8
 #define EFER		12
-#define EAX		16
-#define ESP		32
-#define EDI		44
-#define EIP		48
-#define EFLAGS		52
-#define CS_		56
-#define SS_		60
-#define DS_		64
-#define ES_		68
-#define FS_		72
-#define GS_		76
-#define VEC		80
-#define ERR		84
+#define GS_		16
+#define FS_		20
+#define ES_		24
+#define DS_		28
+#define EDI		32
+#define ESI		36
+#define EBP		40
+#define ESP		44
+#define EBX		48
+#define EDX		52
+#define ECX		56
+#define EAX		60
+#define VEC		64
+#define ERR		68
+#define EIP		72
+#define CS_		76
+#define EFLAGS		80
+#define SS_		84
 #define CR2_		88
 #define OUT_CR0		92
 #define OUT_CR3		96
@@ -29,6 +34,13 @@
 #define MSR_EFER	0xc0000080
 #define LEG_REAL_PAGE	0x2000
 #define LEG_IVT		0x1000
+
+	.macro	load_data selector
+	mov	$\selector, %eax
+	.irp	segment, ds, es, ss, fs, gs
+	mov	%eax, %\segment
+	.endr
+	.endm
 
 	.bss
 	.align	16
@@ -95,12 +107,7 @@ legacy_switch:
 
 	.code32
 legacy_in32:
-	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+	load_data	0x10
 	mov	$exit_stack_top, %esp
 	mov	%cr0, %eax
 	and	$0x7fffffff, %eax
@@ -144,12 +151,12 @@ legacy_in32:
 	pushl	legacy_state + CS_
 	pushl	legacy_state + EIP
 	mov	legacy_state + EAX, %eax
-	mov	legacy_state + EAX + 4, %ecx
-	mov	legacy_state + EAX + 8, %edx
-	mov	legacy_state + EAX + 12, %ebx
-	mov	legacy_state + EAX + 20, %ebp
-	mov	legacy_state + EAX + 24, %esi
-	mov	legacy_state + EAX + 28, %edi
+	mov	legacy_state + ECX, %ecx
+	mov	legacy_state + EDX, %edx
+	mov	legacy_state + EBX, %ebx
+	mov	legacy_state + EBP, %ebp
+	mov	legacy_state + ESI, %esi
+	mov	legacy_state + EDI, %edi
 	testl	$0x20000, legacy_state + EFLAGS
 	jnz	5f
 	mov	legacy_state + GS_, %gs
@@ -175,13 +182,17 @@ legacy_stubs:
 	vec = vec + 1
 	.endr
 
-/* Stack: 4 segments, 8 registers, vector, error, EIP, CS, EFLAGS, [ESP, SS, [ES, DS, FS, GS]]. */
+/* Stack: 4 segments, 8 registers, vector, error, EIP, CS, EFLAGS, as in struct legacy; [ESP, SS, [ES, DS, FS, GS]]. */
 legacy_trap:
 	pushal
-	push	%ds
-	push	%es
-	push	%fs
-	push	%gs
+	mov	%ds, %eax			/* unlike PUSH, writes the upper half, too */
+	push	%eax
+	mov	%es, %eax
+	push	%eax
+	mov	%fs, %eax
+	push	%eax
+	mov	%gs, %eax
+	push	%eax
 	mov	%ss, %ecx
 	lar	%ecx, %ecx
 	test	$0x400000, %ecx			/* a 16-bit stack leaves junk above SP */
@@ -189,40 +200,15 @@ legacy_trap:
 	movzwl	%sp, %esp
 1:	mov	$0x10, %eax
 	mov	%eax, %ds
+	mov	%eax, %es
 	cld
-	movzwl	0(%esp), %eax
-	mov	%eax, legacy_state + GS_
-	movzwl	4(%esp), %eax
-	mov	%eax, legacy_state + FS_
-	movzwl	8(%esp), %eax
-	mov	%eax, legacy_state + ES_
-	movzwl	12(%esp), %eax
-	mov	%eax, legacy_state + DS_
-	mov	16(%esp), %eax
-	mov	%eax, legacy_state + EDI
-	mov	20(%esp), %eax
-	mov	%eax, legacy_state + EDI - 4
-	mov	24(%esp), %eax
-	mov	%eax, legacy_state + EDI - 8
-	mov	32(%esp), %eax
-	mov	%eax, legacy_state + EAX + 12
-	mov	36(%esp), %eax
-	mov	%eax, legacy_state + EAX + 8
-	mov	40(%esp), %eax
-	mov	%eax, legacy_state + EAX + 4
-	mov	44(%esp), %eax
-	mov	%eax, legacy_state + EAX
-	mov	48(%esp), %eax
-	mov	%eax, legacy_state + VEC
-	mov	52(%esp), %eax
-	mov	%eax, legacy_state + ERR
-	mov	56(%esp), %eax
-	mov	%eax, legacy_state + EIP
+	mov	%esp, %esi
+	mov	$legacy_state + GS_, %edi
+	mov	$(SS_ - GS_) / 4, %ecx
+	rep movsl %ss:(%esi), %es:(%edi)
 	movzwl	60(%esp), %eax
 	mov	%eax, legacy_state + CS_
-	mov	64(%esp), %ebx
-	mov	%ebx, legacy_state + EFLAGS
-	test	$0x20000, %ebx
+	testl	$0x20000, legacy_state + EFLAGS
 	jnz	1f
 	mov	%cs, %ecx
 	xor	%eax, %ecx
@@ -290,12 +276,7 @@ legacy_back:
 legacy_in64:
 	lgdt	saved_gdtr
 	lidt	saved_idtr
-	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+	load_data	0x10
 	mov	saved_rsp, %rsp
 	movzwl	saved_tr, %eax
 	mov	saved_gdtr + 2, %rcx
@@ -315,12 +296,7 @@ legacy_in64:
 	.code32
 to_real:
 	lidt	legacy_ivt_desc
-	mov	$0x38, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+	load_data	0x38
 	ljmp	$0x30, $real_enter - real_start
 
 	.section .rodata
@@ -340,12 +316,12 @@ real_enter:
 	pushw	%cs:real_in + CS_ - real_start
 	pushw	%cs:real_in + EIP - real_start
 	mov	%cs:real_in + EAX - real_start, %eax
-	mov	%cs:real_in + EAX + 4 - real_start, %ecx
-	mov	%cs:real_in + EAX + 8 - real_start, %edx
-	mov	%cs:real_in + EAX + 12 - real_start, %ebx
-	mov	%cs:real_in + EAX + 20 - real_start, %ebp
-	mov	%cs:real_in + EAX + 24 - real_start, %esi
-	mov	%cs:real_in + EAX + 28 - real_start, %edi
+	mov	%cs:real_in + ECX - real_start, %ecx
+	mov	%cs:real_in + EDX - real_start, %edx
+	mov	%cs:real_in + EBX - real_start, %ebx
+	mov	%cs:real_in + EBP - real_start, %ebp
+	mov	%cs:real_in + ESI - real_start, %esi
+	mov	%cs:real_in + EDI - real_start, %edi
 	mov	%cs:real_in + DS_ - real_start, %ds
 	mov	%cs:real_in + ES_ - real_start, %es
 	mov	%cs:real_in + FS_ - real_start, %fs
@@ -362,12 +338,12 @@ real_stubs_end:
 
 real_trap:
 	mov	%eax, %cs:real_in + EAX - real_start
-	mov	%ecx, %cs:real_in + EAX + 4 - real_start
-	mov	%edx, %cs:real_in + EAX + 8 - real_start
-	mov	%ebx, %cs:real_in + EAX + 12 - real_start
-	mov	%ebp, %cs:real_in + EAX + 20 - real_start
-	mov	%esi, %cs:real_in + EAX + 24 - real_start
-	mov	%edi, %cs:real_in + EAX + 28 - real_start
+	mov	%ecx, %cs:real_in + ECX - real_start
+	mov	%edx, %cs:real_in + EDX - real_start
+	mov	%ebx, %cs:real_in + EBX - real_start
+	mov	%ebp, %cs:real_in + EBP - real_start
+	mov	%esi, %cs:real_in + ESI - real_start
+	mov	%edi, %cs:real_in + EDI - real_start
 	xor	%eax, %eax
 	pop	%ax
 	sub	$real_stubs - real_start + 3, %ax
@@ -403,12 +379,7 @@ real_end:
 	.text
 	.code32
 real_back:
-	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+	load_data	0x10
 	mov	$exit_stack_top, %esp
 	mov	$LEG_REAL_PAGE + (real_in - real_start), %esi
 	mov	$legacy_state, %edi
