@@ -35,7 +35,7 @@ FREESTANDING := -std=gnu17 -O2 -g -ffreestanding -fno-builtin-printf -mno-red-zo
 # COVERAGE=1 CC=clang: which branches ran. The machine's end is wrapped, to write out the counters (scripts/coverage).
 ifeq ($(COVERAGE),1)
 COVERAGE_CFLAGS := -fprofile-instr-generate -fcoverage-mapping -w
-COVERAGE_LDFLAGS := $(foreach f,arch_poweroff arch_reboot arch_emulator_exit,--wrap=$(f))
+COVERAGE_LDFLAGS := --wrap=arch_end
 COVERAGE_SRCS := tests/coverage/hv_counters.c
 endif
 

@@ -229,7 +229,7 @@ int64_t hcall_set_vcpu_regs(struct acrn_vcpu *caller, struct acrn_vm *vm, uint64
 {
 	struct acrn_set_vcpu_regs set;
 	struct acrn_vcpu *vcpu;
-	int64_t ret = copy_from_gpa(caller->vm, &set, arg2, sizeof(set));
+	const int64_t ret = copy_from_gpa(caller->vm, &set, arg2, sizeof(set));
 
 	(void)arg1;
 	if (ret != 0) {
@@ -243,11 +243,7 @@ int64_t hcall_set_vcpu_regs(struct acrn_vcpu *caller, struct acrn_vm *vm, uint64
 		hcall_refuse(caller, "set_vcpu_regs: vCPU%u of VM%u, or reserved fields", set.vcpu_id, vm->vm_id);
 		return -EINVAL;
 	}
-	ret = arch_vcpu_check_regs(vcpu, &set.vcpu_regs);
-	if (ret == 0) {
-		arch_vcpu_set_regs(vcpu, &set.vcpu_regs);
-	}
-	return ret;
+	return arch_vcpu_set_regs(vcpu, &set.vcpu_regs);
 }
 
 /* ---- Requests ---- */

@@ -105,5 +105,5 @@ void __noreturn hv_main(void)
 	stage("vms", "created");
 	stage("run", "boot is finished");
 	cpu_run();
-	arch_halt();
+	arch_end(ARCH_END_HALT);
 }

@@ -16,10 +16,7 @@ static uint32_t panic_cpu = NOBODY;
 
 void __noreturn stop_for_good(void)
 {
-	if (cmdline_has("exit-on-panic")) {
-		arch_emulator_exit();
-	}
-	arch_halt();
+	arch_end(cmdline_has("exit-on-panic") ? ARCH_END_EMULATOR : ARCH_END_HALT);
 }
 
 /* The first CPU that comes goes on alone. @return false on a panic within the panic, on this same CPU */
@@ -30,7 +27,7 @@ static bool panic_enter(void)
 
 	if (!__atomic_compare_exchange_n(&panic_cpu, &expected, self, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 		if (expected != self) {
-			arch_halt();
+			arch_end(ARCH_END_HALT);
 		}
 		return false;
 	}

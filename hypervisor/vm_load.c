@@ -304,12 +304,11 @@ static int32_t set_registers(struct vm_loader *ld)
 {
 	struct acrn_vcpu *vcpu = vm_vcpu(ld->vm, 0U);
 
-	if ((vcpu == NULL) || (arch_vcpu_check_regs(vcpu, &ld->regs) != 0)) {
+	if ((vcpu == NULL) || (arch_vcpu_set_regs(vcpu, &ld->regs) != 0)) {
 		return vm_loader_refuse(ld,
 			"the CPU does not take its first registers (CR0 0x%lx, CR4 0x%lx, EFER 0x%lx)", ld->regs.cr0,
 			ld->regs.cr4, ld->regs.ia32_efer);
 	}
-	arch_vcpu_set_regs(vcpu, &ld->regs);
 	return 0;
 }
 

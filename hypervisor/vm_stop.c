@@ -50,12 +50,12 @@ static void end_machine(void)
 	(void)cmdline_get("on_stop", how, sizeof(how));
 	if (strcmp(how, "reboot") == 0) {
 		pr_info("no VM runs any more: reset");
-		arch_reboot();
+		arch_end(ARCH_END_REBOOT);
 	} else if (strcmp(how, "halt") == 0) {
 		pr_info("no VM runs any more: the machine stays on (on_stop=halt)");
 	} else {
 		pr_info("no VM runs any more: power off");
-		arch_poweroff();
+		arch_end(ARCH_END_POWEROFF);
 	}
 }
 
@@ -186,7 +186,7 @@ void vm_reset_requested(struct acrn_vm *vm)
 {
 	if (vm_is_service(vm)) {
 		pr_info("the Service VM resets the machine");
-		arch_reboot();
+		arch_end(ARCH_END_REBOOT);
 	}
 	if (guest_resets_restart(vm)) {
 		restart(vm, "reset requested");

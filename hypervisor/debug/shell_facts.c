@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The shell's commands that show VMs: states, exits, requests, threads. On the console's thread. */
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <hv/shell.h>
 #include <hv/stats.h>
 #include <hv/vm.h>

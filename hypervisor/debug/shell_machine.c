@@ -4,6 +4,7 @@
 
 #include <asm/percpu.h>
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <hv/boot_info.h>
 #include <hv/memory.h>
 #include <hv/sched.h>

@@ -288,7 +288,7 @@ int32_t shell_cmd_reboot(uint32_t argc, char **argv)
 	(void)argc;
 	(void)argv;
 	pr_info("reset from the console");
-	arch_reboot();
+	arch_end(ARCH_END_REBOOT);
 }
 
 int32_t shell_cmd_poweroff(uint32_t argc, char **argv)
@@ -298,5 +298,5 @@ int32_t shell_cmd_poweroff(uint32_t argc, char **argv)
 	pr_info("power off from the console");
 	summary_log();
 	trace_dump_at_end();
-	arch_poweroff();
+	arch_end(ARCH_END_POWEROFF);
 }

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <hv/log.h>
 #include <hv/memory.h>
 #include <hv/summary.h>

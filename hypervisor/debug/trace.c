@@ -12,6 +12,7 @@
 #include <asm/page.h>
 #include <asm/percpu.h>
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <hv/cmdline.h>
 #include <hv/console.h>
 #include <hv/log.h>

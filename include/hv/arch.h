@@ -39,11 +39,15 @@ void arch_stop_others(void);
 struct dump_regs;
 void arch_get_regs(struct dump_regs *regs);
 
-/** Asks Bochs or QEMU to end; returns if there is no such machine. */
-void arch_emulator_exit(void);
+enum arch_end {
+	ARCH_END_HALT,     /* this CPU only */
+	ARCH_END_EMULATOR, /* Bochs and QEMU end; elsewhere as ARCH_END_HALT */
+	ARCH_END_REBOOT,
+	ARCH_END_POWEROFF, /* ACPI S5, then what emulators offer, then halt */
+};
 
-/** Halts this CPU for good. */
-void __noreturn arch_halt(void);
+/** Ends the machine, or this CPU. Takes no lock but the log's. */
+void __noreturn arch_end(enum arch_end how);
 
 /* ---- pCPUs and time ---- */
 
@@ -73,12 +77,6 @@ uint32_t arch_tsc_khz(void);
 
 /** Asks for timer_expired() on this pCPU when arch_now() >= ticks; UINT64_MAX: none. Replaces the last wish. */
 void arch_set_deadline(uint64_t ticks);
-
-/** Resets the machine. */
-void __noreturn arch_reboot(void);
-
-/** Turns the machine off (ACPI S5, then what emulators offer, then halt). */
-void __noreturn arch_poweroff(void);
 
 /* ---- Guest memory ---- */
 
@@ -138,11 +136,9 @@ void arch_vcpu_destroy(struct acrn_vcpu *vcpu);
 /** Registers as after RESET or INIT (SDM vol 3, 10.1.1); local APIC included. The vCPU must not run. */
 void arch_vcpu_reset(struct acrn_vcpu *vcpu);
 
-/** Checks registers given by HC_SET_VCPU_REGS. @return 0 or -EINVAL */
-int32_t __must_check arch_vcpu_check_regs(const struct acrn_vcpu *vcpu, const struct acrn_regs *regs);
-
-/** Sets them; arch_vcpu_check_regs() said 0. The vCPU must not run. */
-void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs);
+/** Sets registers, HC_SET_VCPU_REGS's. The vCPU must not run. @return 0; -EINVAL: it cannot have these, and keeps its
+ * own */
+int32_t __must_check arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs);
 
 /**
  * Runs guest code until the next exit and handles the exit; injects what is due before. On the vCPU's own pCPU.
@@ -161,14 +157,8 @@ void arch_vcpu_unload(struct acrn_vcpu *vcpu);
 /** @return true if a halted vCPU has an event that ends HLT (interrupt, NMI, INIT, SIPI) */
 bool arch_vcpu_has_event(struct acrn_vcpu *vcpu);
 
-/* ---- Finishing I/O in the guest's registers ---- */
-
-struct io_request;
-
-/** Puts the value of a finished IN into the guest register (1 and 2 bytes merge, 4 zero-extend), moves RIP. */
-void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req);
-
-/* emulate_mmio_post(), setup_io_bitmap(), allow_guest_pio_access(): <hv/ioreq.h>, the seeds' names. */
+/* emulate_pio_post(), emulate_mmio_post(), setup_io_bitmap(), allow_guest_pio_access(): <hv/ioreq.h>, the seeds' names.
+ */
 
 /* ---- Interrupts to guests and from devices ---- */
 
@@ -194,40 +184,6 @@ void arch_gsi_set(uint32_t gsi, bool masked, bool level, bool active_low);
  * @return 0; -ENODEV no I/O APIC has that pin; -EBUSY taken; -ENOSPC no vector is left
  */
 int32_t __must_check arch_gsi_claim(uint32_t gsi, bool level, bool active_low, void (*arrived)(void));
-
-/* For the console: what a GSI is routed to. */
-struct gsi_info {
-	uint32_t vector;
-	bool level, active_low;
-	bool claimed;   /* arch_gsi_claim() */
-	uint64_t count; /* arrivals of `vector` since boot */
-};
-
-/** @return true and *info if `gsi` is routed */
-bool arch_gsi_info(uint32_t gsi, struct gsi_info *info);
-
-/** The hypervisor's own interrupts, one after the other. @return name and *count, or NULL past the last */
-const char *arch_own_interrupt(uint32_t index, uint32_t *vector, uint64_t *count);
-
-/**
- * CPUID as the vCPU sees it, for the console. No vCPU runs on this pCPU; the VM exists (vm->lock).
- * @param out EAX, EBX, ECX, EDX
- * @return 0, or -EBUSY: the vCPU belongs to another pCPU
- */
-int32_t arch_vcpu_cpuid(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
-
-/* For the log and the console: a feature of the CPU. */
-struct arch_cap {
-	const char *name;
-	bool present;
-	const char *then; /* what is done with it, or without it */
-};
-
-/** @return true and *cap, the features one after the other; false past the last */
-bool arch_cap_info(uint32_t index, struct arch_cap *cap);
-
-/** @return name of a basic exit reason, "unknown" for others */
-const char *arch_exit_name(uint32_t reason);
 
 /** @return pins of the machine's I/O APIC whose first one is `gsi_base`; 0: there is none, or it is not used */
 uint32_t arch_gsi_pins(uint32_t gsi_base);

@@ -170,6 +170,12 @@ int32_t hv_emulate_mmio(struct acrn_vcpu *vcpu, struct io_request *io_req);
 void emulate_io_post(struct acrn_vcpu *vcpu);
 
 /**
+ * Finishes a port access: the value of an IN into the guest's register (1 and 2 bytes merge, 4 zero-extend), RIP moved.
+ * @pre io_req->type == REQ_PORTIO, and it is complete
+ */
+void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req);
+
+/**
  * Finishes an MMIO access in the guest's registers.
  * @pre io_req->type == REQ_MMIO (or REQ_WP), and it is complete
  */

@@ -11,12 +11,8 @@
 extern const uint8_t counters_start[] __asm__("__start___llvm_prf_cnts");
 extern const uint8_t counters_end[] __asm__("__stop___llvm_prf_cnts");
 
-void __noreturn __real_arch_poweroff(void);
-void __noreturn __wrap_arch_poweroff(void);
-void __noreturn __real_arch_reboot(void);
-void __noreturn __wrap_arch_reboot(void);
-void __real_arch_emulator_exit(void);
-void __wrap_arch_emulator_exit(void);
+void __noreturn __real_arch_end(enum arch_end how);
+void __noreturn __wrap_arch_end(enum arch_end how);
 
 static void print(const char *text)
 {
@@ -60,20 +56,10 @@ static void write_counters(void)
 	print("\n");
 }
 
-void __noreturn __wrap_arch_poweroff(void)
+void __noreturn __wrap_arch_end(enum arch_end how)
 {
-	write_counters();
-	__real_arch_poweroff();
-}
-
-void __noreturn __wrap_arch_reboot(void)
-{
-	write_counters();
-	__real_arch_reboot();
-}
-
-void __wrap_arch_emulator_exit(void)
-{
-	write_counters();
-	__real_arch_emulator_exit();
+	if (how != ARCH_END_HALT) {
+		write_counters();
+	}
+	__real_arch_end(how);
 }

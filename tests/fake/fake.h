@@ -22,7 +22,7 @@ extern uint32_t fake_idles;
 extern uint32_t fake_windows; /* arch_irq_window() */
 extern void (*fake_on_window)(void);
 extern bool fake_threads;     /* pCPUs are host threads: arch_idle() sleeps until a kick */
-extern jmp_buf fake_end;      /* arch_poweroff(), arch_reboot() and panic() come back here */
+extern jmp_buf fake_end;      /* arch_end() and panic() come back here */
 enum { FAKE_POWEROFF = 1, FAKE_REBOOT, FAKE_PANIC };
 extern bool fake_end_set;
 extern char fake_log[65536];  /* all lines since fake_reset() */

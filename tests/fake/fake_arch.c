@@ -12,6 +12,7 @@
 #include <asm/percpu.h>
 #include <hv/acpi.h>
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <hv/boot_info.h>
 #include <hv/dump.h>
 #include <hv/lapic_msg.h>
@@ -179,14 +180,9 @@ void arch_set_deadline(uint64_t ticks)
 	fake_deadline[fake_cpu_id] = ticks;
 }
 
-void arch_reboot(void)
+void arch_end(enum arch_end how)
 {
-	end(FAKE_REBOOT);
-}
-
-void arch_poweroff(void)
-{
-	end(FAKE_POWEROFF);
+	end((how == ARCH_END_REBOOT) ? FAKE_REBOOT : FAKE_POWEROFF);
 }
 
 /* ---- The hypervisor's memory ---- */
@@ -490,15 +486,13 @@ void arch_vcpu_reset(struct acrn_vcpu *vcpu)
 	memset(vcpu->arch.irr, 0, sizeof(vcpu->arch.irr));
 }
 
-int32_t arch_vcpu_check_regs(const struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
+int32_t arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
 {
-	(void)vcpu;
-	return (regs->cr0 == UINT64_MAX) ? -EINVAL : 0;
-}
-
-void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
-{
+	if (regs->cr0 == UINT64_MAX) {
+		return -EINVAL;
+	}
 	vcpu->arch.regs = *regs;
+	return 0;
 }
 
 int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)

@@ -85,17 +85,15 @@ struct acrn_vcpu *vm_vcpu(struct acrn_vm *v, uint32_t vcpu_id)
 	return &v->vcpus[vcpu_id];
 }
 
-int32_t arch_vcpu_check_regs(const struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
-{
-	(void)vcpu;
-	return ((regs->cr0 == 0x31UL) || ((regs->cr0 == 0x80000031UL) && (regs->cr4 == 0x20UL))) ? 0 : -EINVAL;
-}
-
-void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
+int32_t arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
 {
 	EXPECT(vcpu == &vm.vcpus[0]);
+	if ((regs->cr0 != 0x31UL) && ((regs->cr0 != 0x80000031UL) || (regs->cr4 != 0x20UL))) {
+		return -EINVAL;
+	}
 	set_regs = *regs;
 	set_count++;
+	return 0;
 }
 
 bool memory_hv_range(uint32_t index, hpa_t *base, uint64_t *size, const char **what)

@@ -4,6 +4,7 @@
 #include <asm/cpu.h>
 #include <asm/msr.h>
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <hv/dump.h>
 #include <hv/log.h>
 #include <lib/bits.h>

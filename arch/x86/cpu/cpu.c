@@ -93,11 +93,6 @@ void arch_stop_others(void)
 	exception_stop_other_cpus();
 }
 
-void __noreturn arch_halt(void)
-{
-	cpu_halt_forever();
-}
-
 void arch_get_regs(struct dump_regs *regs)
 {
 	*regs = (struct dump_regs){0};

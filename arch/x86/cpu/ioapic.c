@@ -8,6 +8,7 @@
 #include <config.h>
 #include <hv/acpi.h>
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <hv/log.h>
 #include <hv/upcall.h>
 #include <lib/errno.h>

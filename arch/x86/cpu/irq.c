@@ -9,6 +9,7 @@
 #include <asm/pic.h>
 #include <asm/clock.h>
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <hv/log.h>
 #include <hv/upcall.h>
 

@@ -21,7 +21,7 @@ static void wait_a_moment(void)
 	}
 }
 
-void arch_emulator_exit(void)
+static void end_emulator(void)
 {
 	wait_a_moment();
 	for (const char *c = "Shutdown"; *c != '\0'; c++) {
@@ -40,7 +40,7 @@ static void enter_s5(uint32_t port, uint8_t type)
 	}
 }
 
-void __noreturn arch_poweroff(void)
+static void power_off(void)
 {
 	pr_info("power off");
 	cpu_cli();
@@ -50,9 +50,8 @@ void __noreturn arch_poweroff(void)
 		enter_s5(acpi_info.pm1b_cnt, acpi_info.s5_b & 7U);
 		wait_a_moment();
 	}
-	arch_emulator_exit();
+	end_emulator();
 	pr_err("the machine did not power off; it is safe to switch it off now");
-	arch_halt();
 }
 
 static void reset_by_acpi(void)
@@ -78,7 +77,7 @@ static void leave_vmx(void)
 	}
 }
 
-void __noreturn arch_reboot(void)
+static void reboot(void)
 {
 	static const struct desc_ptr no_idt = {.limit = 0U, .base = 0UL};
 
@@ -94,5 +93,22 @@ void __noreturn arch_reboot(void)
 	outb(0x64U, 0xFEU);
 	wait_a_moment();
 	__asm__ volatile("lidt %0; int3" : : "m"(no_idt)); /* triple fault */
-	arch_halt();
+}
+
+void __noreturn arch_end(enum arch_end how)
+{
+	switch (how) {
+	case ARCH_END_EMULATOR:
+		end_emulator();
+		break;
+	case ARCH_END_REBOOT:
+		reboot();
+		break;
+	case ARCH_END_POWEROFF:
+		power_off();
+		break;
+	default:
+		break;
+	}
+	cpu_halt_forever();
 }

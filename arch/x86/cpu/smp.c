@@ -134,7 +134,7 @@ static void __noreturn ap_refuse(const char *why)
 {
 	ap_refusal = why;
 	__atomic_store_n(&ap_state, AP_REFUSED, __ATOMIC_RELEASE);
-	arch_halt();
+	cpu_halt_forever();
 }
 
 void __noreturn smp_ap_main(struct cpu_area *area)
@@ -155,5 +155,5 @@ void __noreturn smp_ap_main(struct cpu_area *area)
 	percpu_register(&area->percpu);
 	__atomic_store_n(&ap_state, AP_UP, __ATOMIC_RELEASE);
 	ap_entry();
-	arch_halt();
+	cpu_halt_forever();
 }

@@ -150,8 +150,9 @@ void arch_vcpu_reset(struct acrn_vcpu *vcpu)
 	}
 }
 
-int32_t arch_vcpu_check_regs(const struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
+int32_t arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
 {
+	struct vcpu_arch *const arch = &vcpu->arch;
 	struct acrn_regs clean = *regs;
 	const char *wrong;
 
@@ -161,18 +162,9 @@ int32_t arch_vcpu_check_regs(const struct acrn_vcpu *vcpu, const struct acrn_reg
 		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "registers refused: %s", wrong);
 		return -EINVAL;
 	}
-	return 0;
-}
-
-void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
-{
-	struct vcpu_arch *const arch = &vcpu->arch;
-	struct acrn_regs *const r = &arch->init_regs;
-
-	*r = *regs;
-	r->cs_ar = regs_cs_ar(regs->cs_ar);
 	/* VM entry refuses reserved flags, VM86 in this state, and IF is the guest's business (SDM 27.3.1.4). */
-	r->rflags = (r->rflags & 0xCD5UL & ~RFLAGS_IF) | RFLAGS_R1;
+	clean.rflags = (clean.rflags & 0xCD5UL & ~RFLAGS_IF) | RFLAGS_R1;
+	arch->init_regs = clean;
 	arch->init_pending = true;
 	/* Events of the old context: an interrupt that is injected again would meet IF = 0, which fails VM entry. */
 	arch->exc_pending = false;
@@ -180,6 +172,7 @@ void arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
 	arch->entry_info = 0U;
 	arch->emul_active = false;
 	vcpu->halted = false;
+	return 0;
 }
 
 /* ---- On and off the CPU ---- */

@@ -10,6 +10,7 @@
 #include <asm/msr.h>
 #include <asm/percpu.h>
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <lib/bits.h>
 #include <lib/errno.h>
 #include <public/acrn_common.h>

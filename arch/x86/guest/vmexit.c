@@ -8,6 +8,7 @@
 #include <asm/apicv.h>
 #include <asm/irq.h>
 #include <hv/arch.h>
+#include <hv/arch_facts.h>
 #include <hv/log.h>
 #include <hv/trace.h>
 #include <hv/upcall.h>
