@@ -5,7 +5,6 @@
 #include <hv/log.h>
 #include <hv/log_ring.h>
 #include <hv/shell.h>
-#include <hv/summary.h>
 #include <lib/string.h>
 
 #include "shell_priv.h"
@@ -82,14 +81,6 @@ static int32_t cmd_log(uint32_t argc, char **argv)
 	return 0;
 }
 
-static int32_t cmd_summary(uint32_t argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	summary_log();
-	return 0;
-}
-
 static int32_t cmd_help(uint32_t argc, char **argv)
 {
 	if (shell_help((argc == 2U) ? argv[1] : NULL) != 0) {
@@ -125,7 +116,7 @@ const struct shell_command shell_commands[] = {
 	{"log", "[LEVEL]", "the log in RAM; or: lines up to LEVEL appear (none error warning info debug)", 0U, 1U,
 		cmd_log, true},
 	{"caps", "", "what the CPU has, and what replaces the missing", 0U, 0U, shell_cmd_caps, true},
-	{"summary", "", "log what is logged at the end: boot stages, VMs, exits", 0U, 0U, cmd_summary, false},
+	{"summary", "", "log what is logged at the end: boot stages, VMs, exits", 0U, 0U, shell_cmd_summary, true},
 	{"version", "", "this hypervisor, and how long it runs", 0U, 0U, shell_cmd_version, true},
 	{"panic", "", "stop as after a fault of the hypervisor: registers, VMCS, backtrace", 0U, 0U, shell_cmd_panic,
 		false},

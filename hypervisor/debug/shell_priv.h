@@ -34,6 +34,7 @@ int32_t shell_cmd_sched(uint32_t argc, char **argv);
 
 int32_t shell_cmd_irq(uint32_t argc, char **argv);
 int32_t shell_cmd_mem(uint32_t argc, char **argv);
+int32_t shell_cmd_summary(uint32_t argc, char **argv);
 int32_t shell_cmd_ept(uint32_t argc, char **argv);
 int32_t shell_cmd_cpuid(uint32_t argc, char **argv);
 int32_t shell_cmd_caps(uint32_t argc, char **argv);

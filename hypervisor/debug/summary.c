@@ -12,7 +12,6 @@
 
 #define MAX_STAGES  16U
 #define TOP_REASONS 12U
-#define REASONS     VCPU_EXIT_REASONS
 
 static struct {
 	const char *name;
@@ -20,16 +19,9 @@ static struct {
 } stages[MAX_STAGES];
 static uint32_t stage_count;
 
-struct vm_counts {
-	uint64_t exits;
-	uint64_t forwarded;
-	uint64_t run_ticks;
-	uint64_t by_reason[REASONS];
-};
-
 /* Of the lives that have ended; written under the VM's lock. */
 static struct {
-	struct vm_counts counts;
+	struct summary_counts counts;
 	uint32_t lives;
 	uint64_t pages; /* that the last life needed of the hypervisor's */
 	char name[sizeof(((struct acrn_vm *)0)->name)];
@@ -44,7 +36,22 @@ void summary_stage(const char *name, uint64_t kticks)
 	}
 }
 
-static void add_vm(struct vm_counts *counts, const struct acrn_vm *vm)
+bool summary_stage_at(uint32_t index, const char **name, uint64_t *kticks)
+{
+	if (index >= stage_count) {
+		return false;
+	}
+	*name = stages[index].name;
+	*kticks = stages[index].kticks;
+	return true;
+}
+
+static uint64_t to_us(uint64_t ticks)
+{
+	return ticks * 1000UL / MAX(arch_tsc_khz(), 1U);
+}
+
+static void add_vm(struct summary_counts *counts, const struct acrn_vm *vm)
 {
 	for (uint32_t i = 0U; i < vm->vcpu_count; i++) {
 		const struct acrn_vcpu *vcpu = &vm->vcpus[i];
@@ -52,7 +59,7 @@ static void add_vm(struct vm_counts *counts, const struct acrn_vm *vm)
 		counts->exits += vcpu_exits(vcpu);
 		counts->forwarded += vcpu->io_forwarded;
 		counts->run_ticks += thread_run_ticks(&vcpu->thread);
-		for (uint32_t reason = 0U; reason < REASONS; reason++) {
+		for (uint32_t reason = 0U; reason < VCPU_EXIT_REASONS; reason++) {
 			counts->by_reason[reason] += vcpu->exit_count[reason];
 		}
 	}
@@ -68,6 +75,24 @@ void summary_keep_vm(const struct acrn_vm *vm)
 	}
 }
 
+bool summary_of_vm(const struct acrn_vm *vm, struct summary_vm *out)
+{
+	const bool is_gone = vm->state == VM_POWERED_OFF;
+	const uint32_t lives = kept[vm->vm_id].lives;
+
+	if (is_gone && (lives == 0U)) {
+		return false;
+	}
+	out->counts = kept[vm->vm_id].counts;
+	add_vm(&out->counts, vm);
+	out->name = is_gone ? kept[vm->vm_id].name : vm->name;
+	out->state = vm->stop_requested ? "stopped" : vm_state_name(vm->state);
+	out->lives = lives;
+	out->run_us = to_us(out->counts.run_ticks);
+	out->kib = (is_gone ? kept[vm->vm_id].pages : memory_pages_owned(vm->vm_id)) * (PAGE_SIZE / 1024UL);
+	return true;
+}
+
 /* One word per field. */
 static const char *word(char *out, size_t size, const char *text)
 {
@@ -80,14 +105,14 @@ static const char *word(char *out, size_t size, const char *text)
 	return out;
 }
 
-static void log_reasons(const char *name, struct vm_counts *counts)
+static void log_reasons(const char *name, struct summary_counts *counts)
 {
 	char reason_word[40];
 
 	for (uint32_t n = 0U; n < TOP_REASONS; n++) {
 		uint32_t best = 0U;
 
-		for (uint32_t reason = 1U; reason < REASONS; reason++) {
+		for (uint32_t reason = 1U; reason < VCPU_EXIT_REASONS; reason++) {
 			if (counts->by_reason[reason] > counts->by_reason[best]) {
 				best = reason;
 			}
@@ -101,27 +126,18 @@ static void log_reasons(const char *name, struct vm_counts *counts)
 	}
 }
 
-static void log_memory(const char *what, uint64_t pages)
-{
-	pr_info("summary: memory %s %lu KiB", what, pages * (PAGE_SIZE / 1024UL));
-}
-
 static void log_vm(const struct acrn_vm *vm)
 {
-	static struct vm_counts counts; /* one caller at a time: the end, or the console */
+	static struct summary_vm sum; /* one caller at a time: the end, or the console */
 	char name[sizeof(vm->name)];
-	const uint32_t lives = kept[vm->vm_id].lives;
 
-	if ((vm->state == VM_POWERED_OFF) && (lives == 0U)) {
-		return; /* never was */
+	if (!summary_of_vm(vm, &sum)) {
+		return;
 	}
-	counts = kept[vm->vm_id].counts;
-	add_vm(&counts, vm);
-	(void)word(name, sizeof(name), (vm->state == VM_POWERED_OFF) ? kept[vm->vm_id].name : vm->name);
-	pr_info("summary: vm %s exits %lu forwarded %lu", name, counts.exits, counts.forwarded);
-	pr_info("summary: state %s %s %u %lu", name, vm->stop_requested ? "stopped" : vm_state_name(vm->state), lives,
-		counts.run_ticks * 1000UL / MAX(arch_tsc_khz(), 1U));
-	log_memory(name, (vm->state == VM_POWERED_OFF) ? kept[vm->vm_id].pages : memory_pages_owned(vm->vm_id));
+	(void)word(name, sizeof(name), sum.name);
+	pr_info("summary: vm %s exits %lu forwarded %lu", name, sum.counts.exits, sum.counts.forwarded);
+	pr_info("summary: state %s %s %u %lu", name, sum.state, sum.lives, sum.run_us);
+	pr_info("summary: memory %s %lu KiB", name, sum.kib);
 	if (vm->stop_requested) {
 		pr_info("summary: stopped %s %s", name, vm->stop_reason);
 	}
@@ -129,10 +145,9 @@ static void log_vm(const struct acrn_vm *vm)
 		const struct acrn_vcpu *vcpu = &vm->vcpus[i];
 
 		pr_info("summary: vcpu %s %u cpu %u exits %lu slices %lu run_us %lu", name, i, vcpu->pcpu_id,
-			vcpu_exits(vcpu), vcpu->thread.slices,
-			thread_run_ticks(&vcpu->thread) * 1000UL / MAX(arch_tsc_khz(), 1U));
+			vcpu_exits(vcpu), vcpu->thread.slices, to_us(thread_run_ticks(&vcpu->thread)));
 	}
-	log_reasons(name, &counts);
+	log_reasons(name, &sum.counts);
 }
 
 void summary_log(void)
@@ -142,7 +157,7 @@ void summary_log(void)
 	for (uint32_t i = 0U; i < stage_count; i++) {
 		pr_info("summary: stage %s %lu", stages[i].name, stages[i].kticks);
 	}
-	log_memory("hypervisor", memory_pages_owned(PAGE_OWNER_HV));
+	pr_info("summary: memory hypervisor %lu KiB", memory_pages_owned(PAGE_OWNER_HV) * (PAGE_SIZE / 1024UL));
 	for (uint16_t id = 0U; (vm = vm_by_id(id)) != NULL; id++) {
 		log_vm(vm);
 	}

@@ -456,7 +456,7 @@ def console_tests() -> list[Test]:
         replace(idle, name="console/json", end=("off",), typed=((ready, "\r"),),
                 json=tuple(f"{c} -j" for c in (
                     "vm_list", "vcpu_list", "vmexit", "vmexit SVM", "ioreq", "sched", "irq", "mem", "ept SVM 0x100000",
-                    "cpuid SVM 1", "cpuid 0 0xd 1", "caps", "version", "trace", "log"))),
+                    "cpuid SVM 1", "cpuid 0 0xd 1", "caps", "version", "trace", "log", "summary"))),
         # What is right, instead.
         replace(idle, name="console/errors", end=("off",),
                 typed=((ready, "\rept SVM\rept SVM nowhere\rcpuid 77 1\rcpuid SVM 0x100000000\rlog loud\r"
