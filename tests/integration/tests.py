@@ -146,6 +146,7 @@ GUESTS: dict[str, Guest] = {
     "realmode": CPU_ALONE,
     "rtc": DEVICE_OF_PRE,
     "segmentation": CPU_ALONE,
+    "spec_ctrl": CPU_ALONE,
     "syscall": CPU_ALONE,
     "task_switch": replace(CPU_ALONE, not_packaged="Bochs 2.7's VM entry wants CS.RPL to be CS.DPL, as no CPU's does"),
     "tsc": TWO_CPUS_ALONE,
@@ -202,6 +203,16 @@ def pre_tests() -> list[Test]:
     tests += [replace(_guest_test("pre", "ipi"), name=f"pre/ipi-million-{pcpus}cpu", scenario=PRE_SMP, cpus=pcpus,
                       changes=(Change("PRE1", "vcpu_num", "4"), Change("PRE1", "os_config/bootargs", "rounds=60000")),
                       timeout=1500, alone=True) for pcpus in (1, 2)]
+    # A CPU that reports IA32_SPEC_CTRL, and all that can be done for it at each entry and exit.
+    speculating = replace(_guest_test("pre", "spec_ctrl", model="sapphire_rapids"), not_packaged="no such model")
+    tests += [replace(speculating, name="bare/spec_ctrl-sapphire", kind="bare"),
+              replace(speculating, name="pre/spec_ctrl-sapphire", must=("SPEC_CTRL.*always on; IBPB",)),
+              replace(speculating, name="pre/spec_ctrl-all", hv_words="mitigations=all",
+                      must=("SPEC_CTRL.*at each exit; IBPB", "VERW.*cleared at each entry", "L1D flushed before")),
+              replace(speculating, name="pre/spec_ctrl-off", hv_words="mitigations=off",
+                      must=("SPEC_CTRL.*off: mitigations=off",)),
+              replace(speculating, name="pre/spec_ctrl-wrong", hv_words="mitigations=sure",
+                      must=("mitigations=sure is not off, auto or all", "SPEC_CTRL.*always on"))]
     # Without a mask of CPUs the scenario places them.
     tests.append(replace(_guest_test("uvm", "sipi"), name="uvm/sipi-1cpu", cpus=1, guest_words="cpus=0",
                          changes=(Change("UVM1", "vcpu_num", "2"),)))
@@ -272,6 +283,9 @@ def bench_tests() -> list[Boot]:
     return [
         replace(base, name="bench/svm"),
         replace(base, name="bench/pre", kind="pre"),
+        # What the defences against speculation add: on a CPU where IBRS stays on, and as if nothing were mended in it.
+        replace(base, name="bench/guarded", words="few", cpu_model="sapphire_rapids"),
+        replace(base, name="bench/guarded-all", words="few", cpu_model="sapphire_rapids", hv_words="mitigations=all"),
         replace(base, name="bench/uvm-notification", kind="uvm"),
         replace(base, name="bench/uvm-polling", kind="uvm", guest_words="polling"),
         replace(two, name="bench/svm-2cpu", guest="exits_smp"),

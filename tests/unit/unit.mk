@@ -88,7 +88,8 @@ UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-
 
 # Tests linked apart, with their product files, and all names then made local: CPU code with its own headers instead
 # of the fake's, or modules that the fake replaces for the others.
-UNIT_APART := vlapic vm_console vm_load
+UNIT_APART := speculation vlapic vm_console vm_load
+UNIT_APART_speculation := tests/unit/test_speculation.c arch/x86/cpu/speculation.c
 UNIT_APART_vlapic := tests/unit/test_vlapic.c $(wildcard arch/x86/guest/vlapic*.c) \
 	hypervisor/dm/vioapic.c hypervisor/dm/vpic.c
 UNIT_APART_vm_console := tests/unit/test_vm_console.c hypervisor/debug/vm_console.c hypervisor/dm/vuart.c

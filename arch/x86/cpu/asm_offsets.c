@@ -4,6 +4,7 @@
 #include <asm/exception.h>
 #include <asm/page.h>
 #include <asm/percpu.h>
+#include <asm/speculation.h>
 #include <asm/vcpu.h>
 #include <config.h>
 #include <lib/util.h>
@@ -39,6 +40,11 @@ void asm_offsets(void)
 	DEFINE(GPRS_R15, offsetof(struct guest_gprs, reg) + 8U * 15U);
 	DEFINE(GPRS_CR2, offsetof(struct guest_gprs, cr2));
 	DEFINE(GPRS_HOST_RSP, offsetof(struct guest_gprs, host_rsp));
+	DEFINE(GPRS_SPEC_CTRL, offsetof(struct guest_gprs, spec_ctrl));
+	DEFINE(VMRUN_LAUNCHED, VMRUN_LAUNCHED);
+	DEFINE(SPECULATION_SWAP, offsetof(struct speculation, swap));
+	DEFINE(SPECULATION_HOST_SPEC_CTRL, offsetof(struct speculation, host_spec_ctrl));
+	DEFINE(SPECULATION_VERW_SELECTOR, offsetof(struct speculation, verw_selector));
 }
 
 _Static_assert(HV_IMAGE_BASE == 0xFFFFFFFF80000000UL, "as above");

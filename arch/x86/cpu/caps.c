@@ -3,6 +3,7 @@
 #include <asm/caps.h>
 #include <asm/cpu.h>
 #include <asm/msr.h>
+#include <asm/speculation.h>
 #include <hv/arch.h>
 #include <hv/arch_facts.h>
 #include <hv/dump.h>
@@ -139,10 +140,13 @@ static void survey_cpu(struct cpu_caps *caps)
 	caps->has_umip = (leaf7.ecx & BIT32(2)) != 0U;
 	caps->has_pku = (leaf7.ecx & BIT32(3)) != 0U;
 	caps->has_la57 = (leaf7.ecx & BIT32(16)) != 0U;
+	caps->has_rtm = (leaf7.ebx & BIT32(11)) != 0U;
 	caps->has_md_clear = (leaf7.edx & BIT32(10)) != 0U;
 	caps->has_spec_ctrl = (leaf7.edx & BIT32(26)) != 0U;
 	caps->has_l1d_flush = (leaf7.edx & BIT32(28)) != 0U;
 	caps->has_arch_caps = (leaf7.edx & BIT32(29)) != 0U;
+	caps->arch_caps = caps->has_arch_caps ? rdmsr(MSR_IA32_ARCH_CAPABILITIES) : 0UL;
+	caps->has_bhi_dis_s = (leaf7.eax >= 2U) && ((cpuid(7U, 2U).edx & BIT32(4)) != 0U);
 	caps->has_nx = (ext1.edx & BIT32(20)) != 0U;
 	caps->has_1g_pages = (ext1.edx & BIT32(26)) != 0U;
 	caps->has_rdtscp = (ext1.edx & BIT32(27)) != 0U;
@@ -330,9 +334,9 @@ bool arch_cap_info(uint32_t index, struct arch_cap *cap)
 		{"SMEP", c->has_smep, "on", "off"},
 		{"SMAP", c->has_smap, "guest memory in windows", "guest memory always open"},
 		{"UMIP", c->has_umip, "on", "off"},
-		{"IBRS, IBPB (SPEC_CTRL)", c->has_spec_ctrl, "for guests; not used by us", "absent"},
-		{"MD_CLEAR (VERW)", c->has_md_clear, "for guests; not used by us", "absent"},
-		{"L1D_FLUSH", c->has_l1d_flush, "for guests; not used by us", "absent"},
+		{"IBRS, IBPB (SPEC_CTRL)", c->has_spec_ctrl, speculation_branches(), speculation_branches()},
+		{"MD_CLEAR (VERW)", c->has_md_clear, speculation_buffers(), speculation_buffers()},
+		{"L1D_FLUSH", c->has_l1d_flush, speculation_l1d(), speculation_l1d()},
 	};
 
 	if (index >= ARRAY_SIZE(rows)) {
@@ -388,6 +392,7 @@ static void caps_survey(void)
 	if (why != NULL) {
 		refuse("VT-x lacks a required feature: ", why);
 	}
+	speculation_init();
 	log_caps();
 }
 

@@ -8,6 +8,7 @@
 #include <asm/page.h>
 #include <asm/percpu.h>
 #include <asm/regs_check.h>
+#include <asm/speculation.h>
 #include <asm/vmcs.h>
 #include <hv/arch.h>
 #include <hv/log.h>
@@ -25,19 +26,11 @@ static const uint32_t switched_msrs[SWITCHED_MSR_COUNT] = {
 	[SWITCHED_FMASK] = MSR_IA32_FMASK,
 	[SWITCHED_KERNEL_GS_BASE] = MSR_IA32_KERNEL_GS_BASE,
 	[SWITCHED_TSC_AUX] = MSR_IA32_TSC_AUX,
-	[SWITCHED_SPEC_CTRL] = MSR_IA32_SPEC_CTRL,
 };
 
 static bool switched_msr_exists(uint32_t i)
 {
-	switch (i) {
-	case SWITCHED_TSC_AUX:
-		return cpu_caps.has_rdtscp;
-	case SWITCHED_SPEC_CTRL:
-		return cpu_caps.has_spec_ctrl;
-	default:
-		return true;
-	}
+	return (i != SWITCHED_TSC_AUX) || cpu_caps.has_rdtscp;
 }
 
 /* ---- Life ---- */
@@ -139,6 +132,7 @@ void arch_vcpu_reset(struct acrn_vcpu *vcpu)
 	reset_execution(vcpu);
 	arch->msrs_reset = true;
 	memset(arch->switched_msr, 0, sizeof(arch->switched_msr));
+	arch->gprs.spec_ctrl = 0UL;
 	memset(arch->dr, 0, sizeof(arch->dr));
 	arch->dr6 = 0xFFFF0FF0UL;
 	vcpu_fpu_reset(vcpu);
@@ -208,9 +202,6 @@ void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 			arch->switched_msr[i] = rdmsr(switched_msrs[i]);
 		}
 	}
-	if (cpu_caps.has_spec_ctrl) {
-		wrmsr(MSR_IA32_SPEC_CTRL, 0UL);
-	}
 	arch->dr[0] = read_dr0();
 	arch->dr[1] = read_dr1();
 	arch->dr[2] = read_dr2();
@@ -221,6 +212,23 @@ void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 	vmx_clear(arch->vmcs);
 	arch->launched = false;
 	cpu->loaded_vcpu = NULL;
+}
+
+/* What another VM on this CPU has trained the branch predictors to is not for this one, nor the other way round. */
+static void load_predictors(struct percpu *cpu, struct acrn_vcpu *vcpu)
+{
+	const uint64_t spec_ctrl = speculation.host_spec_ctrl | (speculation.swap ? 0UL : vcpu->arch.gprs.spec_ctrl);
+
+	/* A VM that was created anew may have its predecessor's address. */
+	if (speculation.barrier && ((cpu->last_vm != vcpu->vm) || !vcpu->arch.has_run)) {
+		wrmsr(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+	}
+	if (cpu->spec_ctrl != spec_ctrl) {
+		wrmsr(MSR_IA32_SPEC_CTRL, spec_ctrl);
+		cpu->spec_ctrl = spec_ctrl;
+	}
+	cpu->last_vm = vcpu->vm;
+	vcpu->arch.has_run = true;
 }
 
 void arch_vcpu_load(struct acrn_vcpu *vcpu)
@@ -250,6 +258,7 @@ void arch_vcpu_load(struct acrn_vcpu *vcpu)
 	write_dr3(arch->dr[3]);
 	write_dr6(arch->dr6);
 	vcpu_fpu_load(vcpu);
+	load_predictors(cpu, vcpu);
 	cpu->loaded_vcpu = vcpu;
 	/* Translations made while the vCPU was last here may be older than the map. */
 	arch->ept_seen = 0UL;
@@ -325,6 +334,7 @@ static void flush_if_stale(struct acrn_vcpu *vcpu)
 
 static int32_t entry_failed(struct acrn_vcpu *vcpu, const char *why)
 {
+	speculation_host();
 	vmx_dump();
 	(void)vmcs_check();
 	vcpu_fatal(vcpu, "VM entry failed: %s", why);
@@ -385,7 +395,7 @@ static inline int32_t run_once(struct acrn_vcpu *vcpu)
 	if (trace_wants(TRACE_ENTRY)) {
 		trace_record(TRACE_ENTRY, vcpu->thread.who, arch->entry_info, exec_vmread(VMX_GUEST_RIP), 0UL);
 	}
-	if (unlikely(vmx_vmrun(&arch->gprs, arch->launched) != 0UL)) {
+	if (unlikely(vmx_vmrun(&arch->gprs, (uint32_t)arch->launched | speculation.guard_entry) != 0UL)) {
 		pr_err("VM %u vCPU %u: VMLAUNCH or VMRESUME failed, error %lu", vcpu->vm->vm_id, vcpu->vcpu_id,
 			exec_vmread(VMX_INSTR_ERROR));
 		return entry_failed(vcpu, "controls or host state");
@@ -407,6 +417,10 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 	(void)vcpu_map_begin(vcpu);
 	ret = prepare(vcpu);
 	if (ret == 0) {
+		/* The quick exits in the loop touch only what is this VM's. */
+		if (unlikely(speculation.flush_l1d)) {
+			wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
+		}
 		do {
 			ret = run_once(vcpu);
 		} while ((ret == VMEXIT_ENTER_AGAIN) && !vcpu_is_disturbed(vcpu));

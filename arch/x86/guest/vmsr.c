@@ -7,6 +7,8 @@
 #include <asm/apicv.h>
 #include <asm/caps.h>
 #include <asm/msr.h>
+#include <asm/percpu.h>
+#include <asm/speculation.h>
 #include <hv/arch.h>
 #include <hv/log.h>
 #include <lib/bits.h>
@@ -84,10 +86,35 @@ static int32_t read_microcode(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *va
 static int32_t read_arch_caps(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	(void)vcpu;
+	(void)msr;
 	if (!cpu_caps.has_arch_caps) {
 		return -EACCES;
 	}
-	*value = rdmsr(msr) & ARCH_CAPS_SHOWN;
+	*value = cpu_caps.arch_caps & ARCH_CAPS_SHOWN;
+	return 0;
+}
+
+/*
+ * IA32_SPEC_CTRL, unless it is swapped at each exit anyway. What a guest switches on stays on while its vCPU is loaded,
+ * and what the hypervisor needs is on in the guest too: each bit only takes predictions away.
+ */
+static int32_t read_spec_ctrl(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = vcpu->arch.gprs.spec_ctrl;
+	return cpu_caps.has_spec_ctrl ? 0 : -EACCES;
+}
+
+static int32_t write_spec_ctrl(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	const uint64_t both = value | speculation.host_spec_ctrl;
+
+	/* The CPU knows which bits it has. */
+	if (!cpu_caps.has_spec_ctrl || !wrmsr_safe(msr, both)) {
+		return -EACCES;
+	}
+	this_percpu()->spec_ctrl = both;
+	vcpu->arch.gprs.spec_ctrl = value;
 	return 0;
 }
 
@@ -213,6 +240,7 @@ static const struct vmsr {
 	{MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, vlapic_read, vlapic_write},
 	{MSR_IA32_FEATURE_CONTROL, MSR_IA32_FEATURE_CONTROL, read_feature_control, NULL},
 	{MSR_IA32_TSC_ADJUST, MSR_IA32_TSC_ADJUST, read_tsc_adjust, write_tsc_adjust},
+	{MSR_IA32_SPEC_CTRL, MSR_IA32_SPEC_CTRL, read_spec_ctrl, write_spec_ctrl},
 	{MSR_IA32_BIOS_UPDT_TRIG, MSR_IA32_BIOS_UPDT_TRIG, NULL, write_ignored}, /* microcode is the machine's */
 	{MSR_IA32_BIOS_SIGN_ID, MSR_IA32_BIOS_SIGN_ID, read_microcode, write_ignored},
 	{MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, read_zero, NULL},
@@ -319,7 +347,7 @@ static void setup_bitmap(uint8_t *bitmap)
 	pass(bitmap, MSR_IA32_TSC, true, false);
 	pass(bitmap, MSR_IA32_EFER, true, false);
 	pass(bitmap, MSR_IA32_TSC_AUX, cpu_caps.has_rdtscp, cpu_caps.has_rdtscp);
-	pass(bitmap, MSR_IA32_SPEC_CTRL, cpu_caps.has_spec_ctrl, cpu_caps.has_spec_ctrl);
+	pass(bitmap, MSR_IA32_SPEC_CTRL, speculation.swap, speculation.swap);
 	pass(bitmap, MSR_IA32_PRED_CMD, false, cpu_caps.has_spec_ctrl);
 	pass(bitmap, MSR_IA32_FLUSH_CMD, false, cpu_caps.has_l1d_flush);
 }

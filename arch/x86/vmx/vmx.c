@@ -7,6 +7,7 @@
 #include <asm/msr.h>
 #include <asm/page.h>
 #include <asm/percpu.h>
+#include <asm/speculation.h>
 #include <hv/log.h>
 #include <hv/memory.h>
 #include <lib/bits.h>
@@ -70,6 +71,7 @@ void vmx_enable_cpu(void)
 	/* SDM 24.8: CR0 and CR4 must have the fixed bits before VMXON. */
 	write_cr0((read_cr0() | cpu_caps.cr0_fixed0) & cpu_caps.cr0_fixed1);
 	write_cr4((read_cr4() | CR4_VMXE | cpu_caps.cr4_fixed0) & cpu_caps.cr4_fixed1);
+	speculation_host();
 
 	__asm__ volatile("vmxon %1" : "=@cca"(ok) : "m"(region) : "memory");
 	if (!ok) {

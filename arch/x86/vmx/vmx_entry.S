@@ -1,11 +1,41 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uint64_t vmx_vmrun(struct guest_gprs *regs [rdi], bool launched [rsi])
+ * uint64_t vmx_vmrun(struct guest_gprs *regs [rdi], uint32_t how [rsi])
  *
  * Enters the guest and returns after the next exit. The CPU switches RSP, RIP, RFLAGS, segments and CR0/3/4; the
  * general registers and CR2 are ours. HOST_RSP is written here because it depends on the stack depth.
  */
 #include <asm/offsets.h>
+
+#define MSR_SPEC_CTRL 0x48
+
+/* From rax; no flag changes. */
+.macro load_guest_gprs
+	mov	GPRS_RCX(%rax), %rcx
+	mov	GPRS_RDX(%rax), %rdx
+	mov	GPRS_RBX(%rax), %rbx
+	mov	GPRS_RBP(%rax), %rbp
+	mov	GPRS_RSI(%rax), %rsi
+	mov	GPRS_RDI(%rax), %rdi
+	mov	GPRS_R8(%rax), %r8
+	mov	GPRS_R9(%rax), %r9
+	mov	GPRS_R10(%rax), %r10
+	mov	GPRS_R11(%rax), %r11
+	mov	GPRS_R12(%rax), %r12
+	mov	GPRS_R13(%rax), %r13
+	mov	GPRS_R14(%rax), %r14
+	mov	GPRS_R15(%rax), %r15
+	mov	GPRS_RAX(%rax), %rax
+.endm
+
+/*
+ * Interrupts are off already (SDM 28.5.3). Bochs up to 3.0 forgets it when the guest's were off too, until IF changes;
+ * on hardware the shadow of STI covers CLI and nothing happens.
+ */
+.macro interrupts_are_off
+	sti
+	cli
+.endm
 
 	.text
 	.global vmx_vmrun
@@ -33,24 +63,10 @@ vmx_vmrun:
 	je	2f
 	mov	%rcx, %cr2
 2:
-	/* MOV does not change flags: ZF from here decides between launch and resume. */
-	test	%sil, %sil
-	mov	GPRS_RCX(%rax), %rcx
-	mov	GPRS_RDX(%rax), %rdx
-	mov	GPRS_RBX(%rax), %rbx
-	mov	GPRS_RBP(%rax), %rbp
-	mov	GPRS_RSI(%rax), %rsi
-	mov	GPRS_RDI(%rax), %rdi
-	mov	GPRS_R8(%rax), %r8
-	mov	GPRS_R9(%rax), %r9
-	mov	GPRS_R10(%rax), %r10
-	mov	GPRS_R11(%rax), %r11
-	mov	GPRS_R12(%rax), %r12
-	mov	GPRS_R13(%rax), %r13
-	mov	GPRS_R14(%rax), %r14
-	mov	GPRS_R15(%rax), %r15
-	mov	GPRS_RAX(%rax), %rax
-	jz	3f
+	cmp	$VMRUN_LAUNCHED, %esi
+	ja	6f
+	load_guest_gprs
+	jne	3f
 	vmresume
 	jmp	4f
 3:
@@ -68,12 +84,7 @@ vmx_vmrun:
 	.global vmx_exit_entry
 	.type vmx_exit_entry, @function
 vmx_exit_entry:
-	/*
-	 * Interrupts are off already (SDM 28.5.3). Bochs up to 3.0 forgets it when the guest's were off too, until IF
-	 * changes; on hardware the shadow of STI covers CLI and nothing happens.
-	 */
-	sti
-	cli
+	interrupts_are_off
 	push	%rax
 	mov	8(%rsp), %rax
 	mov	%rcx, GPRS_RCX(%rax)
@@ -112,6 +123,65 @@ vmx_exit_entry:
 	pop	%rbx
 	pop	%rbp
 	ret
+
+	/* VMRUN_GUARDED. VERW changes no flag but ZF, and must be the last to touch memory that is not the guest's. */
+6:
+	cmpb	$0, speculation + SPECULATION_SWAP(%rip)
+	je	7f
+	mov	%rax, %r8
+	mov	GPRS_SPEC_CTRL(%rax), %eax
+	xor	%edx, %edx
+	mov	$MSR_SPEC_CTRL, %ecx
+	wrmsr
+	mov	%r8, %rax
+7:
+	bt	$0, %esi /* CF: VMRUN_LAUNCHED */
+	load_guest_gprs
+	verw	speculation + SPECULATION_VERW_SELECTOR(%rip)
+	jnc	3b
+	vmresume
+	jmp	4b
+
+	/*
+	 * VM exits with something to do before the first RET: what the guest has trained the predictors to must not
+	 * lead there.
+	 */
+	.global vmx_exit_guarded
+vmx_exit_guarded:
+	interrupts_are_off
+	push	%rax
+	push	%rcx
+	push	%rdx
+	cmpb	$0, speculation + SPECULATION_SWAP(%rip)
+	je	1f
+	mov	$MSR_SPEC_CTRL, %ecx
+	rdmsr
+	mov	24(%rsp), %rcx
+	mov	%eax, GPRS_SPEC_CTRL(%rcx)
+	mov	speculation + SPECULATION_HOST_SPEC_CTRL(%rip), %eax
+	xor	%edx, %edx
+	mov	$MSR_SPEC_CTRL, %ecx
+	wrmsr
+	/* 32 returns, as many as any CPU predicts, now lead nowhere. */
+	.rept	32
+	call	2f
+	int3
+2:
+	.endr
+	add	$(32 * 8), %rsp
+	jmp	3f
+1:
+	/* One CALL is enough on CPUs that keep the guest's returns apart (Intel, "Post-barrier RSB predictions"). */
+	call	2f
+	int3
+2:
+	add	$8, %rsp
+3:
+	lfence
+	pop	%rdx
+	pop	%rcx
+	pop	%rax
+	jmp	vmx_exit_entry
 	.size vmx_vmrun, . - vmx_vmrun
 
 	.section .note.GNU-stack, "", @progbits

@@ -75,8 +75,9 @@ struct cpu_caps {
 	bool has_pku, has_la57;
 	bool has_nx;
 	bool has_1g_pages;
-	bool has_spec_ctrl, has_arch_caps, has_l1d_flush, has_md_clear;
+	bool has_spec_ctrl, has_arch_caps, has_l1d_flush, has_md_clear, has_bhi_dis_s, has_rtm;
 	bool has_hypervisor_bit; /* we run nested or in an emulator that says so */
+	uint64_t arch_caps;      /* IA32_ARCH_CAPABILITIES; 0 without it */
 	uint64_t xcr0_mask;      /* XCR0 bits that the CPU takes and guests may set */
 	uint32_t xsave_size;     /* bytes for all of xcr0_mask, standard format */
 };

@@ -8,12 +8,15 @@
 #include <lib/types.h>
 
 struct acrn_vcpu;
+struct acrn_vm;
 
 /* One per pCPU. Offsets used by assembly come from asm_offsets.c. */
 struct percpu {
 	struct percpu *self;           /* GS:0 */
 	uint64_t stack_top;            /* initial stack */
 	struct acrn_vcpu *loaded_vcpu; /* whose VMCS is current here, or NULL */
+	const struct acrn_vm *last_vm; /* that ran here */
+	uint64_t spec_ctrl;            /* what IA32_SPEC_CTRL is while the hypervisor runs */
 	uint16_t cpu_id;
 	uint32_t apic_id;
 	bool in_idle;

@@ -13,7 +13,8 @@
 struct guest_gprs {
 	uint64_t reg[16];
 	uint64_t cr2;
-	uint64_t host_rsp; /* what HOST_RSP of the VMCS is; 0: not known */
+	uint64_t host_rsp;  /* what HOST_RSP of the VMCS is; 0: not known */
+	uint64_t spec_ctrl; /* IA32_SPEC_CTRL as the guest reads it */
 };
 
 #define GPR_RAX 0U
@@ -34,7 +35,6 @@ enum switched_msr {
 	SWITCHED_FMASK,
 	SWITCHED_KERNEL_GS_BASE,
 	SWITCHED_TSC_AUX,
-	SWITCHED_SPEC_CTRL,
 	SWITCHED_MSR_COUNT,
 };
 
@@ -81,6 +81,7 @@ struct vcpu_arch {
 	struct guest_gprs gprs;
 	void *vmcs;         /* page, direct map */
 	bool launched;      /* VMRESUME from now on */
+	bool has_run;       /* was on some CPU once */
 	bool init_pending;  /* the VMCS is to be built from `init_regs` before the next entry */
 	bool msrs_reset;    /* then also the MSRs that are in the VMCS get their reset values */
 	uint64_t map_epoch; /* atomic; odd while the vCPU's thread uses the memory map: vcpu_map_begin() */

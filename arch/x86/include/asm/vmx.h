@@ -345,9 +345,9 @@ struct guest_gprs;
 
 /**
  * Enters the guest with its general registers, returns after the exit with them saved (vmx_entry.S).
- * @param launched false: VMLAUNCH, true: VMRESUME
+ * @param how VMRUN_* (asm/speculation.h)
  * @return 0, or the value of RFLAGS' CF | ZF << 6 when the instruction failed
  */
-uint64_t vmx_vmrun(struct guest_gprs *regs, bool launched);
+uint64_t vmx_vmrun(struct guest_gprs *regs, uint32_t how);
 
 #endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which defences against speculation this CPU needs and has. Where they act: vmx_entry.S, vcpu_arch.c. */
+#include <asm/speculation.h>
+
+#include <asm/cpu.h>
+#include <asm/desc.h>
+#include <asm/msr.h>
+#include <asm/percpu.h>
+#include <hv/cmdline.h>
+#include <hv/log.h>
+#include <lib/bits.h>
+#include <lib/string.h>
+
+/* IA32_ARCH_CAPABILITIES (SDM vol 4, table 2-2). A CPU without it has none of them. */
+#define RDCL_NO            BIT(0)
+#define IBRS_ALL           BIT(1)
+#define SKIP_L1DFL_VMENTRY BIT(3)
+#define MDS_NO             BIT(5)
+#define TAA_NO             BIT(8)
+#define FB_CLEAR           BIT(17)
+#define BHI_NO             BIT(20)
+#define PBRSB_NO           BIT(24)
+#define RFDS_CLEAR         BIT(28)
+
+struct speculation speculation;
+
+static enum mitigations mode;
+
+static bool has(const struct cpu_caps *caps, uint64_t bit)
+{
+	return (caps->arch_caps & bit) != 0UL;
+}
+
+/* Predictions of branches and returns that a VM has trained. */
+static void choose_branches(struct speculation *s, const struct cpu_caps *caps, bool all)
+{
+	const bool always = has(caps, IBRS_ALL) && !all;
+
+	if (!caps->has_spec_ctrl) {
+		s->branches_open = true;
+		return;
+	}
+	s->barrier = true;
+	s->host_spec_ctrl = SPEC_CTRL_IBRS;
+	if (caps->has_bhi_dis_s && !has(caps, BHI_NO)) {
+		s->host_spec_ctrl |= SPEC_CTRL_BHI_DIS_S;
+	}
+	/*
+	 * Without IBRS_ALL the bit acts only when it is written after the exit, and does nothing for returns. With it
+	 * one return after an exit can still follow the guest's stack of returns, unless PBRSB_NO.
+	 */
+	s->swap = !always;
+	s->guard_exit = s->swap || !has(caps, PBRSB_NO);
+}
+
+/* Leftovers in store, fill and load buffers: MDS, TAA, MMIO stale data, register file data. */
+static void choose_buffers(struct speculation *s, const struct cpu_caps *caps, bool all)
+{
+	const bool affected = !has(caps, MDS_NO) || (caps->has_rtm && !has(caps, TAA_NO)) || has(caps, FB_CLEAR) ||
+		has(caps, RFDS_CLEAR);
+
+	s->clear_buffers = caps->has_md_clear && (affected || all);
+	s->buffers_open = affected && !caps->has_md_clear;
+}
+
+/* L1 terminal fault: a guest reads what is in the data cache, by an entry of its page tables that is not present. */
+static void choose_l1d(struct speculation *s, const struct cpu_caps *caps, bool all)
+{
+	const bool affected = !has(caps, RDCL_NO) && !has(caps, SKIP_L1DFL_VMENTRY);
+
+	s->flush_l1d = caps->has_l1d_flush && (affected || all);
+	s->l1d_open = affected && !caps->has_l1d_flush;
+}
+
+void speculation_choose(struct speculation *s, const struct cpu_caps *caps, enum mitigations wanted)
+{
+	(void)memset(s, 0, sizeof(*s));
+	s->verw_selector = SEL_DATA;
+	if (wanted == MITIGATIONS_OFF) {
+		return;
+	}
+	choose_branches(s, caps, wanted == MITIGATIONS_ALL);
+	choose_buffers(s, caps, wanted == MITIGATIONS_ALL);
+	choose_l1d(s, caps, wanted == MITIGATIONS_ALL);
+	s->guard_entry = (s->swap || s->clear_buffers) ? VMRUN_GUARDED : 0U;
+}
+
+void speculation_init(void)
+{
+	char word[8] = "";
+
+	if (cmdline_get("mitigations", word, sizeof(word))) {
+		if (strcmp(word, "off") == 0) {
+			mode = MITIGATIONS_OFF;
+		} else if (strcmp(word, "all") == 0) {
+			mode = MITIGATIONS_ALL;
+		} else if (strcmp(word, "auto") != 0) {
+			pr_warn("command line: mitigations=%s is not off, auto or all: auto is taken", word);
+		}
+	}
+	speculation_choose(&speculation, &cpu_caps, mode);
+}
+
+void speculation_host(void)
+{
+	if (cpu_caps.has_spec_ctrl) {
+		wrmsr(MSR_IA32_SPEC_CTRL, speculation.host_spec_ctrl);
+		this_percpu()->spec_ctrl = speculation.host_spec_ctrl;
+	}
+}
+
+static const char *in_words(const char *done, bool is_done, bool is_open)
+{
+	if (mode == MITIGATIONS_OFF) {
+		return "off: mitigations=off";
+	}
+	return is_done ? done : (is_open ? "NO DEFENCE on this CPU" : "not needed");
+}
+
+const char *speculation_branches(void)
+{
+	return in_words(speculation.swap ? "at each exit; IBPB between VMs" : "always on; IBPB between VMs",
+		speculation.barrier, speculation.branches_open);
+}
+
+const char *speculation_buffers(void)
+{
+	return in_words("buffers cleared at each entry", speculation.clear_buffers, speculation.buffers_open);
+}
+
+const char *speculation_l1d(void)
+{
+	return in_words("L1D flushed before a VM runs", speculation.flush_l1d, speculation.l1d_open);
+}
