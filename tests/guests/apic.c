@@ -268,6 +268,28 @@ static void test_empty_eoi(void)
 	report(trap_count(VEC_LOW) == 1, "interrupts still work after it");
 }
 
+/* SDM vol. 3 section 11.4.5. The Service VM is refused: it has the machine's devices there. */
+static void test_moved(void)
+{
+	const uint64_t base = rdmsr(MSR_APIC_BASE), there = 0xfed80000;
+	uint64_t flags = base & (APIC_BASE_ENABLE | APIC_BASE_BSP);
+	uint32_t version = lapic_read(APIC_VERSION);
+	bool answers;
+
+	if (wrmsr_safe(MSR_APIC_BASE, there | flags) != NO_TRAP) {
+		report_skip("the registers cannot be moved");
+		return;
+	}
+	answers = lapic_base() == there && mmio_read32(there + APIC_VERSION) == version;
+	trap_count_reset(VEC_LOW);
+	self_ipi(VEC_LOW);
+	irq_window();
+	report(answers && trap_count(VEC_LOW) == 1, "the registers can be moved");
+	report(mmio_read32((base & ~0xfffUL) + APIC_VERSION) != version, "and are not at their old place then");
+	wrmsr(MSR_APIC_BASE, base);
+	report(lapic_read(APIC_VERSION) == version, "and back");
+}
+
 void test_main(void)
 {
 	if (!lapic_present()) {
@@ -288,4 +310,5 @@ void test_main(void)
 	test_nmi();
 	test_disable();
 	test_empty_eoi();
+	test_moved();
 }

@@ -188,6 +188,26 @@ static void all_rings(void)
 	}
 }
 
+static void send_two_nmis(void *arg)
+{
+	(void)arg;
+	lapic_ipi(ICR_NMI | ICR_ASSERT, apic_ids[0]);
+	delay_ticks(20000);
+	lapic_ipi(ICR_NMI | ICR_ASSERT, apic_ids[0]);
+}
+
+/* The first is in service long before the second is sent, so neither takes the other's place. */
+static void test_two_nmis(void)
+{
+	trap_handler_t old = trap_set_handler(VEC_NMI, trap_handler_nop);
+
+	trap_count_reset(VEC_NMI);
+	on_cpu(1, send_two_nmis, NULL);
+	delay_ticks(20000);
+	report(trap_count(VEC_NMI) == 2, "two NMIs from another CPU, one after the other, are two");
+	trap_set_handler(VEC_NMI, old);
+}
+
 static void enter_x2apic(void *arg)
 {
 	(void)arg;
@@ -215,6 +235,7 @@ void test_main(void)
 	for (unsigned int i = 0; i < smp_online(); i++)
 		apic_ids[i] = smp_apic_id(i);
 	devices(smp_online());
+	test_two_nmis();
 	report_prefix("xAPIC");
 	all_rings();
 	report_prefix(NULL);

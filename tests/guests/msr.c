@@ -249,6 +249,9 @@ static void test_apic_base(void)
 	report(rdmsr(MSR_APIC_BASE) == base, "APIC_BASE: refused writes change nothing");
 }
 
+/* SDM vol. 4 table 2-2: fast strings, thermal control, SpeedStep, xTPR. */
+#define MISC_ENABLE_RW	(BIT(0) | BIT(3) | BIT(16) | BIT(23))
+
 static void test_misc(void)
 {
 	uint64_t v, t0;
@@ -259,6 +262,11 @@ static void test_misc(void)
 		report((v & 1) != 0, "MISC_ENABLE: fast strings");
 		report(wrmsr_safe(MSR_MISC_ENABLE, v) == NO_TRAP && rdmsr(MSR_MISC_ENABLE) == v,
 		       "MISC_ENABLE: writing what it holds is fine");
+		report(wrmsr_safe(MSR_MISC_ENABLE, v ^ MISC_ENABLE_RW) == NO_TRAP &&
+		       rdmsr(MSR_MISC_ENABLE) == (v ^ MISC_ENABLE_RW), "MISC_ENABLE: what can be written is kept");
+		report(wrmsr_safe(MSR_MISC_ENABLE, v ^ BIT(11)) != NO_TRAP || rdmsr(MSR_MISC_ENABLE) == v,
+		       "MISC_ENABLE: BTS unavailable can't");
+		wrmsr(MSR_MISC_ENABLE, v);
 	}
 	t0 = rdmsr(MSR_TSC);
 	report(rdtsc() >= t0 && rdmsr(MSR_TSC) > t0, "TSC: MSR and RDTSC agree and grow");

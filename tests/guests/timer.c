@@ -221,6 +221,14 @@ static void test_lapic_oneshot(void)
 	lapic_write(APIC_LVT_TIMER, VEC_TIMER);
 	trap_wait(VEC_TIMER, 1, 500000);
 	report(trap_count(VEC_TIMER) == 0, "unmasking after the end does not fire");
+	lapic_write(APIC_TDCR, 0xa);
+	report(lapic_read(APIC_TMCCT) == 0, "another divide value after the end leaves the count 0");
+	lapic_write(APIC_LVT_TIMER, LVT_PERIODIC | VEC_TIMER);
+	report(lapic_read(APIC_TMCCT) == 0, "periodic mode after the end leaves the count 0");
+	trap_wait(VEC_TIMER, 1, 500000);
+	report(trap_count(VEC_TIMER) == 0, "and does not fire");
+	lapic_write(APIC_LVT_TIMER, VEC_TIMER);
+	lapic_write(APIC_TDCR, 0x3);
 }
 
 static void test_lapic_periodic(void)

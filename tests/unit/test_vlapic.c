@@ -2,6 +2,7 @@
 /* The local APIC, against SDM vol 3, chapter 11. */
 #include <stdarg.h>
 
+#include <asm/caps.h>
 #include <asm/lapic.h>
 #include <asm/msr.h>
 #include <asm/vlapic.h>
@@ -28,7 +29,19 @@ static const uint32_t ids[VCPUS] = {0U, 2U, 4U, 0x21U};
 
 /* What the local APIC asks of others. This file and vlapic*.c are linked apart from the other tests (unit.mk). */
 
+struct cpu_caps cpu_caps = {.phys_bits = 40U};
+
 static uint64_t now = 1000000UL;
+
+#define MAPPED_GPA 0x200000UL
+
+hpa_t arch_gpa_to_hpa(struct acrn_vm *of, gpa_t gpa, uint64_t *contiguous, uint32_t *access)
+{
+	(void)of;
+	(void)contiguous;
+	(void)access;
+	return (gpa == MAPPED_GPA) ? gpa : INVALID_HPA;
+}
 
 uint64_t arch_now(void)
 {
@@ -515,6 +528,11 @@ TEST(vlapic_nmi_init_sipi)
 	icr(0U, 2U, 0x4300U); /* reserved */
 	icr(0U, 2U, 0x4700U);
 	EXPECT_EQ(vm.vcpus[1].requests, 0);
+	/* Who is not looking can tell one NMI from two. */
+	EXPECT_EQ(vlapic_take_nmis(lapic(2U)), 2);
+	EXPECT_EQ(vlapic_take_nmis(lapic(2U)), 0);
+	icr(0U, 4U, 0x4400U);
+	EXPECT_EQ(vlapic_take_nmis(lapic(2U)), 1);
 }
 
 TEST(vlapic_init_reset)
@@ -547,8 +565,7 @@ TEST(vlapic_apic_base_transitions)
 	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, off | APIC_BASE_X2APIC), -EACCES);
 	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, xapic | 1UL), -EACCES);
 	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, xapic | 0x200UL), -EACCES);
-	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, xapic | (1UL << 52U)), -EACCES);
-	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, 0xFED00000UL | APIC_BASE_ENABLE), -EACCES);
+	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, xapic | (1UL << cpu_caps.phys_bits)), -EACCES);
 	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, off), 0);
 	EXPECT_EQ(vlapic_mmio_read(l, LAPIC_ID, 4U, &val), -ENODEV);
 	EXPECT_EQ(val, ~0UL);
@@ -569,6 +586,37 @@ TEST(vlapic_apic_base_transitions)
 	EXPECT_EQ(val, xapic);
 	vm.arch.hide_x2apic = true;
 	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, x2apic), -EACCES);
+}
+
+TEST(vlapic_moved)
+{
+	const uint64_t xapic = VLAPIC_BASE_GPA | APIC_BASE_ENABLE;
+	const uint64_t moved = 0xFED80000UL | APIC_BASE_ENABLE;
+	struct vlapic *l;
+	uint64_t val;
+
+	start();
+	l = lapic(1U);
+	EXPECT(vlapic_is_at(l, VLAPIC_BASE_GPA));
+	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, moved), 0);
+	EXPECT_EQ(vlapic_read_msr(l, MSR_IA32_APIC_BASE, &val), 0);
+	EXPECT_EQ(val, moved);
+	EXPECT(vlapic_is_at(l, 0xFED80000UL));
+	EXPECT(!vlapic_is_at(l, VLAPIC_BASE_GPA));
+	EXPECT(vlapic_is_at(lapic(0U), VLAPIC_BASE_GPA)); /* each its own */
+	/* Not over memory. */
+	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, MAPPED_GPA | APIC_BASE_ENABLE), -EACCES);
+	EXPECT(vlapic_is_at(l, 0xFED80000UL));
+	vlapic_init_reset(l); /* INIT keeps the address, power-up does not */
+	EXPECT(vlapic_is_at(l, 0xFED80000UL));
+	vlapic_reset(l);
+	EXPECT(vlapic_is_at(l, VLAPIC_BASE_GPA));
+	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, moved | APIC_BASE_X2APIC), 0);
+	EXPECT(!vlapic_is_at(l, 0xFED80000UL));
+	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, VLAPIC_BASE_GPA), 0);
+	EXPECT(!vlapic_is_at(l, VLAPIC_BASE_GPA));
+	EXPECT_EQ(vlapic_write_msr(l, MSR_IA32_APIC_BASE, xapic), 0);
+	EXPECT(vlapic_is_at(l, VLAPIC_BASE_GPA));
 }
 
 TEST(vlapic_x2apic_identity)
@@ -808,7 +856,14 @@ TEST(vlapic_timer_oneshot)
 	EXPECT_EQ(receivers(0x31U), 1);
 	now += 100000U * tick;
 	EXPECT_EQ(rd(0U, LAPIC_TIMER_CURRENT), 0);
+	/* It has ended, whatever is changed now. */
+	wr(0U, LAPIC_TIMER_DIVIDE, 0xAU); /* by 128 */
+	EXPECT_EQ(rd(0U, LAPIC_TIMER_CURRENT), 0);
+	wr(0U, LAPIC_LVT_TIMER, 0x20031U); /* periodic */
+	EXPECT_EQ(rd(0U, LAPIC_TIMER_CURRENT), 0);
+	wr(0U, LAPIC_LVT_TIMER, 0x31U);
 	wr(0U, LAPIC_TIMER_INITIAL, 5U);
+	EXPECT_EQ(rd(0U, LAPIC_TIMER_CURRENT), 5);
 	wr(0U, LAPIC_TIMER_INITIAL, 0U);
 	EXPECT(!l->timer.armed);
 	/* Masked: counts, but says nothing. */

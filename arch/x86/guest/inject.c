@@ -193,21 +193,23 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 	struct vcpu_arch *const arch = &vcpu->arch;
 	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
 	uint32_t windows;
-	bool nmi_waits;
 	bool interrupt_waits;
 
 	arch->check_events = false;
+	if (unlikely(arch->nmis_pending > 1U) && ((shadow & BLOCK_BY_NMI) != 0U)) {
+		arch->nmis_pending = 1U;
+	}
 	if (arch->entry_info == 0U) {
 		if (arch->reinject_info != 0U) {
 			inject_again(arch);
 		} else if (arch->exc_pending) {
 			inject_exception(arch);
-		} else if (arch->nmi_pending && ((shadow & (BLOCK_BY_NMI | BLOCK_BY_STI | BLOCK_BY_MOV_SS)) == 0U)) {
+		} else if ((arch->nmis_pending != 0U) &&
+			((shadow & (BLOCK_BY_NMI | BLOCK_BY_STI | BLOCK_BY_MOV_SS)) == 0U)) {
 			write_entry(arch, INTR_INFO_VALID | INTR_TYPE_NMI | EXC_NMI);
-			arch->nmi_pending = false;
+			arch->nmis_pending--;
 		}
 	}
-	nmi_waits = arch->nmi_pending;
 	interrupt_waits = inject_interrupt(vcpu, shadow);
 	if (arch->apicv_on) {
 		apicv_sync(vcpu);
@@ -215,7 +217,7 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 		set_tpr_threshold(vcpu);
 	}
 	windows = (interrupt_waits ? PROC_INT_WINDOW : 0U) |
-		((nmi_waits && cpu_caps.has_virtual_nmi) ? PROC_NMI_WINDOW : 0U);
+		(((arch->nmis_pending != 0U) && cpu_caps.has_virtual_nmi) ? PROC_NMI_WINDOW : 0U);
 	if ((arch->proc_ctls & (PROC_INT_WINDOW | PROC_NMI_WINDOW)) != windows) {
 		vmcs_set_proc(vcpu, PROC_INT_WINDOW | PROC_NMI_WINDOW, false);
 		vmcs_set_proc(vcpu, windows, true);

@@ -89,19 +89,13 @@ static int32_t mem_check(void *arg, gla_t gla, uint32_t size, uint32_t access, s
 	return translate(arg, gla, (access & INSTR_ACCESS_WRITE) != 0U, &t, fault);
 }
 
-/* The local APIC's page belongs to each vCPU for itself. */
-static bool is_vlapic(struct acrn_vcpu *vcpu, gpa_t gpa)
-{
-	return ((gpa & PAGE_MASK) == VLAPIC_BASE_GPA) && vlapic_is_enabled(&vcpu->arch.vlapic) &&
-		!vlapic_is_x2apic(&vcpu->arch.vlapic);
-}
-
 static int32_t device_access(struct acrn_vcpu *vcpu, gpa_t gpa, uint32_t size, uint64_t *val, bool write)
 {
 	struct mmio_request *const req = &vcpu->req.reqs.mmio;
 	int32_t status;
 
-	if (is_vlapic(vcpu, gpa)) {
+	/* The local APIC's page belongs to each vCPU for itself. */
+	if (vlapic_is_at(&vcpu->arch.vlapic, gpa & PAGE_MASK)) {
 		vcpu->arch.check_events = true;
 		return write ? vlapic_mmio_write(&vcpu->arch.vlapic, (uint32_t)(gpa & 0xFFFUL), size, *val)
 			     : vlapic_mmio_read(&vcpu->arch.vlapic, (uint32_t)(gpa & 0xFFFUL), size, val);

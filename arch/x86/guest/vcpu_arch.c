@@ -118,7 +118,7 @@ static void reset_execution(struct acrn_vcpu *vcpu)
 	reset_regs(&arch->init_regs);
 	arch->init_pending = true;
 	arch->exc_pending = false;
-	arch->nmi_pending = false;
+	arch->nmis_pending = 0U;
 	arch->reinject_info = 0U;
 	arch->entry_info = 0U;
 	arch->emul_active = false;
@@ -288,6 +288,25 @@ static void take_sipi(struct acrn_vcpu *vcpu)
 	__atomic_store_n(&vcpu->state, VCPU_RUNNING, __ATOMIC_RELEASE);
 }
 
+/*
+ * A CPU keeps one NMI while another is in service (SDM 7.7.1), and services one at once otherwise. So of several that
+ * came while this vCPU was not looking, two count: the first would be in service by now. vcpu_inject_events() leaves
+ * only one if NMIs are blocked.
+ */
+static void take_nmis(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+	const uint32_t nmis = vlapic_take_nmis(&arch->vlapic);
+
+	/*
+	 * A vCPU that waits for SIPI meets it at the first instruction of its start-up code, in real mode: not in a VM
+	 * without firmware, which has no vector table there.
+	 */
+	if ((vcpu->state != VCPU_INIT) || vm_is_service(vcpu->vm)) {
+		arch->nmis_pending = (uint8_t)MIN(arch->nmis_pending + nmis, 2U);
+	}
+}
+
 #define VCPU_NOT_NOW 2 /* of prepare(): it waits for SIPI */
 
 /* @return false if the vCPU must not be entered now */
@@ -300,11 +319,7 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 	/* VCPU_REQ_EVENT, and after any other too. VCPU_REQ_TLB_FLUSH: ept_generation tells. */
 	arch->check_events = true;
 	if ((requests & BIT(VCPU_REQ_NMI)) != 0UL) {
-		/*
-		 * A vCPU that waits for SIPI meets it at the first instruction of its start-up code, in real mode: not
-		 * in a VM without firmware, which has no vector table there.
-		 */
-		arch->nmi_pending = arch->nmi_pending || (vcpu->state != VCPU_INIT) || vm_is_service(vcpu->vm);
+		take_nmis(vcpu);
 	}
 	if ((requests & BIT(VCPU_REQ_INIT)) != 0UL) {
 		take_init(vcpu);
@@ -435,7 +450,7 @@ bool arch_vcpu_has_event(struct acrn_vcpu *vcpu)
 	struct vcpu_arch *const arch = &vcpu->arch;
 	const uint64_t ends_hlt = BIT(VCPU_REQ_NMI) | BIT(VCPU_REQ_INIT) | BIT(VCPU_REQ_SIPI);
 
-	if (((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & ends_hlt) != 0UL) || arch->nmi_pending ||
+	if (((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & ends_hlt) != 0UL) || (arch->nmis_pending != 0U) ||
 		arch->exc_pending) {
 		return true;
 	}

@@ -20,6 +20,11 @@ bool vlapic_is_enabled(const struct vlapic *vlapic)
 	return (vlapic->base & APIC_BASE_ENABLE) != 0UL;
 }
 
+bool vlapic_is_at(const struct vlapic *vlapic, gpa_t page)
+{
+	return (vlapic->base & (APIC_BASE_ADDR | APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == (page | APIC_BASE_ENABLE);
+}
+
 /* ---- Life ---- */
 
 void vlapic_set_identity(struct vlapic *vlapic)
@@ -61,6 +66,7 @@ static void vlapic_reset_regs(struct vlapic *vlapic)
 	vlapic->extint = false;
 	vlapic->eoi_map_changed = true;
 	vlapic->esr_pending = 0U;
+	__atomic_store_n(&vlapic->nmis, 0U, __ATOMIC_SEQ_CST);
 }
 
 void vlapic_init_reset(struct vlapic *vlapic)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The guest's accesses to its local APIC: page, MSRs, and what the CPU wrote for it (SDM vol 3, 11.4, 11.12). */
+#include <hv/arch.h>
 #include <hv/log.h>
 #include <hv/vm.h>
 #include <lib/errno.h>
 
 #include "vlapic_priv.h"
 
+#include <asm/caps.h>
 #include <asm/msr.h>
 
 #define ICR_WRITABLE    0x000CCFFFU
@@ -323,18 +325,27 @@ static bool transition_is_legal(uint64_t old, uint64_t new)
 	return !(old_x2 && new_enable && !new_x2);
 }
 
+/*
+ * May the registers lie at `gpa`? Of all accesses only those that leave the VM are seen, and the map is all vCPUs': the
+ * registers cannot hide memory from one of them, as they do on a CPU (11.4.5).
+ */
+static bool page_is_free(struct acrn_vm *vm, gpa_t gpa)
+{
+	return arch_gpa_to_hpa(vm, gpa, NULL, NULL) == INVALID_HPA;
+}
+
 static int32_t write_apic_base(struct vlapic *vlapic, uint64_t val)
 {
 	const struct acrn_vcpu *vcpu = vlapic->vcpu;
 	const uint64_t old = vlapic->base;
 	const uint64_t modes = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
 
-	if (((val & (APIC_BASE_RESERVED_LOW | ~(APIC_BASE_ADDR | 0xFFFUL))) != 0UL) || !transition_is_legal(old, val) ||
-		(((val & APIC_BASE_X2APIC) != 0UL) && vcpu->vm->arch.hide_x2apic)) {
+	if (((val & APIC_BASE_RESERVED_LOW) != 0UL) || ((val >> cpu_caps.phys_bits) != 0UL) ||
+		!transition_is_legal(old, val) || (((val & APIC_BASE_X2APIC) != 0UL) && vcpu->vm->arch.hide_x2apic)) {
 		return -EACCES;
 	}
-	if ((val & APIC_BASE_ADDR) != VLAPIC_BASE_GPA) {
-		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "local APIC moved to 0x%lx: not supported, #GP instead",
+	if ((((val ^ old) & APIC_BASE_ADDR) != 0UL) && !page_is_free(vcpu->vm, val & APIC_BASE_ADDR)) {
+		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "local APIC moved to 0x%lx, which is mapped: #GP instead",
 			val & APIC_BASE_ADDR);
 		return -EACCES;
 	}

@@ -90,6 +90,17 @@ void vlapic_set_local(struct acrn_vcpu *vcpu, uint32_t vector, bool level)
 
 /* ---- Local interrupts ---- */
 
+static void send_nmi(struct vlapic *vlapic)
+{
+	(void)__atomic_fetch_add(&vlapic->nmis, 1U, __ATOMIC_SEQ_CST);
+	vcpu_make_request(vlapic->vcpu, VCPU_REQ_NMI);
+}
+
+uint32_t vlapic_take_nmis(struct vlapic *vlapic)
+{
+	return __atomic_exchange_n(&vlapic->nmis, 0U, __ATOMIC_SEQ_CST);
+}
+
 void vlapic_fire_lvt(struct vlapic *vlapic, uint32_t reg)
 {
 	const uint32_t lvt = vreg_get(vlapic, reg);
@@ -102,7 +113,7 @@ void vlapic_fire_lvt(struct vlapic *vlapic, uint32_t reg)
 		(void)vlapic_post(vlapic, lvt & LVT_VECTOR, false);
 		break;
 	case LAPIC_DM_NMI:
-		vcpu_make_request(vlapic->vcpu, VCPU_REQ_NMI);
+		send_nmi(vlapic);
 		break;
 	case LAPIC_DM_EXTINT:
 		vcpu_make_request(vlapic->vcpu, VCPU_REQ_EVENT);
@@ -237,7 +248,7 @@ static bool accept(struct vlapic *vlapic, const struct lapic_msg *msg)
 	case LAPIC_DM_LOWEST:
 		return vlapic_post(vlapic, msg->vector, msg->level);
 	case LAPIC_DM_NMI:
-		vcpu_make_request(vlapic->vcpu, VCPU_REQ_NMI);
+		send_nmi(vlapic);
 		return true;
 	case LAPIC_DM_INIT:
 		vcpu_make_request(vlapic->vcpu, VCPU_REQ_INIT);

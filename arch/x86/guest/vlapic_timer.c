@@ -32,7 +32,7 @@ uint32_t vlapic_timer_current(const struct vlapic *vlapic)
 	uint64_t counted;
 
 	/* timer_mode 3 is reserved and does not count. */
-	if ((initial == 0U) || (vlapic->timer_mode > TIMER_PERIODIC)) {
+	if ((initial == 0U) || vlapic->timer_ended || (vlapic->timer_mode > TIMER_PERIODIC)) {
 		return 0U;
 	}
 	counted = (arch_now() - vlapic->timer_start) >> vlapic->timer_shift;
@@ -77,7 +77,18 @@ void vlapic_timer_write_initial(struct vlapic *vlapic, uint32_t count)
 	}
 	vreg_set(vlapic, LAPIC_TIMER_INITIAL, count);
 	vlapic->timer_start = arch_now();
+	vlapic->timer_ended = false;
 	arm_counter(vlapic);
+}
+
+/* The counter goes on from `current`, at the rate or in the mode that is new; a count that has ended stays at 0. */
+static void count_on(struct vlapic *vlapic, uint32_t current)
+{
+	vlapic->timer_ended = current == 0U;
+	if (current != 0U) {
+		vlapic->timer_start = arch_now() - ((uint64_t)(initial_of(vlapic) - current) << vlapic->timer_shift);
+		arm_counter(vlapic);
+	}
 }
 
 void vlapic_timer_write_divide(struct vlapic *vlapic, uint32_t divide)
@@ -86,11 +97,7 @@ void vlapic_timer_write_divide(struct vlapic *vlapic, uint32_t divide)
 
 	vreg_set(vlapic, LAPIC_TIMER_DIVIDE, divide & 0xBU);
 	vlapic->timer_shift = shift_of(divide);
-	if (current != 0U) {
-		/* It goes on counting from where it is, at the new rate. */
-		vlapic->timer_start = arch_now() - ((uint64_t)(initial_of(vlapic) - current) << vlapic->timer_shift);
-		arm_counter(vlapic);
-	}
+	count_on(vlapic, current);
 }
 
 void vlapic_timer_write_lvt(struct vlapic *vlapic, uint32_t lvt)
@@ -109,9 +116,8 @@ void vlapic_timer_write_lvt(struct vlapic *vlapic, uint32_t lvt)
 		hv_timer_stop(&vlapic->timer);
 		vlapic->tsc_deadline = 0UL;
 		vreg_set(vlapic, LAPIC_TIMER_INITIAL, 0U);
-	} else if (current != 0U) {
-		vlapic->timer_start = arch_now() - ((uint64_t)(initial_of(vlapic) - current) << vlapic->timer_shift);
-		arm_counter(vlapic);
+	} else {
+		count_on(vlapic, current);
 	}
 }
 

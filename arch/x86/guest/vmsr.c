@@ -128,13 +128,17 @@ static int32_t read_misc_enable(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *
 #define MISC_ENABLE_FAST_STRING      BIT(0)
 #define MISC_ENABLE_BTS_UNAVAILABLE  BIT(11)
 #define MISC_ENABLE_PEBS_UNAVAILABLE BIT(12)
+/*
+ * What a guest may switch (SDM vol 4, table 2-2): besides fast strings thermal control, SpeedStep, MONITOR, a limit of
+ * CPUID's leaves, xTPR messages, no XD. The others are kept and have no effect: a VM has none of it, or, as with the
+ * limit and XD, it is an old system's firmware that sets them.
+ */
+#define MISC_ENABLE_WRITABLE (MISC_ENABLE_FAST_STRING | BIT(3) | BIT(16) | BIT(18) | BIT(22) | BIT(23) | BIT(34))
 
 static int32_t write_misc_enable(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	(void)msr;
-	/* Fast strings may be switched; the rest stays as it is. */
-	vcpu->arch.misc_enable =
-		(vcpu->arch.misc_enable & ~MISC_ENABLE_FAST_STRING) | (value & MISC_ENABLE_FAST_STRING);
+	vcpu->arch.misc_enable = (vcpu->arch.misc_enable & ~MISC_ENABLE_WRITABLE) | (value & MISC_ENABLE_WRITABLE);
 	return 0;
 }
 

@@ -102,12 +102,12 @@ struct vcpu_arch {
 	uint32_t tpr_threshold;
 	bool apicv_on; /* APIC virtualization: apicv.c */
 
-	/* What is due to be injected, one of each. */
+	/* What is due to be injected, one of each but NMIs. */
 	bool exc_pending;
 	uint8_t exc_vector;
 	bool exc_has_error;
 	uint32_t exc_error;
-	bool nmi_pending;
+	uint8_t nmis_pending;   /* 0..2: see take_nmis() */
 	uint32_t entry_info;    /* what the VMCS's entry field holds and has not been delivered yet, or 0 */
 	uint32_t reinject_info; /* an event whose delivery an exit interrupted: entry interruption info, or 0 */
 	uint32_t reinject_error;

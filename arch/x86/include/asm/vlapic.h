@@ -44,12 +44,14 @@ struct vlapic {
 	bool sw_enabled;      /* SVR bit 8 as last acted upon (the CPU may have written the page before us) */
 	uint8_t timer_mode;   /* LVT timer bits 18..17, likewise: 0 one-shot, 1 periodic, 2 TSC deadline */
 	uint8_t timer_shift;  /* one count is 2^n TSC ticks: divide configuration and VLAPIC_TIMER_SHIFT */
+	bool timer_ended;     /* a one-shot count that has ended: it stays 0 in another mode or at another rate */
 	bool vid_active;      /* the CPU delivers (virtual-interrupt delivery): set by the VMX code */
 	bool lint0_irr;       /* LINT0 in fixed, level mode waits for its EOI */
 	bool lint0_line;      /* the PIC's wire; written by any pCPU */
 	bool extint;          /* an ExtINT message waits for its INTA; atomic */
 	bool eoi_map_changed; /* TMR changed since vlapic_eoi_map() was asked; atomic */
 	uint32_t esr_pending; /* errors since the last write to ESR; atomic */
+	uint32_t nmis;        /* that arrived and were not taken by vlapic_take_nmis(); atomic */
 	uint64_t tsc_offset;  /* guest TSC - host TSC, ticks: vlapic_set_tsc_offset() */
 
 	struct hv_timer timer;
@@ -88,6 +90,9 @@ bool vlapic_is_x2apic(const struct vlapic *vlapic);
 
 /** @return true if IA32_APIC_BASE enables it (xAPIC or x2APIC) */
 bool vlapic_is_enabled(const struct vlapic *vlapic);
+
+/** @return true if the registers lie at guest-physical address `page`: in xAPIC mode only (SDM 11.4.5). Owner. */
+bool vlapic_is_at(const struct vlapic *vlapic, gpa_t page);
 
 /* ---- Guest's accesses: owner only ---- */
 
@@ -180,6 +185,9 @@ int32_t vlapic_inject_msi(struct acrn_vm *vm, uint64_t addr, uint64_t data);
 
 /** As arch_pic_wire(): the PIC's INTR on LINT0 of all vCPUs. */
 void vlapic_pic_wire(struct acrn_vm *vm, bool asserted);
+
+/** @return how many NMIs have arrived since it was last called; VCPU_REQ_NMI tells of them. Owner. */
+uint32_t vlapic_take_nmis(struct vlapic *vlapic);
 
 /* vlapic_deliver(): <hv/lapic_msg.h>. */
 
