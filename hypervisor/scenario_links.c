@@ -80,7 +80,7 @@ static int32_t check_connection_end(const struct scenario_reader *rd, uint32_t i
 static int32_t check_connection(
 	const struct scenario_reader *rd, uint32_t index, const struct scn_connection_record *rec)
 {
-	if (rec->type != SCN_CONNECTION_CROSSVM)
+	if (rec->type != SCN_CONNECTION_CROSSVM && rec->type != SCN_CONNECTION_IVSHMEM)
 		return refuse(rd, "connection %u: type %u is unknown", index, rec->type);
 	if (rec->emits > 3U)
 		return refuse(rd, "connection %u: ends 0x%x emit; there are two", index, rec->emits);

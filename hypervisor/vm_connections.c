@@ -3,6 +3,7 @@
 #include <asm/page.h>
 #include <dm/cross_vm_connection.h>
 #include <dm/cross_vm.h>
+#include <dm/ivshmem.h>
 #include <hv/arch.h>
 #include <hv/log.h>
 #include <hv/memory.h>
@@ -15,6 +16,7 @@
 #define LOWEST         0x100000UL
 
 static struct cross_vm connections[SCN_MAX_CONNECTIONS];
+static struct ivshmem ivshmem[2U * SCN_MAX_CONNECTIONS];
 static uint32_t connection_count;
 static hpa_t register_pages;
 
@@ -100,6 +102,36 @@ static int32_t attach_crossvm(struct acrn_vm *vm, struct cross_vm *conn, uint32_
 	return 0;
 }
 
+/* ---- QEMU's face ---- */
+
+/* Connection lock held. */
+static void peer_rang(struct cross_vm_end *end, uint32_t vector)
+{
+	ivshmem_rung(&ivshmem[end->arg], vector);
+}
+
+static void guest_rings(void *end, uint32_t vector)
+{
+	cross_vm_emit(end, vector);
+}
+
+/* @param id 2 * index of the connection + side */
+static int32_t attach_ivshmem(struct acrn_vm *vm, struct cross_vm *conn, uint32_t side, uint32_t id)
+{
+	struct cross_vm_end *end = &conn->end[side];
+	struct ivshmem *self = &ivshmem[id];
+	int32_t ret;
+
+	self->position = side;
+	self->ring = end->emits ? guest_rings : NULL;
+	self->cookie = end;
+	ret = ivshmem_attach(self, &vm->vpci, conn->hpa, conn->size);
+	if (ret == 0) {
+		cross_vm_plug(end, vm, peer_rang, id);
+	}
+	return ret;
+}
+
 /* ---- All ---- */
 
 /* Gives the VM the end as the function that the connection's type names. */
@@ -113,6 +145,8 @@ static int32_t attach_end(struct acrn_vm *vm, const struct scenario_connection *
 	switch (config->type) {
 	case SCN_CONNECTION_CROSSVM:
 		return attach_crossvm(vm, conn, id % 2U, id);
+	case SCN_CONNECTION_IVSHMEM:
+		return attach_ivshmem(vm, conn, id % 2U, id);
 	default:
 		return -EINVAL;
 	}

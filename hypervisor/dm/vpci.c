@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Configuration space, BARs and INTx lines of a VM's PCI bus. */
 #include <dm/vpci.h>
+#include <dm/vpci_msix.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 
@@ -225,6 +226,12 @@ int32_t vpci_find(struct vpci *bus, bool is_port, uint32_t at, uint32_t size, st
 
 /* ---- Lines ---- */
 
+/* Bus lock held. */
+static bool asserts_line(const struct vpci_function *fn)
+{
+	return fn->intx && ((get(&fn->config[PCI_COMMAND], 2U) & PCI_CMD_INTX_OFF) == 0U) && !vpci_msix_enabled(fn);
+}
+
 /* Bus lock held. The function's line is asserted while one of those who share it asserts. */
 static void update_line(struct vpci *bus, uint32_t slot)
 {
@@ -232,10 +239,9 @@ static void update_line(struct vpci *bus, uint32_t slot)
 	bool asserted = false;
 
 	for (uint32_t i = slot % VPCI_LINES; i < VPCI_SLOTS; i += VPCI_LINES) {
-		struct vpci_function *fn = bus->slot[i];
+		const struct vpci_function *fn = bus->slot[i];
 
-		asserted = asserted ||
-			((fn != NULL) && fn->intx && ((get(&fn->config[PCI_COMMAND], 2U) & PCI_CMD_INTX_OFF) == 0U));
+		asserted = asserted || ((fn != NULL) && asserts_line(fn));
 	}
 	bus->ops->set_line(bus->vm, gsi, asserted);
 }
@@ -296,12 +302,12 @@ void vpci_config_write(struct vpci *bus, uint32_t devfn, uint32_t offset, uint32
 	}
 	if ((offset < PCI_BAR0 + 4U * VPCI_BARS) && (offset + size > PCI_COMMAND)) {
 		update_routes(bus);
-		update_line(bus, fn->slot);
 	}
+	if (fn->msix != NULL) {
+		vpci_msix_update(fn);
+	}
+	update_line(bus, fn->slot);
 	spin_unlock(&bus->lock);
-	if ((offset + size > PCI_FIRST_CAP) && (fn->ops != NULL) && (fn->ops->config_written != NULL)) {
-		fn->ops->config_written(fn);
-	}
 }
 
 /* ---- The bus ---- */
@@ -323,6 +329,9 @@ static void set_up(struct vpci_function *fn)
 	}
 	fn->intx = false;
 	fn->config[PCI_STATUS] &= (uint8_t)~PCI_STA_INTX;
+	if (fn->msix != NULL) {
+		vpci_msix_reset(fn->msix);
+	}
 }
 
 /* @return the lowest place in the window that no BAR has as its home, aligned to `bar`'s size; 0: none */
@@ -389,6 +398,7 @@ int32_t vpci_add(struct vpci *bus, struct vpci_function *fn)
 
 void vpci_reset(struct vpci *bus)
 {
+	spin_lock(&bus->lock);
 	bus->address = 0U;
 	for (uint32_t slot = 0U; slot < VPCI_SLOTS; slot++) {
 		if (bus->slot[slot] != NULL) {
@@ -398,6 +408,7 @@ void vpci_reset(struct vpci *bus)
 	update_routes(bus);
 	update_line(bus, 0U);
 	update_line(bus, 1U);
+	spin_unlock(&bus->lock);
 }
 
 void vpci_init(struct vpci *bus, struct acrn_vm *vm, const struct vpci_bus_ops *ops)

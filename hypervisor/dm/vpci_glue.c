@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The PCI bus in a VM: its ports, its two windows, its lines, and memory behind BARs in the memory map. */
 #include <dm/vpci.h>
+#include <dm/vpci_msix.h>
 #include <hv/arch.h>
 #include <hv/ioreq.h>
+#include <hv/log.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
 #include <lib/bits.h>
@@ -16,6 +18,13 @@ static void set_line(struct acrn_vm *vm, uint32_t gsi, bool asserted)
 	(void)vm_set_irqline(vm, gsi, asserted ? GSI_SET_HIGH : GSI_SET_LOW);
 }
 
+static void send_msi(struct acrn_vm *vm, uint64_t address, uint32_t data)
+{
+	if (arch_inject_msi(vm, address, data) != 0) {
+		pr_guest(vm->vm_id, 0U, "an MSI-X message to 0x%lx, data 0x%x, is no interrupt", address, data);
+	}
+}
+
 /* Every vCPU, so that none sees the old map once the instruction that moved the BAR is over. */
 static void map_changed(struct acrn_vm *vm)
 {
@@ -26,6 +35,7 @@ static void map_changed(struct acrn_vm *vm)
 
 static const struct vpci_bus_ops vm_ops = {
 	.set_line = set_line,
+	.send_msi = send_msi,
 	.map_changed = map_changed,
 };
 
@@ -90,16 +100,26 @@ static int32_t ecam_access(struct io_request *io_req, void *arg)
 
 /* ---- Windows ---- */
 
+static bool is_msix(const struct vpci_hit *hit)
+{
+	return (hit->fn->msix != NULL) && (hit->fn->msix->bar == hit->bar);
+}
+
 static uint64_t bar_read(const struct vpci_hit *hit, uint32_t size)
 {
 	const struct vpci_ops *ops = hit->fn->ops;
 
+	if (is_msix(hit)) {
+		return vpci_msix_read(hit->fn, hit->offset, size);
+	}
 	return (ops->read == NULL) ? mask_bytes(size) : ops->read(hit->fn, hit->bar, hit->offset, size);
 }
 
 static void bar_write(const struct vpci_hit *hit, uint32_t size, uint64_t value)
 {
-	if (hit->fn->ops->write != NULL) {
+	if (is_msix(hit)) {
+		vpci_msix_write(hit->fn, hit->offset, size, value);
+	} else if (hit->fn->ops->write != NULL) {
 		hit->fn->ops->write(hit->fn, hit->bar, hit->offset, size, value);
 	}
 }

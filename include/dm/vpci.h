@@ -20,6 +20,7 @@
 struct acrn_vm;
 struct vpci;
 struct vpci_function;
+struct vpci_msix;
 
 /* Below the I/O APIC's page; a pre-launched VM's memory ends at 0xC0000000. As in pre_dsdt.asl. */
 #define VPCI_MEM_BASE  0xD0000000UL
@@ -74,8 +75,6 @@ struct vpci_ops {
 	 */
 	uint64_t (*read)(struct vpci_function *fn, uint32_t bar, uint32_t offset, uint32_t size);
 	void (*write)(struct vpci_function *fn, uint32_t bar, uint32_t offset, uint32_t size, uint64_t value);
-	/* The guest has written configuration space, at its own registers (from PCI_FIRST_CAP on). May be NULL. */
-	void (*config_written)(struct vpci_function *fn);
 };
 
 struct vpci_bar {
@@ -96,7 +95,8 @@ struct vpci_function {
 	uint8_t config[VPCI_CONFIG];   /* bus lock */
 	uint8_t writable[VPCI_CONFIG]; /* bits that the guest may change; constant */
 	uint32_t next_cap;
-	bool intx; /* it asserts its INTx pin; bus lock */
+	bool intx;              /* it asserts its INTx pin; bus lock */
+	struct vpci_msix *msix; /* NULL: it has none; <dm/vpci_msix.h> */
 	struct vpci_bar bar[VPCI_BARS];
 };
 
@@ -116,6 +116,8 @@ struct vpci_routes {
 /* Whom the bus talks to. Called with its lock held. */
 struct vpci_bus_ops {
 	void (*set_line)(struct acrn_vm *vm, uint32_t gsi, bool asserted);
+	/* A function's message, as an MSI: SDM vol 3, 11.11. */
+	void (*send_msi)(struct acrn_vm *vm, uint64_t address, uint32_t data);
 	/* A BAR with memory behind it has moved. */
 	void (*map_changed)(struct acrn_vm *vm);
 };
@@ -179,7 +181,7 @@ int32_t __must_check vpci_add(struct vpci *bus, struct vpci_function *fn);
  */
 bool __must_check vpci_set_floor(struct vpci *bus, uint64_t base);
 
-/** After power-on: configuration as firmware leaves it, lines down. The VM does not run; its devices were reset. */
+/** After power-on: configuration as firmware leaves it, lines down, no message any more. The VM does not run. */
 void vpci_reset(struct vpci *bus);
 
 /**

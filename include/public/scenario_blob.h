@@ -183,6 +183,7 @@ struct scn_vuart_record {
 
 /* scn_connection_record.type: how it looks to its VMs */
 #define SCN_CONNECTION_CROSSVM 1U /* seL4's cross-VM connection */
+#define SCN_CONNECTION_IVSHMEM 2U /* QEMU's ivshmem, with a doorbell */
 
 #define SCN_CONNECTION_HV     0xFFU /* scn_connection_record.vm: the hypervisor, which sends events back */
 #define SCN_CONNECTION_MIN_KB 4U

@@ -10,6 +10,7 @@
 #include <guests/lib/ioapic.h>
 #include <guests/lib/page.h>
 #include <guests/lib/pci.h>
+#include <guests/lib/wild.h>
 
 const char subject_name[] = "crossvm";
 
@@ -71,16 +72,6 @@ static void handler(struct trap *t)
 	lapic_eoi();
 }
 
-static uint32_t bar_size(unsigned int slot, unsigned int bar)
-{
-	uint32_t old = pci_read32(slot, PCI_BAR(bar)), mask;
-
-	pci_write32(slot, PCI_BAR(bar), 0xffffffff);
-	mask = pci_read32(slot, PCI_BAR(bar)) & ~0xfU;
-	pci_write32(slot, PCI_BAR(bar), old);
-	return ~mask + 1;
-}
-
 static void find(void)
 {
 	for (unsigned int slot = 1; slot < PCI_SLOTS && function_count < MAX_FUNCTIONS; slot++) {
@@ -91,7 +82,7 @@ static void find(void)
 		f->slot = slot;
 		f->events = pci_read32(slot, PCI_BAR(0)) & ~0xfU;
 		f->dataport = pci_read32(slot, PCI_BAR(1)) & ~0xfU;
-		f->size = bar_size(slot, 1);
+		f->size = pci_bar_size(slot, 1);
 		if (name_is(f, "pair"))
 			pair = f;
 		else if (name_is(f, "one-way"))
@@ -105,7 +96,7 @@ static void find(void)
 static void test_found(void)
 {
 	report(pair != NULL && one_way != NULL && (loop != NULL) == first, "the connections, by name");
-	report((pci_read32(pair->slot, PCI_BAR(0)) & 0xf) == 8 && bar_size(pair->slot, 0) == 4096,
+	report((pci_read32(pair->slot, PCI_BAR(0)) & 0xf) == 8 && pci_bar_size(pair->slot, 0) == 4096,
 	       "event page: a page of prefetchable memory");
 	report((pci_read32(pair->slot, PCI_BAR(1)) & 0xf) == 8 && pair->size == 8192, "dataport: 8 KiB");
 	report(one_way->size == 65536, "another dataport: 64 KiB");
@@ -270,60 +261,21 @@ static void test_move(void)
 	report(old[at] == 0x123456aa && name_is(f, "one-way"), "and on");
 }
 
-static void wild_write(uint64_t at, unsigned int width, uint64_t value)
-{
-	switch (width) {
-	case 1:
-		*(volatile uint8_t *)at = (uint8_t)value;
-		break;
-	case 2:
-		*(volatile uint16_t *)at = (uint16_t)value;
-		break;
-	case 4:
-		*(volatile uint32_t *)at = (uint32_t)value;
-		break;
-	default:
-		*(volatile uint64_t *)at = value;
-		break;
-	}
-}
-
-static void wild_access(void *arg)
-{
-	const uint64_t *a = arg;
-
-	wild_write(a[0], (unsigned int)a[1], a[2]);
-}
-
 /* Every width at every register, and at random; the VM lives. An access over the end of a BAR may be #GP. */
 static void test_wild(void)
 {
 	struct function *f = first ? loop : one_way;
 	uint32_t bars[2] = { pci_read32(f->slot, PCI_BAR(0)), pci_read32(f->slot, PCI_BAR(1)) };
-	uint64_t random = 0x9e3779b97f4a7c15UL;
-	uint64_t a[3];
 
 	for (unsigned int width = 1; width <= 8; width *= 2) {
 		for (unsigned int offset = 0; offset < 4096; offset += offset < 256 ? 1 : 61) {
-			a[0] = f->events + offset;
-			a[1] = width;
-			a[2] = ~0UL;
-			(void)catch_exception(wild_access, a, NULL);
+			(void)wild_write(f->events + offset, width, ~0UL);
 			irq_window();
 		}
 	}
 	report(name_is(f, first ? "loop" : "one-way"), "wild writes to the event page: the name is as it was");
 	mmio_write32(f->events + CONSUME, 0);
-	for (unsigned int i = 0; i < 3000; i++) {
-		random = random * 6364136223846793005UL + 1442695040888963407UL;
-		pci_select(f->slot, 0, (uint32_t)(random >> 16) & 0xff);
-		if ((random & 3) == 0)
-			outl(PCI_DATA_PORT, (uint32_t)(random >> 24));
-		else if ((random & 3) == 1)
-			outw((uint16_t)(PCI_DATA_PORT + (random >> 60) % 3), (uint16_t)(random >> 24));
-		else
-			outb((uint16_t)(PCI_DATA_PORT + (random >> 60) % 4), (uint8_t)(random >> 24));
-	}
+	wild_config(f->slot, 3000);
 	report(pci_read32(f->slot, PCI_ID) == ID, "wild writes to configuration space: it is still there");
 	pci_write32(f->slot, PCI_BAR(0), bars[0]);
 	pci_write32(f->slot, PCI_BAR(1), bars[1]);

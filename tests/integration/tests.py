@@ -14,6 +14,7 @@ SCENARIOS = TOP / "boot" / "scenarios"
 TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_CABLE = SCENARIOS / "test-cable.xml"
 TEST_CONNECTION = SCENARIOS / "test-connection.xml"
+TEST_IVSHMEM = SCENARIOS / "test-ivshmem.xml"
 CONNECTION_LINUX = SCENARIOS / "test-conn-linux.xml"
 CABLE_LINUX = SCENARIOS / "cable-linux.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
@@ -153,6 +154,7 @@ GUESTS: dict[str, Guest] = {
     "xsave": CPU_ALONE,
     "cable": Guest(kinds=()),
     "crossvm": Guest(kinds=()),
+    "ivshmem": Guest(kinds=()),
     "pci": Guest(kinds=("bare", "svm"), models=False),
     "ipi": Guest(cpus=2, guest_words="cpus=3", kinds=("bare", "uvm"), timeout=120, models=False),
     # A User VM's device model has no battery: CMOS RAM is lost with a reset.
@@ -266,11 +268,13 @@ def load_tests() -> list[Boot]:
 
 
 def connection_tests() -> list[Test]:
-    """Two pre-launched VMs with cross-VM connections: on two CPUs, and on one."""
+    """Two pre-launched VMs with connections of both types: on two CPUs, and on one."""
     base = Boot(name="pre/crossvm", kind="pre", guest="crossvm", scenario=TEST_CONNECTION, cpus=2, timeout=120)
     one = (Change("PRE2", "cpu_affinity/pcpu/pcpu_id", "0"),)
+    ivshmem = replace(base, name="pre/ivshmem", guest="ivshmem", scenario=TEST_IVSHMEM)
     rounds = Change("PRE1", "os_config/bootargs", "+rounds=100000")
     return [base, replace(base, name="pre/crossvm-1cpu", cpus=1, changes=one),
+            ivshmem, replace(ivshmem, name="pre/ivshmem-1cpu", cpus=1, changes=one),
             replace(base, name="pre/crossvm-100000", alone=True, timeout=1500,
                     changes=(rounds, Change("PRE2", "os_config/bootargs", "rounds=100000")))]
 

@@ -50,7 +50,7 @@ SAMPLE = """<aril-config scenario="sample">
         <endpoint><vm_name>PRE</vm_name><emits>n</emits></endpoint>
         <endpoint><vm_name>RAW</vm_name></endpoint>
       </connection>
-      <connection><name>echo</name><type>crossvm</type><dataport_size>4</dataport_size>
+      <connection><name>echo</name><type>ivshmem</type><dataport_size>4</dataport_size>
         <endpoint><vm_name>HYPERVISOR</vm_name></endpoint>
         <endpoint><vm_name>PRE</vm_name></endpoint>
       </connection>

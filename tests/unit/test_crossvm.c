@@ -95,8 +95,8 @@ TEST(crossvm_scenario_connection)
 	EXPECT_EQ(vm->vioapic.high[0] & (1UL << VPCI_LINE1_GSI), 0UL);
 	/* Destroyed: nobody is there; created again: as new. */
 	EXPECT_EQ(vm_destroy(vm), 0);
+	EXPECT_EQ(vm_create(vm, NULL, 0U), 0);
 	spin_unlock(&vm->lock);
-	vm_boot_all();
 	EXPECT_EQ(count_of(vm, 1U), 0U);
 	fake_machine_end();
 }

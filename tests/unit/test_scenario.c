@@ -485,7 +485,7 @@ TEST(scenario_connection_rules)
 	EXPECT_REFUSED(smp.conn[0].vm[1] = UVM1, "pre-launched");
 	EXPECT_REFUSED(smp.conn[1].vm[0] = SCN_CONNECTION_HV, "both ends");
 	EXPECT_REFUSED(smp.conn[0].type = 0, "type 0");
-	EXPECT_REFUSED(smp.conn[0].type = 2, "type 2");
+	EXPECT_REFUSED(smp.conn[0].type = 3, "type 3");
 	EXPECT_REFUSED(smp.conn[0].emits = 4, "emit");
 	EXPECT_REFUSED(smp.conn[0].size_kb = 0, "power of two");
 	EXPECT_REFUSED(smp.conn[0].size_kb = 2, "power of two");

@@ -33,8 +33,7 @@ static void note_map(struct acrn_vm *vm)
 	map_changes++;
 }
 
-
-static const struct vpci_bus_ops test_bus_ops = {note_line, note_map};
+static const struct vpci_bus_ops test_bus_ops = {.set_line = note_line, .map_changed = note_map};
 
 static uint64_t test_read(struct vpci_function *fn, uint32_t bar, uint32_t offset, uint32_t size)
 {

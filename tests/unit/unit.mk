@@ -64,6 +64,8 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/vm_connections.c \
 	hypervisor/dm/vpci.c \
 	hypervisor/dm/vpci_glue.c \
+	hypervisor/dm/vpci_msix.c \
+	hypervisor/dm/ivshmem.c \
 	hypervisor/dm/vpic_glue.c \
 	hypervisor/dm/vuart_glue.c \
 	hypervisor/dm/vpic.c \

@@ -21,6 +21,7 @@
 #define PCI_INT_LINE	0x3cU
 
 #define PCI_CMD_MEM		0x2U
+#define PCI_CMD_MASTER		0x4U
 #define PCI_CMD_INTX_OFF	0x400U
 #define PCI_STA_INTX		0x8U
 #define PCI_STA_CAPS		0x10U
@@ -65,6 +66,17 @@ static inline void pci_write8(unsigned int slot, unsigned int reg, uint8_t value
 {
 	pci_select(slot, 0, reg);
 	outb((uint16_t)(PCI_DATA_PORT + (reg & 3)), value);
+}
+
+/* Size in bytes of memory BAR @bar, by writing ones to it and putting it back. */
+static inline uint32_t pci_bar_size(unsigned int slot, unsigned int bar)
+{
+	uint32_t old = pci_read32(slot, PCI_BAR(bar)), mask;
+
+	pci_write32(slot, PCI_BAR(bar), 0xffffffff);
+	mask = pci_read32(slot, PCI_BAR(bar)) & ~0xfU;
+	pci_write32(slot, PCI_BAR(bar), old);
+	return ~mask + 1;
 }
 
 #endif /* GUESTS_LIB_PCI_H */

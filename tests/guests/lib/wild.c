@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <guests/lib/guest.h>
+#include <guests/lib/pci.h>
+#include <guests/lib/wild.h>
+
+struct write {
+	uint64_t at, value;
+	unsigned int width;
+};
+
+static void do_write(void *arg)
+{
+	const struct write *w = arg;
+
+	switch (w->width) {
+	case 1:
+		*(volatile uint8_t *)w->at = (uint8_t)w->value;
+		break;
+	case 2:
+		*(volatile uint16_t *)w->at = (uint16_t)w->value;
+		break;
+	case 4:
+		*(volatile uint32_t *)w->at = (uint32_t)w->value;
+		break;
+	default:
+		*(volatile uint64_t *)w->at = w->value;
+		break;
+	}
+}
+
+int wild_write(uint64_t at, unsigned int width, uint64_t value)
+{
+	struct write w = { at, value, width };
+
+	return catch_exception(do_write, &w, NULL);
+}
+
+void wild_config(unsigned int slot, unsigned int count)
+{
+	uint64_t random = 0x9e3779b97f4a7c15UL;
+
+	for (unsigned int i = 0; i < count; i++) {
+		random = random * 6364136223846793005UL + 1442695040888963407UL;
+		pci_select(slot, 0, (uint32_t)(random >> 16) & 0xff);
+		if ((random & 3) == 0)
+			outl(PCI_DATA_PORT, (uint32_t)(random >> 24));
+		else if ((random & 3) == 1)
+			outw((uint16_t)(PCI_DATA_PORT + (random >> 60) % 3), (uint16_t)(random >> 24));
+		else
+			outb((uint16_t)(PCI_DATA_PORT + (random >> 60) % 4), (uint8_t)(random >> 24));
+	}
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Accesses that no driver makes, to see what a device survives. */
+#ifndef GUESTS_LIB_WILD_H
+#define GUESTS_LIB_WILD_H
+
+#include <stdint.h>
+
+/* A write of @width (1, 2, 4, 8) bytes; one over the end of a device may be #GP. Returns NO_TRAP or the vector. */
+int wild_write(uint64_t at, unsigned int width, uint64_t value);
+
+/* @count writes of random bytes, words and double words to random registers of a PCI function's configuration. */
+void wild_config(unsigned int slot, unsigned int count);
+
+#endif /* GUESTS_LIB_WILD_H */
