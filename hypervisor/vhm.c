@@ -242,21 +242,15 @@ void vhm_set_upcall(uint32_t vector, uint32_t vcpu_id)
 
 void vhm_fire_upcall(void)
 {
-	struct acrn_vm *service = vm_service();
-	struct acrn_vcpu *target;
+	struct acrn_vm *const service = vm_service(); /* there is one: who else gave the page? */
+	const uint32_t vector = __atomic_load_n(&upcall_vector, __ATOMIC_RELAXED);
+	struct acrn_vcpu *target = vm_vcpu(service, __atomic_load_n(&upcall_vcpu, __ATOMIC_RELAXED));
 
-	if (service == NULL) {
-		return;
-	}
 	/* vCPU 0 can never be taken off line, so it is the one to fall back on. */
-	target = vm_vcpu(service, __atomic_load_n(&upcall_vcpu, __ATOMIC_RELAXED));
 	if ((target == NULL) || (target->state != VCPU_RUNNING)) {
-		target = vm_vcpu(service, 0U);
+		target = &service->vcpus[0];
 	}
-	if (target != NULL) {
-		trace_event(
-			TRACE_UPCALL, target->thread.who, __atomic_load_n(&upcall_vector, __ATOMIC_RELAXED), 0UL, 0UL);
-		hv_stats_count(&hv_counters.upcalls);
-		arch_vcpu_set_irq(target, __atomic_load_n(&upcall_vector, __ATOMIC_RELAXED), false);
-	}
+	trace_event(TRACE_UPCALL, target->thread.who, vector, 0UL, 0UL);
+	hv_stats_count(&hv_counters.upcalls);
+	arch_vcpu_set_irq(target, vector, false);
 }

@@ -9,8 +9,10 @@
 #include <fake.h>
 #include <hv/ioreq.h>
 #include <hv/stats.h>
+#include <hv/trace.h>
 #include <hv/vhm.h>
 #include <hv/vm.h>
+#include <lib/bits.h>
 #include <lib/errno.h>
 
 static struct acrn_vm *vm;
@@ -243,6 +245,10 @@ TEST(vhm_upcall_goes_to_the_chosen_vcpu)
 	vm_service()->vcpus[1].state = VCPU_RUNNING;
 	vhm_fire_upcall();
 	EXPECT_EQ(vm_service()->vcpus[1].arch.irr[1], 1UL << 5U);
+	vm_service()->vcpus[0].arch.irr[1] = 0U;
+	vhm_set_upcall(0x45U, 77U);
+	vhm_fire_upcall(); /* there is none: vCPU 0 again */
+	EXPECT_EQ(vm_service()->vcpus[0].arch.irr[1], 1UL << 5U);
 	vhm_set_upcall(ACRN_UPCALL_VECTOR, 0U);
 	fake_machine_end();
 }
@@ -270,6 +276,57 @@ TEST(vhm_no_upcall_while_somebody_looks)
 	*off = 1U;
 	reset_vm_ioreqs(vcpu->vm);
 	EXPECT_EQ(*off, 0U);
+	fake_machine_end();
+}
+
+TEST(vhm_a_fault_is_not_told_while_the_slot_is_in_use)
+{
+	setup(false);
+	EXPECT_EQ(pio(REQUEST_READ, 0x80U, 1U, 0U), IOREQ_PENDING);
+	EXPECT(!vhm_send_power_off(vcpu));
+	EXPECT_EQ(slot->reqs.pio.address, 0x80UL);
+	answer(0U);
+	emulate_io_post(vcpu);
+	EXPECT(vhm_send_reset(vcpu));
+	EXPECT_EQ(slot->reqs.pio.address, VHM_RESET_PORT);
+	fake_machine_end();
+}
+
+/* Each state once, however often the slot is looked at; the answer's value with the last. */
+TEST(vhm_states_are_traced)
+{
+	struct trace_dump dump;
+	char line[TRACE_LINE];
+	uint32_t seen = 0U;
+
+	setup(false);
+	EXPECT_EQ(trace_start(BIT(TRACE_IO >> 4U)), 0);
+	trace_clear();
+	EXPECT_EQ(pio(REQUEST_READ, 0x1234U, 2U, 0U), IOREQ_PENDING);
+	EXPECT_EQ(vhm_poll_request(vcpu), -EAGAIN);
+	slot->processed = REQ_STATE_PROCESSING;
+	EXPECT_EQ(vhm_poll_request(vcpu), -EAGAIN);
+	EXPECT_EQ(vhm_poll_request(vcpu), -EAGAIN);
+	answer(0xBEEFU);
+	emulate_io_post(vcpu);
+	vcpu->req.type = REQ_MMIO;
+	vcpu->req.reqs.mmio = (struct mmio_request){REQUEST_WRITE, 0U, 0xD0000000UL, 8UL, 0x77UL};
+	EXPECT_EQ(emulate_io(vcpu, &vcpu->req), IOREQ_PENDING);
+	answer(0U);
+	EXPECT_EQ(vhm_poll_request(vcpu), 0);
+	EXPECT_EQ(vcpu->req.reqs.mmio.value, 0x77UL);
+	trace_dump_begin(&dump, 0UL);
+	while (trace_dump_line(&dump, line)) {
+		/* @t cpu n tsc id who arg a b: arg is state, type, size, write */
+		static const char *const wanted[] = {
+			" 20 0101 200 1234 0 ", " 20 0101 202 1234 0 ", " 20 0101 201 1234 beef ",
+			" 20 0101 10810 d0000000 77 ", " 20 0101 10811 d0000000 77 "};
+
+		if ((seen < ARRAY_SIZE(wanted)) && (strstr(line, wanted[seen]) != NULL)) {
+			seen++;
+		}
+	}
+	EXPECT_EQ(seen, 5U);
 	fake_machine_end();
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * hypervisor/vhm.c: for every content of the request page, changing between any two looks; every vCPU number; every
- * request that the callers may make; with and without a page and a Service VM.
+ * request that the callers may make; with and without a page.
  */
 #include <hv/ioreq.h>
 #include <hv/vhm.h>
@@ -14,7 +14,7 @@ static union vhm_request_buffer page;
 
 struct acrn_vm *vm_service(void)
 {
-	return Frama_C_interval(0, 1) ? &service : NULL;
+	return &service; /* who gave the page */
 }
 
 struct acrn_vcpu *vm_vcpu(struct acrn_vm *of, uint32_t id)
