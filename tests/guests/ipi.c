@@ -2,9 +2,11 @@
 /*
  * Wake-ups by IPI, many: between CPUs that halt, that work, and with interrupts off; by xAPIC and by x2APIC; and all
  * CPUs waiting for a device at once. One that is lost stops a ring of CPUs for good, or until the watchdog's tick.
+ * A wake-up is lost, too, when it is taken between STI and HLT: no interrupt may be (SDM vol. 2, STI).
  * "rounds=N" on the command line: as many rounds of CPUs that halt, and a tenth of those that don't.
  */
 #include <guests/lib/apic.h>
+#include <guests/lib/exec.h>
 #include <guests/lib/guest.h>
 #include <guests/lib/smp.h>
 
@@ -16,9 +18,16 @@ const char subject_name[] = "ipi";
 #define ROUNDS		1000UL
 #define ROUNDS_BUSY	10UL		/* one in so many where a CPU that is shared costs a slice each time */
 #define FEW		4UL
+#define PHASES		3001UL		/* prime: moments at which a CPU goes to sleep, two instructions apart */
+#define STRIDE		6UL		/* from one round's to the next but one's */
+#define SHADOWS		200UL
 #define DEVICE_PORT	0x61U		/* emulated in every VM, in a User VM by its device model */
 
-enum how { HALTING, WORKING, DEAF };
+STUB(sti_hlt, "sti\n\thlt\nsti_hlt_next:\n\tcli");
+extern const uint8_t sti_hlt_next[];
+#define STI_BYTES	1U
+
+enum how { HALTING, PHASED, WORKING, DEAF };
 
 static uint64_t rounds;			/* of this ring */
 static uint64_t rounds_wanted = ROUNDS;
@@ -27,14 +36,19 @@ static uint32_t apic_ids[MAX_CPUS];
 static enum how waiting;
 static volatile uint64_t tokens[MAX_CPUS];	/* that arrived at the CPU; its own handler counts */
 static volatile uint64_t passed[MAX_CPUS];
+static volatile uint64_t early;	/* interrupts between STI and HLT */
 static volatile bool stuck;
+static volatile bool shadows_done;
 static uint64_t seen_by_watch;
 
 static void token_handler(struct trap *t)
 {
 	unsigned int cpu = cpu_index();
 
-	(void)t;
+	if (t->rip == (uint64_t)sti_hlt + STI_BYTES) {
+		__atomic_add_fetch(&early, 1, __ATOMIC_RELAXED);
+		t->rip = (uint64_t)sti_hlt_next;	/* do not sleep for good */
+	}
 	tokens[cpu] = tokens[cpu] + 1;
 	lapic_eoi();
 }
@@ -56,15 +70,34 @@ static void pass_token(unsigned int from)
 	lapic_ipi(ICR_FIXED | ICR_ASSERT | VEC_TOKEN, apic_ids[to]);
 }
 
+/* Interrupts on, HLT, and off. */
+static void halt(void)
+{
+	__asm__ volatile("call sti_hlt" : : : "memory");
+}
+
+static void spend(uint64_t loops)
+{
+	__asm__ volatile("1:\tdec %0\n\tjnz 1b" : "+r"(loops));
+}
+
+/* In each round one CPU goes to sleep late: its wake-up comes before it does, meanwhile, or after. */
+static void spend_phase(unsigned int cpu, uint64_t n)
+{
+	if (waiting == PHASED && n % cpus == cpu)
+		spend(1 + n / cpus * STRIDE % PHASES);
+}
+
 /* Returns with interrupts off. */
 static void wait_for_token(unsigned int cpu, uint64_t count)
 {
 	while (tokens[cpu] < count && !stuck) {
 		switch (waiting) {
 		case HALTING:
+		case PHASED:
 			cli();
 			if (tokens[cpu] < count && !stuck)
-				sti_hlt_cli();
+				halt();
 			break;
 		case WORKING:
 			sti();
@@ -90,6 +123,7 @@ static void ring_member(void *arg)
 		wait_for_token(cpu, n);
 		passed[cpu] = n;
 		pass_token(cpu);
+		spend_phase(cpu, n);
 	}
 	sti();
 }
@@ -123,7 +157,8 @@ static void ring(unsigned int size, enum how how, const char *text)
 
 	cpus = size;
 	waiting = how;
-	rounds = (how == HALTING) ? rounds_wanted : rounds_wanted / ROUNDS_BUSY;
+	rounds = (how == HALTING || how == PHASED) ? rounds_wanted : rounds_wanted / ROUNDS_BUSY;
+	early = 0;
 	for (unsigned int i = 0; i < MAX_CPUS; i++)
 		tokens[i] = passed[i] = 0;
 	for (unsigned int i = 1; i < size; i++) {
@@ -134,6 +169,7 @@ static void ring(unsigned int size, enum how how, const char *text)
 	cli();
 	for (uint64_t n = 1; n <= rounds && !stuck; n++) {
 		pass_token(0);
+		spend_phase(0, n);
 		wait_for_token(0, n);
 		passed[0] = n;
 	}
@@ -142,10 +178,57 @@ static void ring(unsigned int size, enum how how, const char *text)
 		ended = on_cpu_wait(i) && ended;
 	stop_watch();
 	irq_window();
-	report(!stuck && ended && tokens[0] == rounds && tokens[size - 1] == rounds,
+	report(!stuck && ended && tokens[0] == rounds && tokens[size - 1] == rounds && early == 0,
 	       "a ring of %u CPUs, %s: every wake-up arrives, and once", size, text);
 	if (stuck)
 		report_info("stuck after %lu of %lu rounds", passed[0], rounds);
+	if (early != 0)
+		report_info("%lu interrupts between STI and HLT", early);
+}
+
+/* An interrupt waits already when this CPU halts. */
+static void halt_in_shadow(void *arg)
+{
+	(void)arg;
+	cli();
+	for (uint64_t n = 1; n <= SHADOWS; n++) {
+		lapic_ipi(ICR_FIXED | ICR_ASSERT | ICR_SELF | VEC_TOKEN, 0);
+		spend(1 + n * n % 89);	/* out of step with the other CPU */
+		halt();
+	}
+	sti();
+	shadows_done = true;
+}
+
+/* Exceptions, and exits where there is a hypervisor: another CPU's STI holds interrupts back all the same. */
+static void make_exceptions(void *arg)
+{
+	(void)arg;
+	while (!shadows_done) {
+		try_begin();
+		__asm__ volatile(TRY("ud2") : : : "memory");
+		(void)cpuid(0, 0);
+	}
+}
+
+static void shadow(unsigned int cpu)
+{
+	bool ended;
+
+	tokens[cpu] = 0;
+	early = 0;
+	shadows_done = false;
+	if (cpu == 0) {
+		on_cpu_async(1, make_exceptions, NULL);
+		halt_in_shadow(NULL);
+	} else {
+		on_cpu_async(cpu, halt_in_shadow, NULL);
+		make_exceptions(NULL);
+	}
+	ended = on_cpu_wait(1);
+	report(ended && tokens[cpu] == SHADOWS && early == 0, "CPU %u: nothing comes between STI and HLT", cpu);
+	if (early != 0)
+		report_info("%lu interrupts between STI and HLT", early);
 }
 
 static void read_device(void *wrong)
@@ -177,10 +260,13 @@ static void all_rings(void)
 		const char *text;
 	} kinds[] = {
 		{ HALTING, "halting" },
+		{ PHASED, "halting at any moment" },
 		{ WORKING, "working" },
 		{ DEAF, "mostly deaf" },
 	};
 
+	shadow(0);
+	shadow(1);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		ring(2, kinds[i].how, kinds[i].text);
 		if (smp_online() > 2)
