@@ -8,18 +8,29 @@
 #include <hv/vm.h>
 #include <lib/bits.h>
 #include <lib/errno.h>
+#include <lib/string.h>
 
-/* ---- Reservations ---- */
+/* ---- The table ---- */
 
-uint32_t vm_reservation_above(const struct vm_reservations *table, gpa_t addr)
+/* What a hint points to when there is none: no address is in it. */
+static const struct vm_memory_reservation nobody;
+
+void vm_reservations_init(struct vm_reservations *table)
+{
+	(void)memset(table, 0, sizeof(*table));
+	table->copy[0].last_hit = &nobody;
+	table->index = &table->copy[0];
+}
+
+uint32_t vm_reservation_above(const struct vm_reservation_index *index, gpa_t addr)
 {
 	uint32_t low = 0U;
-	uint32_t high = table->count;
+	uint32_t high = index->count;
 
 	while (low < high) {
 		const uint32_t mid = (low + high) / 2U;
 
-		if (table->sorted[mid]->end > addr) {
+		if (index->sorted[mid]->end > addr) {
 			high = mid;
 		} else {
 			low = mid + 1U;
@@ -28,11 +39,45 @@ uint32_t vm_reservation_above(const struct vm_reservations *table, gpa_t addr)
 	return low;
 }
 
+/* @return the copy that nobody reads, filled with what counts now */
+static struct vm_reservation_index *draft(struct vm_reservations *table)
+{
+	const struct vm_reservation_index *now = table->index;
+	struct vm_reservation_index *next = (now == &table->copy[0]) ? &table->copy[1] : &table->copy[0];
+
+	(void)memcpy(next->sorted, now->sorted, sizeof(next->sorted));
+	next->count = now->count;
+	next->last_hit = &nobody;
+	return next;
+}
+
+/*
+ * Makes the draft `next` count, and takes the pages of [start, end) out of the memory map. In this order: an access to
+ * memory that is gone already has somebody who answers. When it returns nobody reads the other copy.
+ * @return 0, or -ENOMEM: it is as it was, but for memory that may be unmapped
+ */
+static int32_t take_effect(struct acrn_vm *vm, struct vm_reservation_index *next, gpa_t start, gpa_t end)
+{
+	struct vm_reservations *table = &vm->mem.reserved;
+	struct vm_reservation_index *before = table->index;
+	const gpa_t first_page = round_down(start, PAGE_SIZE);
+	int32_t ret;
+
+	__atomic_store_n(&table->index, next, __ATOMIC_RELEASE);
+	ret = arch_gpa_unmap(vm, first_page, round_up(end, PAGE_SIZE) - first_page);
+	if (ret != 0) {
+		__atomic_store_n(&table->index, before, __ATOMIC_RELEASE);
+	}
+	arch_gpa_flush(vm);
+	return ret;
+}
+
 static const struct vm_memory_reservation *overlapping(const struct vm_reservations *table, gpa_t start, gpa_t end)
 {
-	const uint32_t at = vm_reservation_above(table, start);
+	const struct vm_reservation_index *index = table->index;
+	const uint32_t at = vm_reservation_above(index, start);
 
-	return ((at < table->count) && (table->sorted[at]->start < end)) ? table->sorted[at] : NULL;
+	return ((at < index->count) && (index->sorted[at]->start < end)) ? index->sorted[at] : NULL;
 }
 
 static const struct vm_anon_window *anon_overlapping(const struct vm_reservations *table, gpa_t start, gpa_t end)
@@ -45,16 +90,34 @@ static const struct vm_anon_window *anon_overlapping(const struct vm_reservation
 	return NULL;
 }
 
+/* ---- Reservations ---- */
+
+/* The Service VM's vCPUs wait for other VMs' in hypercalls, so nobody may wait for them: doc/locks.md, rule 3. */
+static bool is_immutable(const struct acrn_vm *vm)
+{
+	return vm_is_fixed(vm) && vm_is_service(vm);
+}
+
+/* RAM that the hypervisor manages, or that a device model gave it. */
+static bool has_ram(struct acrn_vm *vm, gpa_t start, gpa_t end)
+{
+	const gpa_t first_page = round_down(start, PAGE_SIZE);
+
+	return vm_ram_overlaps(vm, start, end - start) ||
+		((vm->mapped_bytes != 0UL) &&
+			(vm_memory_mapped_bytes(vm, first_page, round_up(end, PAGE_SIZE) - first_page) != 0UL));
+}
+
 /* Says why [start, end) cannot become `who`'s. @return 0, -EINVAL, -EEXIST */
-static int32_t check_free(const struct acrn_vm *vm, gpa_t start, gpa_t end, const char *who, bool in_window)
+static int32_t check_free(struct acrn_vm *vm, gpa_t start, gpa_t end, const char *who, bool in_window)
 {
 	const struct vm_reservations *table = &vm->mem.reserved;
 	const struct vm_memory_reservation *other;
 	const struct vm_anon_window *window;
 
-	if ((end <= start) || (end > UINT64_MAX - PAGE_SIZE) || vm_is_fixed(vm)) {
+	if ((end <= start) || (end > UINT64_MAX - PAGE_SIZE) || is_immutable(vm)) {
 		pr_err("VM%u: memory 0x%lx..0x%lx (%s) cannot be reserved%s", vm->vm_id, start, end, who,
-			vm_is_fixed(vm) ? ": it runs" : "");
+			is_immutable(vm) ? ": the Service VM runs" : "");
 		return -EINVAL;
 	}
 	other = overlapping(table, start, end);
@@ -63,14 +126,14 @@ static int32_t check_free(const struct acrn_vm *vm, gpa_t start, gpa_t end, cons
 			who, other->start, other->end, dump_function_name(other->owner));
 		return -EEXIST;
 	}
-	if (vm_ram_overlaps(vm, start, end - start)) {
-		pr_err("VM%u: memory 0x%lx..0x%lx (%s) refused: it overlaps RAM", vm->vm_id, start, end, who);
-		return -EEXIST;
-	}
 	window = in_window ? NULL : anon_overlapping(table, start, end);
 	if (window != NULL) {
 		pr_err("VM%u: memory 0x%lx..0x%lx (%s) refused: it overlaps 0x%lx..0x%lx (an anonymous window)",
 			vm->vm_id, start, end, who, window->start, window->end);
+		return -EEXIST;
+	}
+	if (has_ram(vm, start, end)) {
+		pr_err("VM%u: memory 0x%lx..0x%lx (%s) refused: it overlaps RAM", vm->vm_id, start, end, who);
 		return -EEXIST;
 	}
 	return 0;
@@ -92,7 +155,7 @@ static int32_t reserve(
 {
 	struct vm_reservations *table = &vm->mem.reserved;
 	const char *who = dump_function_name(spec->owner);
-	const gpa_t first_page = round_down(spec->start, PAGE_SIZE);
+	struct vm_reservation_index *next;
 	struct vm_memory_reservation *place;
 	uint32_t at;
 	int32_t ret;
@@ -107,17 +170,19 @@ static int32_t reserve(
 			who);
 		return -ENOSPC;
 	}
-	ret = arch_gpa_unmap(vm, first_page, round_up(spec->end, PAGE_SIZE) - first_page);
+	*place = *spec;
+	next = draft(table);
+	at = vm_reservation_above(next, spec->start);
+	for (uint32_t i = next->count; i > at; i--) {
+		next->sorted[i] = next->sorted[i - 1U];
+	}
+	next->sorted[at] = place;
+	next->count++;
+	ret = take_effect(vm, next, spec->start, spec->end);
 	if (ret != 0) {
+		place->end = place->start;
 		return ret;
 	}
-	*place = *spec;
-	at = vm_reservation_above(table, spec->start);
-	for (uint32_t i = table->count; i > at; i--) {
-		table->sorted[i] = table->sorted[i - 1U];
-	}
-	table->sorted[at] = place;
-	table->count++;
 	*result = place;
 	return 0;
 }
@@ -187,31 +252,55 @@ vm_memory_reservation_t *vm_reserve_anon_memory(struct acrn_vm *vm, uint64_t siz
 int32_t vm_free_reserved_memory(struct acrn_vm *vm, vm_memory_reservation_t *reservation)
 {
 	struct vm_reservations *table = &vm->mem.reserved;
-	const gpa_t first_page = round_down(reservation->start, PAGE_SIZE);
-	uint32_t at;
+	struct vm_reservation_index *next;
 
-	if (reservation->is_anon || vm_is_fixed(vm) ||
-		(arch_gpa_unmap(vm, first_page, round_up(reservation->end, PAGE_SIZE) - first_page) != 0)) {
+	if (reservation->is_anon || is_immutable(vm)) {
 		return -1;
 	}
-	table->count--;
-	for (at = vm_reservation_above(table, reservation->start); at < table->count; at++) {
-		table->sorted[at] = table->sorted[at + 1U];
+	next = draft(table);
+	next->count--;
+	for (uint32_t at = vm_reservation_above(table->index, reservation->start); at < next->count; at++) {
+		next->sorted[at] = next->sorted[at + 1U];
+	}
+	if (take_effect(vm, next, reservation->start, reservation->end) != 0) {
+		return -1;
 	}
 	reservation->end = reservation->start;
-	table->last_hit = &table->place[0];
 	return 0;
+}
+
+static bool can_map(
+	const struct acrn_vm *vm, const vm_memory_reservation_t *reservation, uint64_t offset, uint64_t size)
+{
+	const uint64_t room = reservation->end - reservation->start;
+
+	return !is_immutable(vm) && (offset <= room) && (size <= room - offset);
 }
 
 int32_t vm_map_reservation(struct acrn_vm *vm, const vm_memory_reservation_t *reservation, uint64_t offset, hpa_t hpa,
 	uint64_t size, uint32_t access)
 {
-	const uint64_t room = reservation->end - reservation->start;
+	int32_t ret;
 
-	if (vm_is_fixed(vm) || (offset > room) || (size > room - offset)) {
+	if (!can_map(vm, reservation, offset, size)) {
 		return -1;
 	}
-	return (arch_gpa_map(vm, reservation->start + offset, hpa, size, access, GPA_TYPE_WB) == 0) ? 0 : -1;
+	ret = arch_gpa_map(vm, reservation->start + offset, hpa, size, access, GPA_TYPE_WB);
+	arch_gpa_flush(vm);
+	return (ret == 0) ? 0 : -1;
+}
+
+int32_t vm_unmap_reservation(
+	struct acrn_vm *vm, const vm_memory_reservation_t *reservation, uint64_t offset, uint64_t size)
+{
+	int32_t ret;
+
+	if (!can_map(vm, reservation, offset, size)) {
+		return -1;
+	}
+	ret = arch_gpa_unmap(vm, reservation->start + offset, size);
+	arch_gpa_flush(vm);
+	return (ret == 0) ? 0 : -1;
 }
 
 void vm_get_reservation_memory_region(const vm_memory_reservation_t *reservation, gpa_t *addr, uint64_t *size)
@@ -227,6 +316,38 @@ bool vm_memory_is_reserved(const struct acrn_vm *vm, gpa_t gpa, uint64_t size)
 
 	return (overlapping(&vm->mem.reserved, start, end) != NULL) ||
 		(anon_overlapping(&vm->mem.reserved, start, end) != NULL);
+}
+
+uint64_t vm_memory_mapped_bytes(struct acrn_vm *vm, gpa_t gpa, uint64_t size)
+{
+	uint64_t contiguous = 0UL;
+	uint64_t bytes = 0UL;
+
+	for (uint64_t done = 0UL; done < size; done += contiguous) {
+		const bool mapped = arch_gpa_to_hpa(vm, gpa + done, &contiguous, NULL) != INVALID_HPA;
+
+		contiguous = MIN(contiguous, size - done);
+		bytes += mapped ? contiguous : 0UL;
+	}
+	return bytes;
+}
+
+bool vm_memory_has_mapped_reservation(struct acrn_vm *vm, gpa_t gpa, uint64_t size)
+{
+	const struct vm_reservation_index *index = vm->mem.reserved.index;
+
+	for (uint32_t at = vm_reservation_above(index, gpa); at < index->count; at++) {
+		const gpa_t start = MAX(gpa, index->sorted[at]->start);
+		const gpa_t end = MIN(gpa + size, index->sorted[at]->end);
+
+		if (start >= end) {
+			break;
+		}
+		if (vm_memory_mapped_bytes(vm, start, end - start) != 0UL) {
+			return true;
+		}
+	}
+	return false;
 }
 
 memory_fault_result_t default_error_fault_callback(

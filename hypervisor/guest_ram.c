@@ -122,6 +122,7 @@ int32_t vm_ram_register_at(struct acrn_vm *vm, gpa_t start, uint64_t bytes, hpa_
 	}
 	insert(mem, first_above(mem, start), (struct vm_ram_region){start, bytes, false});
 	merge(mem);
+	arch_gpa_flush(vm); /* what vCPUs know of the place */
 	return 0;
 }
 

@@ -72,21 +72,6 @@ static bool is_all_mapped(struct acrn_vm *vm, gpa_t gpa, uint64_t size)
 	return true;
 }
 
-/* @return bytes of [gpa, gpa+size) that the VM has memory for */
-static uint64_t mapped_bytes(struct acrn_vm *vm, gpa_t gpa, uint64_t size)
-{
-	uint64_t contiguous = 0UL;
-	uint64_t bytes = 0UL;
-
-	for (uint64_t done = 0UL; done < size; done += contiguous) {
-		const bool mapped = arch_gpa_to_hpa(vm, gpa + done, &contiguous, NULL) != INVALID_HPA;
-
-		contiguous = MIN(contiguous, size - done);
-		bytes += mapped ? contiguous : 0UL;
-	}
-	return bytes;
-}
-
 /* Bytes that it may get beyond those that it has. */
 static uint64_t room_of(const struct acrn_vm *vm)
 {
@@ -106,6 +91,9 @@ static const char *what_is_wrong(struct acrn_vm *vm, const struct vm_memory_regi
 	}
 	if (!range_is_valid(mr->gpa, mr->size) || (mr->gpa + mr->size > GPA_LIMIT)) {
 		return "beyond the address space";
+	}
+	if (mr->type != MR_ADD && vm_memory_has_mapped_reservation(vm, mr->gpa, mr->size)) {
+		return "an emulated device has memory there";
 	}
 	if (mr->type == MR_DEL) {
 		return NULL;
@@ -133,7 +121,7 @@ static const char *takes_too_much(struct batch *batch, const struct vm_memory_re
 	if (mr->type != MR_ADD) {
 		return NULL;
 	}
-	more = mr->size - mapped_bytes(batch->vm, mr->gpa, mr->size);
+	more = mr->size - vm_memory_mapped_bytes(batch->vm, mr->gpa, mr->size);
 	if (more > batch->room) {
 		return "more than the memory/size of its scenario";
 	}
@@ -208,9 +196,9 @@ static int32_t apply_region(struct batch *batch, const struct vm_memory_region *
 		return ret;
 	}
 	/* Counted as it is: a change that fails may have been made in part. */
-	before = mapped_bytes(vm, mr->gpa, mr->size);
+	before = vm_memory_mapped_bytes(vm, mr->gpa, mr->size);
 	ret = change_map(batch, mr);
-	vm->mapped_bytes += mapped_bytes(vm, mr->gpa, mr->size) - before;
+	vm->mapped_bytes += vm_memory_mapped_bytes(vm, mr->gpa, mr->size) - before;
 	return ret;
 }
 

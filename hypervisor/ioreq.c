@@ -227,11 +227,11 @@ static inline int32_t memory_outcome(struct mmio_request *mmio, memory_fault_res
 
 static inline __attribute__((always_inline)) int32_t emulate_mmio(struct acrn_vcpu *vcpu, struct io_request *io_req)
 {
-	struct vm_reservations *table = &vcpu->vm->mem.reserved;
+	/* Stays as it is until this vCPU's vcpu_map_end(), whoever makes and frees reservations meanwhile. */
+	struct vm_reservation_index *const index = __atomic_load_n(&vcpu->vm->mem.reserved.index, __ATOMIC_ACQUIRE);
 	struct mmio_request *mmio = &io_req->reqs.mmio;
 	const gpa_t last = mmio->address + (mmio->size - 1UL);
-	/* Never NULL: a place that is free holds no address. */
-	const struct vm_memory_reservation *const hit = __atomic_load_n(&table->last_hit, __ATOMIC_RELAXED);
+	const struct vm_memory_reservation *const hit = __atomic_load_n(&index->last_hit, __ATOMIC_RELAXED);
 	const struct vm_memory_reservation *it = hit;
 
 	ASSERT(io_req == &vcpu->req); /* where callbacks find it */
@@ -239,18 +239,18 @@ static inline __attribute__((always_inline)) int32_t emulate_mmio(struct acrn_vc
 		return -EIO; /* beyond the end of the address space */
 	}
 	if ((mmio->address < it->start) || (mmio->address >= it->end)) {
-		const uint32_t at = vm_reservation_above(table, mmio->address);
+		const uint32_t at = vm_reservation_above(index, mmio->address);
 
-		if ((at == table->count) || (last < table->sorted[at]->start)) {
+		if ((at == index->count) || (last < index->sorted[at]->start)) {
 			return -ENODEV;
 		}
-		it = table->sorted[at];
+		it = index->sorted[at];
 	}
 	if ((mmio->address < it->start) || (last >= it->end)) {
 		return -EIO;
 	}
 	if (it != hit) {
-		__atomic_store_n(&table->last_hit, it, __ATOMIC_RELAXED);
+		__atomic_store_n(&index->last_hit, it, __ATOMIC_RELAXED);
 	}
 	return memory_outcome(mmio, it->callback(vcpu->vm, vcpu, mmio->address, mmio->size, it->cookie));
 }
@@ -291,6 +291,9 @@ static int32_t __noinline refused(struct acrn_vcpu *vcpu, const struct io_reques
 	const char *how = (access->direction == REQUEST_WRITE) ? "write" : "read";
 	const char *where = (io_req->type == REQ_PORTIO) ? "port" : "address";
 
+	if (error == -EAGAIN) {
+		return error; /* nothing wrong: a callback wants the instruction executed again */
+	}
 	if (error != -EFAULT) {
 		pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "%s of %lu bytes at %s 0x%lx, type %u, fails: %d", how,
 			access->size, where, access->address, io_req->type, error);

@@ -138,6 +138,23 @@ void vcpu_kick(struct acrn_vcpu *vcpu)
 	}
 }
 
+void vcpu_map_wait(struct acrn_vm *vm)
+{
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
+		struct acrn_vcpu *vcpu = &vm->vcpus[i];
+		/* A full barrier, as in vcpu_map_begin(): this sees that it has begun, or it sees the change. */
+		const uint64_t epoch = __atomic_fetch_add(&vcpu->map_epoch, 0UL, __ATOMIC_SEQ_CST);
+
+		if ((vcpu->pcpu_id == arch_cpu_id()) || ((epoch & 1UL) == 0UL)) {
+			continue;
+		}
+		vcpu_make_request(vcpu, VCPU_REQ_TLB_FLUSH);
+		while (__atomic_load_n(&vcpu->map_epoch, __ATOMIC_ACQUIRE) == epoch) {
+			spin_pause();
+		}
+	}
+}
+
 void vcpu_halt(struct acrn_vcpu *vcpu)
 {
 	vcpu->halted = true;

@@ -116,7 +116,7 @@ static void clear_vm(struct acrn_vm *vm)
 	(void)memset(vm->mmio, 0, sizeof(vm->mmio));
 	vm->mmio_count = 0U;
 	(void)memset(&vm->mem, 0, sizeof(vm->mem));
-	vm->mem.reserved.last_hit = &vm->mem.reserved.place[0];
+	vm_reservations_init(&vm->mem.reserved);
 	(void)memset(&vm->run, 0, sizeof(vm->run));
 	vm->ioreq_page = 0UL;
 	vm->ioreq_buf = NULL;

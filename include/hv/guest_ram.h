@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The RAM of a VM that the hypervisor manages: libsel4vm's guest_ram.h. Regions are sorted and disjoint; neighbours
- * that are alike are one. vm->lock held, or the VM does not run yet. (A User VM's memory is its device model's: it has
- * no regions here.)
+ * that are alike are one. vm->lock held (<hv/guest_memory.h>), or the VM does not run yet. (A User VM's memory is its
+ * device model's: it has no regions here.)
  */
 #ifndef HV_GUEST_RAM_H
 #define HV_GUEST_RAM_H

@@ -48,6 +48,12 @@ void vcpu_halt(struct acrn_vcpu *vcpu);
 /** Sets request bit VCPU_REQ_* and wakes the vCPU, or makes it leave the guest. From any pCPU. */
 void vcpu_make_request(struct acrn_vcpu *vcpu, uint32_t req);
 
+/**
+ * The VM's memory map, or what answers for it, has changed: returns when no vCPU on another pCPU uses it as it was, in
+ * the guest or for it (vcpu_map_begin()). vm->lock held, no other.
+ */
+void vcpu_map_wait(struct acrn_vm *vm);
+
 /** The vCPU spins (PAUSE): let another thread of this pCPU run. */
 void vcpu_yield(struct acrn_vcpu *vcpu);
 

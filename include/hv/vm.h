@@ -57,7 +57,7 @@ struct acrn_vm {
 	uint16_t vcpu_count;
 	struct acrn_vcpu vcpus[CONFIG_MAX_VCPUS_PER_VM];
 
-	/* Who answers what: constant while the VM runs. */
+	/* Who answers what: constant while the VM runs, but for reservations of memory. */
 	struct vm_ioports ports;
 	struct vm_mem mem;
 	struct vm_io_handler_desc pio[EMUL_PIO_IDX_MAX]; /* ACRN's registrations: behind entries of the above */
@@ -111,7 +111,7 @@ struct acrn_vcpu *vm_vcpu(struct acrn_vm *vm, uint32_t vcpu_id);
 uint16_t vm_id_to_relative(uint16_t vm_id);
 uint16_t vm_id_from_relative(uint16_t rel_id);
 
-/** @return true if the tables of ports and memory are constant: vCPUs run, or may go on at any time */
+/** @return true if who answers for ports and devices is settled: vCPUs run, or may go on at any time */
 static inline bool vm_is_fixed(const struct acrn_vm *vm)
 {
 	return (vm->state == VM_RUNNING) || (vm->state == VM_PAUSED);

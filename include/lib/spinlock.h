@@ -18,6 +18,12 @@ struct spinlock {
 		0U, 0U                                                                                                 \
 	}
 
+/** One turn of a loop that waits for another pCPU. */
+static inline void spin_pause(void)
+{
+	__builtin_ia32_pause();
+}
+
 /** Makes `lock` free. */
 static inline void spinlock_init(struct spinlock *lock)
 {
@@ -31,7 +37,7 @@ static inline void spin_lock(struct spinlock *lock)
 	const uint32_t ticket = __atomic_fetch_add(&lock->next, 1U, __ATOMIC_RELAXED);
 
 	while (__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket) {
-		__builtin_ia32_pause();
+		spin_pause();
 	}
 }
 

@@ -366,7 +366,8 @@ int32_t arch_gpa_unmap(struct acrn_vm *vm, gpa_t gpa, uint64_t size)
 
 void arch_gpa_flush(struct acrn_vm *vm)
 {
-	vm->arch.flushes++;
+	(void)__atomic_fetch_add(&vm->arch.flushes, 1U, __ATOMIC_SEQ_CST);
+	vcpu_map_wait(vm);
 }
 
 hpa_t arch_gpa_to_hpa(struct acrn_vm *vm, gpa_t gpa, uint64_t *contiguous, uint32_t *access)

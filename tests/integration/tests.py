@@ -641,7 +641,9 @@ def command_tests() -> list[Test]:
         tests.append(Command(f"scripts/check-{xml.stem}",
                              (str(TOP / "scripts" / "scenario"), "check", str(xml))))
     tests.append(Command("debian/compare", (str(TOP / "scripts" / "compare-kernel-logs"),), timeout=1200, last=True))
-    # Millions of wake-ups between host threads, under the race detector.
+    # Millions of wake-ups between host threads, and memory that changes under them, under the race detector.
+    tests.append(Command("stress/map", ("env", "MAP_CHANGES=100000", "make", "-C", str(TOP), "O=$O/tsan", "unit",
+                                        "UNIT_SANITIZE=thread", "UNIT_RUN=map_live"), timeout=400, alone=True))
     tests.append(Command("stress/wake", ("env", "WAKE_HOPS=500000", "make", "-C", str(TOP), "O=$O/tsan", "unit",
                                          "UNIT_SANITIZE=thread", "UNIT_RUN=wake_no"), timeout=300, alone=True))
     tests.append(Command("compare", (str(TOP / "scripts" / "compare-guests"),), timeout=600, last=True))

@@ -328,13 +328,14 @@ TEST(hypercall_memory_regions)
 {
 	struct vm_memory_region mr[3];
 	struct acrn_vm *vm = ready_vm();
+	const uint32_t flushes = vm->arch.flushes;
 
 	memset(mr, 0, sizeof(mr));
 	mr[0] = (struct vm_memory_region){MR_ADD, MEM_ACCESS_RWX | MEM_TYPE_WB, 0UL, ram + 0x40000UL, 0x10000UL};
 	mr[1] = (struct vm_memory_region){MR_ADD, MEM_ACCESS_READ | MEM_TYPE_UC, 0x100000UL, ram + 0x60000UL, 0x1000UL};
 	EXPECT_EQ(regions(1U, mr, 2U), 0);
 	EXPECT_EQ(arch_gpa_to_hpa(vm, 0x4321UL, NULL, NULL), ram + 0x44321UL);
-	EXPECT_EQ(vm->arch.flushes, 1U);
+	EXPECT_EQ(vm->arch.flushes, flushes + 1U);
 	/* Narrower rights on what is there, then a hole. */
 	mr[0] = (struct vm_memory_region){MR_MODIFY, MEM_ACCESS_READ | MEM_TYPE_WB, 0x4000UL, 0UL, 0x2000UL};
 	mr[1] = (struct vm_memory_region){MR_DEL, 0U, 0x8000UL, 0UL, 0x1000UL};
@@ -420,6 +421,40 @@ TEST(hypercall_memory_regions_that_are_refused)
 	}
 	EXPECT_EQ(arch_gpa_audit(vm), 0);
 	EXPECT_EQ(hc(HC_ARIL_AUDIT, 0UL, 0UL), 0);
+	fake_machine_end();
+}
+
+static memory_fault_result_t nothing(struct acrn_vm *v, struct acrn_vcpu *c, gpa_t addr, size_t size, void *cookie)
+{
+	(void)v;
+	(void)c;
+	(void)addr;
+	(void)size;
+	(void)cookie;
+	return FAULT_IGNORE;
+}
+
+/* A page of the hypervisor's that the VM may read: a device model neither makes it writable nor takes it away. */
+TEST(hypercall_memory_of_a_reservation_is_not_the_device_models)
+{
+	struct vm_memory_region mr[1];
+	struct acrn_vm *vm = ready_vm();
+	const uint32_t rwx = MEM_ACCESS_RWX | MEM_TYPE_WB;
+	const hpa_t page = (hpa_t)fake_hv_ram;
+	vm_memory_reservation_t *r = vm_reserve_memory_at(vm, 0xD0001000UL, 0x2000UL, nothing, NULL);
+	uint32_t rights = 0U;
+
+	mr[0] = (struct vm_memory_region){MR_DEL, 0U, 0UL, 0UL, 1UL << 32U};
+	EXPECT_EQ(regions(1U, mr, 1U), 0); /* nothing is in it */
+	EXPECT_EQ(vm_map_reservation(vm, r, 0x1000UL, page, 0x1000UL, GPA_READ), 0);
+	EXPECT_EQ(regions(1U, mr, 1U), -EINVAL);
+	mr[0].size = 0xD0002000UL;
+	EXPECT_EQ(regions(1U, mr, 1U), 0);
+	mr[0] = (struct vm_memory_region){MR_MODIFY, rwx, 0xD0002000UL, 0UL, 0x1000UL};
+	EXPECT_EQ(regions(1U, mr, 1U), -EINVAL);
+	EXPECT_EQ(arch_gpa_to_hpa(vm, 0xD0002000UL, NULL, &rights), page);
+	EXPECT_EQ(rights, GPA_READ);
+	EXPECT_EQ(vm->mapped_bytes, 0UL);
 	fake_machine_end();
 }
 

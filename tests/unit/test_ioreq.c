@@ -324,8 +324,8 @@ TEST(ioreq_mmio_look_up)
 	for (uint32_t i = 0U; i < 5U; i++) { /* not in order of addresses */
 		EXPECT_EQ(register_mmio_emulation_handler(vm, mm, base[i], base[i] + 0x1000UL, &id[i]), 0);
 	}
-	for (uint32_t i = 1U; i < vm->mem.reserved.count; i++) {
-		EXPECT(vm->mem.reserved.sorted[i - 1U]->end <= vm->mem.reserved.sorted[i]->start);
+	for (uint32_t i = 1U; i < vm->mem.reserved.index->count; i++) {
+		EXPECT(vm->mem.reserved.index->sorted[i - 1U]->end <= vm->mem.reserved.index->sorted[i]->start);
 	}
 	for (uint32_t i = 0U; i < 4U; i++) {
 		EXPECT_EQ(mmio(REQUEST_READ, base[i], 4U, &val), 0);

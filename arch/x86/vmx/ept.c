@@ -151,18 +151,7 @@ static bool range_ok(gpa_t gpa, uint64_t size)
 void arch_gpa_flush(struct acrn_vm *vm)
 {
 	(void)__atomic_fetch_add(&vm->arch.ept_generation, 1UL, __ATOMIC_SEQ_CST);
-	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
-		struct acrn_vcpu *const vcpu = &vm->vcpus[i];
-		const uint64_t epoch = __atomic_load_n(&vcpu->arch.map_epoch, __ATOMIC_SEQ_CST);
-
-		if ((vcpu->pcpu_id == arch_cpu_id()) || ((epoch & 1UL) == 0UL)) {
-			continue; /* begins with the new map, and flushes before it enters */
-		}
-		vcpu_make_request(vcpu, VCPU_REQ_TLB_FLUSH);
-		while (__atomic_load_n(&vcpu->arch.map_epoch, __ATOMIC_ACQUIRE) == epoch) {
-			cpu_pause();
-		}
-	}
+	vcpu_map_wait(vm); /* who begins later does so with the new map, and flushes before it enters */
 }
 
 int32_t arch_gpa_map(struct acrn_vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size, uint32_t access, enum gpa_mem_type type)

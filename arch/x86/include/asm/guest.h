@@ -149,29 +149,6 @@ int32_t vcpu_copy(struct acrn_vcpu *vcpu, const struct guest_translation *t, uin
 uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, bool code64, uint8_t *bytes);
 
 /**
- * From here to vcpu_map_end() the thread uses the VM's memory map: in the guest, or for it (instruction emulation).
- * arch_gpa_flush() on another pCPU waits for the end, so that no table is freed, and no page taken away, under it. What
- * is in between waits for no vm->lock.
- * @return false: begun already; then the matching vcpu_map_end() is not due
- */
-static inline bool vcpu_map_begin(struct acrn_vcpu *vcpu)
-{
-	const uint64_t epoch = vcpu->arch.map_epoch; /* written by this thread only */
-
-	if ((epoch & 1UL) != 0UL) {
-		return false;
-	}
-	/* A full barrier: either arch_gpa_flush() sees this, or the map that is read from now on is the new one. */
-	(void)__atomic_exchange_n(&vcpu->arch.map_epoch, epoch + 1UL, __ATOMIC_SEQ_CST);
-	return true;
-}
-
-static inline void vcpu_map_end(struct acrn_vcpu *vcpu)
-{
-	__atomic_store_n(&vcpu->arch.map_epoch, vcpu->arch.map_epoch + 1UL, __ATOMIC_RELEASE);
-}
-
-/**
  * Does anybody want the thread to look up from its guest? Who sets a request, or wants the pCPU, from another one also
  * sends an IPI, which waits for the entry and ends it at once: so it is enough to ask where this thread did something.
  */

@@ -84,7 +84,6 @@ struct vcpu_arch {
 	bool has_run;       /* was on some CPU once */
 	bool init_pending;  /* the VMCS is to be built from `init_regs` before the next entry */
 	bool msrs_reset;    /* then also the MSRs that are in the VMCS get their reset values */
-	uint64_t map_epoch; /* atomic; odd while the vCPU's thread uses the memory map: vcpu_map_begin() */
 	uint16_t vpid;      /* 0: none */
 	uint8_t *io_bitmap; /* its own, as vm_arch's; NULL: that of the VM */
 	uint64_t ept_seen;  /* vm->arch.ept_generation at the last INVEPT on the vCPU's pCPU */

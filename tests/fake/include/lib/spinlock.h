@@ -17,6 +17,11 @@ struct spinlock {
 
 #define SPINLOCK_INIT {0U, 0U}
 
+static inline void spin_pause(void)
+{
+	(void)sched_yield();
+}
+
 static inline void spinlock_init(struct spinlock *lock)
 {
 	lock->next = 0U;
@@ -28,7 +33,7 @@ static inline void spin_lock(struct spinlock *lock)
 	const uint32_t ticket = __atomic_fetch_add(&lock->next, 1U, __ATOMIC_RELAXED);
 
 	while (__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket) {
-		(void)sched_yield();
+		spin_pause();
 	}
 }
 
