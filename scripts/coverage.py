@@ -25,7 +25,7 @@ from pathlib import Path
 from lib import apt
 from lib.common import TOP, ToolError, build_dir, main, run_step, say
 
-GUESTS = ("pre", "svm", "uvm", "io", "bad", "enemy", "console", "linux/2cpu")
+GUESTS = ("pre", "svm", "uvm", "io", "bad", "enemy", "console", "trace", "linux/2cpu")
 FLOOR = 95.0
 # The walk of a port access (doc/walk-of-a-port-read.md), of a memory access, and what both stand on.
 IO_PATH = (

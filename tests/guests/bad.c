@@ -5,6 +5,7 @@
  *	bad=garbage	executes bytes that are no program
  *	bad=unmapped	jumps to physical memory where there is none (through its own page tables)
  *	bad=unmapped_data	reads and writes there
+ *	bad=insn	an instruction on a device's memory that the hypervisor does not emulate
  *	bad=cli_spin	spins for ever with interrupts off
  *	bad=cli_hlt	halts for ever with interrupts off
  * Only this VM may suffer. It says what it is about to do, and has no PASS line of its own: whoever
@@ -71,6 +72,14 @@ static void unmapped_data(void)
 	report_info("nowhere reads %#x", *p);
 }
 
+static void insn(void)
+{
+	uint64_t va = page_window(1);
+
+	page_map(va, nowhere(), PTE_P | PTE_W);
+	__asm__ volatile("fnsave (%0)" : : "r"(va) : "memory");
+}
+
 static void cli_spin(void)
 {
 	for (;;)
@@ -90,7 +99,7 @@ void test_main(void)
 		void (*fn)(void);
 	} ways[] = {
 		{ "triple", triple }, { "garbage", garbage }, { "unmapped", unmapped },
-		{ "unmapped_data", unmapped_data }, { "cli_spin", cli_spin }, { "cli_hlt", cli_hlt },
+		{ "unmapped_data", unmapped_data }, { "insn", insn }, { "cli_spin", cli_spin }, { "cli_hlt", cli_hlt },
 	};
 	char name[32];
 

@@ -40,6 +40,7 @@ STUB(rf_int3, "int3");
 STUB(step_movss, "mov %ss, %eax\n\tmov %eax, %ss\nstep_movss_next:\n\tnop");
 STUB(movss_cpuid, "mov %ss, %r8d\n\tmov %r8d, %ss\n\tcpuid");
 STUB(write_word, "movl %ecx, (%rax)");
+STUB(rep_movs_down, "rep movsl");
 STUB(read_word, "movl (%rax), %ecx");
 STUB(movss_write, "movw (%rax), %ss\nmovss_write_next:\n\tnop\n\tnop");
 extern const uint8_t step_movss_next[], movss_write_next[];
@@ -47,7 +48,7 @@ extern const uint8_t step_movss_next[], movss_write_next[];
 #define LOG 16
 static unsigned int hits;
 static struct {
-	uint64_t rip, dr6, flags;
+	uint64_t rip, dr6, flags, rcx;
 } log[LOG];
 static uint64_t stop_rip;
 
@@ -59,6 +60,7 @@ static void note(struct trap *t)
 		log[hits].rip = t->rip;
 		log[hits].dr6 = dr6;
 		log[hits].flags = t->rflags;
+		log[hits].rcx = t->rcx;
 	}
 	hits++;
 	write_dr6(DR6_INIT);
@@ -244,7 +246,17 @@ static void test_data(void)
 		begin(0);
 		exec_regs(&r, read_word);
 		report(hits == 0, "... another register does not fire");
+		/* Of a repeated instruction each iteration is looked at: the second of three. */
+		r.rsi = lapic_base() + APIC_TMICT;
+		r.rdi = (uint64_t)&words[2];
+		r.rcx = 3;
+		r.rflags |= FLAG_DF;
 		write_dr0((uint64_t)&words[1]);
+		begin(0);
+		exec_regs(&r, rep_movs_down);
+		r.rflags &= ~FLAG_DF;
+		report(hits == 1 && log[0].rip == (uint64_t)rep_movs_down && log[0].rcx == 1 && r.rcx == 0,
+		       "access breakpoint: REP MOVSD from a device fires after its iteration");
 	}
 	write_dr7(DR7_INIT | DR7_G(0) | DR7_RW(0, RW_ACCESS) | DR7_LEN(0, 3));
 

@@ -7,6 +7,7 @@
 #include <guests/lib/apic.h>
 #include <guests/lib/exec.h>
 #include <guests/lib/guest.h>
+#include <guests/lib/legacy.h>
 #include <guests/lib/page.h>
 
 const char subject_name[] = "mmio";
@@ -304,7 +305,28 @@ static void test_faults(void)
 		report(exec_catch(&r, movs_out, &t) == VEC_PF && t.cr2 == hole && t.err == 2,
 		       "MOVSD from it to a hole: #PF");
 		report(t.rsi == device && t.rdi == hole, "... with RSI and RDI as before");
+		r.rdi = 0x8000000000000000UL;
+		report(exec_catch(&r, movs_out, &t) == VEC_GP && t.err == 0 && t.rsi == device,
+		       "MOVSD from it to an address that is not canonical: #GP(0)");
 	}
+}
+
+/* --- other modes ----------------------------------------------------------------------------------- */
+
+/* 32-bit code of a 64-bit system: plain, read-modify-write, and with the index that 64-bit code has, too. */
+__asm__(".pushsection .text\n\t.code32\n"
+	"compat_code:\n\tmovl %eax, (%edi)\n\taddl $0x11, (%edi)\n\tmovl (%edi), %ecx\n\t"
+	"movl $0x22, -0x400(%edi,%edx,4)\n\tmovl (%esi,%edx), %ebx\n\tlret\n\t.code64\n\t.popsection\n");
+void compat_code(void);
+
+static void test_compat(void)
+{
+	struct legacy l = {
+		.eax = 0x12340000, .edx = 0x100, .edi = (uint32_t)device, .esi = (uint32_t)device - 0x100,
+	};
+
+	legacy_compat(compat_code, &l);
+	report(l.ecx == 0x12340011 && l.ebx == 0x22 && mmio_read32(device) == 0x22, "compatibility mode");
 }
 
 /* --- single step -------------------------------------------------------------------------------------- */
@@ -368,6 +390,7 @@ void test_main(void)
 	}
 	test_forms();
 	test_faults();
+	test_compat();
 	test_step();
 	mmio_write32(device, 0);
 }

@@ -5,6 +5,7 @@
  */
 #include <guests/lib/exec.h>
 #include <guests/lib/guest.h>
+#include <guests/lib/legacy.h>
 #include <guests/lib/page.h>
 
 const char subject_name[] = "pio_string";
@@ -438,6 +439,23 @@ static void test_user(void)
 	write_cr0(cr0);
 }
 
+/* --- compatibility mode ------------------------------------------------------------------------------ */
+
+__asm__(".pushsection .text\n\t.code32\n"
+	"compat_out_in:\n\tcld\n\toutsb\n\tinsb\n\tlret\n\t.code64\n\t.popsection\n");
+void compat_out_in(void);
+
+static void test_compat(void)
+{
+	struct legacy l = { .edx = COM1_SCR, .esi = (uint32_t)(uintptr_t)buf, .edi = (uint32_t)(uintptr_t)buf + 16 };
+
+	buf[0] = 0x5c;
+	buf[16] = 0;
+	legacy_compat(compat_out_in, &l);
+	report(buf[16] == 0x5c && l.esi == (uint32_t)(uintptr_t)buf + 1 && l.edi == (uint32_t)(uintptr_t)buf + 17,
+	       "compatibility mode: OUTSB, INSB");
+}
+
 void test_main(void)
 {
 	buf = page_alloc();
@@ -453,4 +471,5 @@ void test_main(void)
 	test_resume();
 	test_step();
 	test_user();
+	test_compat();
 }

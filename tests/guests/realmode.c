@@ -7,6 +7,7 @@
 #include <guests/lib/exec.h>
 #include <guests/lib/guest.h>
 #include <guests/lib/legacy.h>
+#include <guests/lib/page.h>
 
 const char subject_name[] = "realmode";
 
@@ -314,6 +315,28 @@ REAL(v86_in_high, "movw $0x7f00, %dx\n\tinb %dx, %al" DONE);
 REAL(v86_outs, "movw $0x3ff, %dx\n\tmovw $0x40, %si\n\tcld\n\toutsb" DONE);
 REAL(v86_cpuid, "xorl %eax, %eax\n\tcpuid\n\tnop" DONE);
 
+/* The first 4 MiB but for 0x7000, which is the local APIC; all else as it is. */
+static uint32_t v86_pd[1024] __attribute__((aligned(4096))), v86_pt[1024] __attribute__((aligned(4096)));
+
+REAL(v86_mmio, "movl %ds:0x3380, %eax\n\tmovl %eax, %ecx\n\txorl $0x55, %ecx\n\tmovl %ecx, %ds:0x3380\n\t"
+     "movl %ds:0x3380, %ebx\n\tmovl %eax, %ds:0x3380" DONE);
+
+static void test_v86_mmio(void)
+{
+	for (uint32_t i = 0; i < 1024; i++) {
+		v86_pd[i] = i << 22 | (uint32_t)(PTE_P | PTE_W | PTE_PS | PTE_U) | (i >= 1008 ? PTE_PCD : 0);
+		v86_pt[i] = i << 12 | (uint32_t)(PTE_P | PTE_W | PTE_U);
+	}
+	v86_pd[0] = (uint32_t)(uintptr_t)v86_pt | PTE_P | PTE_W | PTE_U;
+	v86_pt[7] = (uint32_t)lapic_base() | PTE_P | PTE_W | PTE_U | PTE_PCD;
+	l = legacy_protected(1);
+	l.cr0 |= (uint32_t)CR0_PG;
+	l.cr3 = (uint32_t)(uintptr_t)v86_pd;
+	l.cr4 = CR4_PSE;
+	report(v86(v86_mmio, v86_mmio_end, EFLAGS_IOPL3) == NO_TRAP && l.ebx == (l.eax ^ 0x55),
+	       "V86 with paging: the local APIC's registers");
+}
+
 static void test_v86(void)
 {
 	struct cpuid_regs zero = cpuid(0, 0);
@@ -356,4 +379,6 @@ void test_main(void)
 	test_switch();
 	test_interrupts();
 	test_v86();
+	if (lapic_present() && !lapic_in_x2apic())
+		test_v86_mmio();
 }

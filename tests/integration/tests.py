@@ -348,6 +348,9 @@ def bad_tests() -> list[Test]:
                must=(r"\[SVM\] .*about to: ", r"^\(aril\) .*Service VM has stopped: .", r"^\(aril\) .*power off"))
     return [*(replace(base, name=f"bad/{how}", guest_words=f"bad={how} expect=crash")
               for how in ("triple", "garbage", "unmapped")),
+            replace(base, name="bad/insn", guest_words="bad=insn expect=crash",
+                    must=(*base.must, r"'UVM1' has stopped: .*MMIO instruction at rip 0x[0-9a-f]+ cannot be emulated "
+                          r"\(-\d+\): dd [37][0-7] ")),
             *(replace(hang, name=f"bad/{how}", guest_words=f"bad={how} expect=hang")
               for how in ("cli_spin", "cli_hlt")),
             *(replace(svm, name=f"bad/svm-{how}", words=f"bad={how}") for how in ("triple", "garbage", "unmapped")),

@@ -54,6 +54,7 @@ saved_efer:	.skip 8
 saved_gdtr:	.skip 16
 saved_idtr:	.skip 16
 saved_tr:	.skip 8
+compat_entry:	.skip 8		/* offset and selector of a far call */
 	.align	16
 	.globl	legacy_stack_top
 	.skip	8192
@@ -104,6 +105,34 @@ legacy_switch:
 	pushq	$0x18
 	pushq	$legacy_in32
 	lretq
+
+/* void legacy_compat(void (*code)(void), struct legacy *l) */
+	.globl	legacy_compat
+legacy_compat:
+	push	%rbx
+	push	%rsi
+	sgdt	saved_gdtr
+	lgdt	legacy_gdtr
+	mov	%edi, compat_entry
+	movw	$0x18, compat_entry + 4
+	mov	EAX(%rsi), %eax
+	mov	EBX(%rsi), %ebx
+	mov	ECX(%rsi), %ecx
+	mov	EDX(%rsi), %edx
+	mov	EDI(%rsi), %edi
+	mov	ESI(%rsi), %esi
+	lcall	*compat_entry
+	lgdt	saved_gdtr
+	xchg	%rsi, (%rsp)
+	mov	%eax, EAX(%rsi)
+	mov	%ebx, EBX(%rsi)
+	mov	%ecx, ECX(%rsi)
+	mov	%edx, EDX(%rsi)
+	mov	%edi, EDI(%rsi)
+	pop	%rax
+	mov	%eax, ESI(%rsi)
+	pop	%rbx
+	ret
 
 	.code32
 legacy_in32:
