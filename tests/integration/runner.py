@@ -281,13 +281,14 @@ class Runner:
             if test.kind == "debian-bare":
                 return make_iso(ImageConfig(kernel, (BootModule("initrd", initrd),), test.words, "linux"), output,
                                 efi=False)
-            if test.kind == "debian-uio":
-                extra = {"bin/uio-end": TOP / "tests" / "linux" / "uio-end",
-                         **{f"lib/{name}": kernel.parent / name for name in DEBIAN_MODULES}}
-                initrd = build.write_if_changed(build_dir() / "system" / "uio-initrd", user_initrd(extra))
+            if test.kind == "debian-pair":
+                ends = TOP / "tests" / "linux"
+                extra = {"bin/uio-end": ends / "uio-end", "bin/ivshmem-end": ends / "ivshmem-end",
+                         "lib/text": ends / "text", **{f"lib/{name}": kernel.parent / name for name in DEBIAN_MODULES}}
+                initrd = build.write_if_changed(build_dir() / "system" / "pair-initrd", user_initrd(extra))
                 modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]
-                return build.hv_iso(HvImage(name=name, scenario=scenario, modules=tuple(modules), cpus=test.cpus,
-                                            memory_mb=test.memory_mb), output)
+                return build.hv_iso(HvImage(name=name, scenario=scenario, changes=tuple(changes),
+                                            modules=tuple(modules), cpus=test.cpus, memory_mb=test.memory_mb), output)
             scenario = PRE_LINUX
             modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]
             changes += [Change("PRE1", "os_config/bootargs", test.words), Change("PRE1", "memory/size", "512")]

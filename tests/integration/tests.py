@@ -27,7 +27,7 @@ POLLING = SCENARIOS / "polling.xml"
 
 # Kinds that boot the kernel of scripts/kernel-build, and that of scripts/kernel-fetch.
 OUR_LINUX = ("linux", "pre-linux")
-DEBIAN_LINUX = ("debian-bare", "debian-pre", "debian-uio")
+DEBIAN_LINUX = ("debian-bare", "debian-pre", "debian-pair")
 
 # Of scripts/check; what it takes long for (two builds) it takes only once.
 CHECKS = ("style", "format", "links", "interfaces", "build-gcc", "headers-gcc", "build-clang", "headers-clang",
@@ -606,6 +606,8 @@ def debian_tests() -> list[Boot]:
                 words="console=ttyS0,115200 quiet loglevel=4 panic=-1 uvm.log=4 uvm.hotplug=1",
                 must=(r"User VM: hello from user space", r"User VM: end by poweroff"))
     pre = replace(bare, kind="debian-pre", must=(*bare.must, r"^\(aril\) .*'PRE1' has stopped: power off"))
+    pair = replace(bare, kind="debian-pair", scenario=CONNECTION_LINUX, alone=True, timeout=800, memory_mb=1536,
+                   must=tuple(rf"^\(aril\) .*'{vm}' has stopped: power off" for vm in ("PRE1", "PRE2")))
     return [
         *(replace(bare, name=f"debian/bare-{cpus}", cpus=cpus, alone=cpus > 1, timeout=400 * cpus)
           for cpus in (1, 2, 4)),
@@ -614,13 +616,16 @@ def debian_tests() -> list[Boot]:
                         *(rf"cpu{n} was off line and is back" for n in range(1, vcpus))), timeout=400 * cpus,
                   alone=(vcpus, cpus) not in ((1, 1), (4, 1)))
           for vcpus, cpus in ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4))),
-        # Two VMs, a connection, UIO.
-        replace(bare, name="debian/uio", kind="debian-uio", scenario=CONNECTION_LINUX, alone=True, timeout=800,
-                memory_mb=1536,
+        # Two VMs and the connections between them.
+        replace(pair, name="debian/uio",
                 must=(r"\[PRE1\] UIO: connection 'text', driver uio_pci_generic",
-                      r"\[PRE1\] UIO: backwards: 'lirA ,olleH'",
-                      r"\[PRE2\] UIO: the other end has it", r"\[PRE2\] UIO: +11: \d+ IO-APIC .*uio_pci_generic",
-                      r"^\(aril\) .*'PRE1' has stopped: power off", r"^\(aril\) .*'PRE2' has stopped: power off")),
+                      r"\[PRE1\] UIO: backwards: 'lirA ,olleH'", r"\[PRE2\] UIO: the other end has it",
+                      r"\[PRE2\] UIO: +11: \d+ IO-APIC .*uio_pci_generic", *pair.must)),
+        replace(pair, name="debian/ivshmem",
+                changes=tuple(Change(vm, "os_config/bootargs", "+uvm.run=/bin/ivshmem-end") for vm in ("PRE1", "PRE2")),
+                must=(r"\[PRE1\] ivshmem: class 0x050000, revision 0x01, 8 vectors, memory 65536 bytes, position 0",
+                      r"\[PRE1\] ivshmem: backwards: 'lirA ,olleH'", r"\[PRE2\] ivshmem: .* position 1",
+                      r"\[PRE2\] ivshmem: the other end has it", *pair.must)),
         replace(bare, name="debian/full-bare-1", guest="amd64", alone=True, timeout=1000),
         replace(pre, name="debian/full-pre-1on1", guest="amd64", alone=True, timeout=1000),
     ]
