@@ -37,8 +37,8 @@ def make_area(folder: Path) -> bytes:
     source = folder / "maker.c"
     source.write_text(MAKER)
     subprocess.run(["gcc", "-std=gnu17", "-I", TOP / "tests/fake/include", "-I", TOP / "include",
-                    "-I", build_dir() / "include", "-o", folder / "maker", source, TOP / "hypervisor/vm_acpi_pre.c"],
-                   check=True)
+                    "-I", build_dir() / "include", "-o", folder / "maker", source, TOP / "hypervisor/vm_acpi_pre.c",
+                    TOP / "hypervisor/lib/acpi_table.c"], check=True)
     return subprocess.run([folder / "maker"], check=True, capture_output=True).stdout
 
 
