@@ -9,6 +9,7 @@
  *                   controller, PCI bus; nobody has the others
  */
 #include <asm/io.h>
+#include <config.h>
 #include <dm/vhpet.h>
 #include <dm/vi8042.h>
 #include <dm/vioapic.h>
@@ -22,6 +23,7 @@
 #include <hv/console.h>
 #include <hv/ioreq.h>
 #include <hv/log.h>
+#include <hv/map_test.h>
 #include <hv/vm.h>
 #include <hv/vm_console.h>
 #include <hv/vm_connections.h>
@@ -283,6 +285,9 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 		ret = vpci_attach(vm);
 		ret = (ret == 0) ? vhpet_attach(vm) : ret;
 		ret = (ret == 0) ? vm_connections_attach(vm) : ret;
+#if CONFIG_DEBUG
+		ret = (ret == 0) ? map_test_attach(vm) : ret;
+#endif
 	}
 	if (ret == 0) {
 		init_ports(vm);

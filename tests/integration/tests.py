@@ -160,6 +160,7 @@ GUESTS: dict[str, Guest] = {
     # A User VM's device model has no battery: CMOS RAM is lost with a reset.
     "reset": Guest(kinds=("bare",), cpus=2),
     "hpet": Guest(kinds=("bare",), models=False),
+    "map_test": Guest(kinds=(), cpus=2, models=False),
     "i8042": Guest(kinds=("bare", "svm"), models=False),
 }
 
@@ -215,6 +216,9 @@ def pre_tests() -> list[Test]:
                       must=("SPEC_CTRL.*off: mitigations=off",)),
               replace(speculating, name="pre/spec_ctrl-wrong", hv_words="mitigations=sure",
                       must=("mitigations=sure is not off, auto or all", "SPEC_CTRL.*always on"))]
+    # Memory that a callback maps, and takes away under the other vCPU.
+    mapping = replace(_guest_test("pre", "map_test"), scenario=PRE_SMP, hv_words="map_test")
+    tests += [mapping, replace(mapping, name="pre/map_test-1cpu", cpus=1)]
     # Without a mask of CPUs the scenario places them.
     tests.append(replace(_guest_test("uvm", "sipi"), name="uvm/sipi-1cpu", cpus=1, guest_words="cpus=0",
                          changes=(Change("UVM1", "vcpu_num", "2"),)))
