@@ -32,6 +32,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/hypercall_vm.c \
 	hypervisor/ioports.c \
 	hypervisor/ioreq.c \
+	hypervisor/map_test.c \
 	hypervisor/ptirq.c \
 	hypervisor/scenario.c \
 	hypervisor/scenario_links.c \
