@@ -57,19 +57,18 @@ static enum turn wait_for_io(const struct acrn_vcpu *vcpu)
 	return (sched_others_runnable() || spin_is_over(vcpu)) ? TURN_BLOCK : TURN_AGAIN;
 }
 
+/* It is pending: what is answered is finished in the same turn. */
 static enum turn look_after_io(struct acrn_vcpu *vcpu)
 {
-	if (vcpu->io_state == IO_PENDING) {
-		switch (vhm_poll_request(vcpu)) {
-		case 0:
-			break;
-		case -EAGAIN:
-			__builtin_ia32_pause();
-			return wait_for_io(vcpu);
-		default:
-			vcpu_fatal(vcpu, "the Service VM broke the protocol of its I/O request");
-			return TURN_BLOCK;
-		}
+	switch (vhm_poll_request(vcpu)) {
+	case 0:
+		break;
+	case -EAGAIN:
+		__builtin_ia32_pause();
+		return wait_for_io(vcpu);
+	default:
+		vcpu_fatal(vcpu, "the Service VM broke the protocol of its I/O request");
+		return TURN_BLOCK;
 	}
 	/* Finishing the instruction writes guest state; another vCPU's may be loaded, or none. */
 	arch_vcpu_load(vcpu);

@@ -96,19 +96,14 @@ void vcpu_kick(struct acrn_vcpu *vcpu);
 /**
  * From here to vcpu_map_end() the thread uses the VM's memory map and its reservations: in the guest, or for it
  * (instruction emulation). vcpu_map_wait() on another pCPU waits for the end, so that no table is freed, and no page
- * taken away, under it. What is in between waits for no vm->lock.
- * @return false: begun already; then the matching vcpu_map_end() is not due
+ * taken away, under it. What is in between waits for no vm->lock, and does not begin again.
  */
-static inline bool vcpu_map_begin(struct acrn_vcpu *vcpu)
+static inline void vcpu_map_begin(struct acrn_vcpu *vcpu)
 {
 	const uint64_t epoch = __atomic_load_n(&vcpu->map_epoch, __ATOMIC_RELAXED); /* changed by this thread only */
 
-	if ((epoch & 1UL) != 0UL) {
-		return false;
-	}
 	/* A full barrier: either vcpu_map_wait() sees this, or the map that is read from now on is the new one. */
 	(void)__atomic_exchange_n(&vcpu->map_epoch, epoch + 1UL, __ATOMIC_SEQ_CST);
-	return true;
 }
 
 static inline void vcpu_map_end(struct acrn_vcpu *vcpu)

@@ -6,6 +6,7 @@
  *	bad=unmapped	jumps to physical memory where there is none (through its own page tables)
  *	bad=unmapped_data	reads and writes there
  *	bad=insn	an instruction on a device's memory that the hypervisor does not emulate
+ *	bad=ins, outs	string I/O with an operand where there is no memory
  *	bad=cli_spin	spins for ever with interrupts off
  *	bad=cli_hlt	halts for ever with interrupts off
  * Only this VM may suffer. It says what it is about to do, and has no PASS line of its own: whoever
@@ -15,6 +16,8 @@
 #include <guests/lib/page.h>
 
 const char subject_name[] = "bad";
+
+#define NOBODY	0x7f00
 
 static void no_idt(void)
 {
@@ -80,6 +83,22 @@ static void insn(void)
 	__asm__ volatile("fnsave (%0)" : : "r"(va) : "memory");
 }
 
+static void ins(void)
+{
+	uint64_t va = page_window(1);
+
+	page_map(va, nowhere(), PTE_P | PTE_W);
+	__asm__ volatile("cld\n\tinsl" : "+D"(va) : "d"(NOBODY) : "memory");
+}
+
+static void outs(void)
+{
+	uint64_t va = page_window(1);
+
+	page_map(va, nowhere(), PTE_P | PTE_W);
+	__asm__ volatile("cld\n\toutsl" : "+S"(va) : "d"(NOBODY) : "memory");
+}
+
 static void cli_spin(void)
 {
 	for (;;)
@@ -99,7 +118,8 @@ void test_main(void)
 		void (*fn)(void);
 	} ways[] = {
 		{ "triple", triple }, { "garbage", garbage }, { "unmapped", unmapped },
-		{ "unmapped_data", unmapped_data }, { "insn", insn }, { "cli_spin", cli_spin }, { "cli_hlt", cli_hlt },
+		{ "unmapped_data", unmapped_data }, { "insn", insn },
+		{ "ins", ins }, { "outs", outs }, { "cli_spin", cli_spin }, { "cli_hlt", cli_hlt },
 	};
 	char name[32];
 

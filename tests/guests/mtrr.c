@@ -175,9 +175,20 @@ static void test_kept(void)
 	trap_set_handler(0x50, NULL);
 }
 
+static void test_wbinvd(void)
+{
+	static volatile uint32_t word;
+
+	word = 0x12345678;
+	__asm__ volatile("wbinvd" : : : "memory");
+	report(word == 0x12345678, "WBINVD writes back before it empties the caches");
+}
+
 void test_main(void)
 {
 	uint64_t v;
+
+	test_wbinvd();
 
 	if ((cpuid(1, 0).edx & BIT(12)) == 0 || rdmsr_safe(MSR_MTRRCAP, &v) != NO_TRAP) {
 		report_skip("no MTRRs");

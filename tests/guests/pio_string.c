@@ -436,6 +436,8 @@ static void test_user(void)
 	       "CPL 3, AC and AM: INSD to a half-aligned address gives #AC");
 	report(user_call(user_insl, at + 4, 0x3000 | FLAG_AC, &ret, &t) == NO_TRAP &&
 	       user_call(user_outsw, at + 1, 0x3000, &ret, &t) == NO_TRAP, "... not when aligned, or without AC");
+	write_cr0(cr0 & ~CR0_AM);
+	report(user_call(user_outsw, at + 1, 0x3000 | FLAG_AC, &ret, &t) == NO_TRAP, "... nor without AM");
 	write_cr0(cr0);
 }
 

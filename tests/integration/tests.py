@@ -355,6 +355,10 @@ def bad_tests() -> list[Test]:
             replace(base, name="bad/insn", guest_words="bad=insn expect=crash",
                     must=(*base.must, r"'UVM1' has stopped: .*MMIO instruction at rip 0x[0-9a-f]+ cannot be emulated "
                           r"\(-\d+\): dd [37][0-7] ")),
+            replace(base, name="bad/ins", guest_words="bad=ins expect=crash",
+                    must=(*base.must, r"'UVM1' has stopped: .*INS from port 0x7f00: operand is not in writable memory")),
+            replace(base, name="bad/outs", guest_words="bad=outs expect=crash",
+                    must=(*base.must, r"'UVM1' has stopped: .*string I/O at port 0x7f00: operand at .* is not in memory")),
             *(replace(hang, name=f"bad/{how}", guest_words=f"bad={how} expect=hang")
               for how in ("cli_spin", "cli_hlt")),
             *(replace(svm, name=f"bad/svm-{how}", words=f"bad={how}") for how in ("triple", "garbage", "unmapped")),

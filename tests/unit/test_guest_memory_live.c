@@ -48,7 +48,7 @@ static int32_t access(struct acrn_vcpu *vcpu, uint32_t direction, gpa_t addr)
 
 	vcpu->req.type = REQ_MMIO;
 	vcpu->req.reqs.mmio = (struct mmio_request){.direction = direction, .address = addr, .size = 4UL};
-	(void)vcpu_map_begin(vcpu);
+	vcpu_map_begin(vcpu);
 	ret = emulate_io(vcpu, &vcpu->req);
 	vcpu_map_end(vcpu);
 	return ret;

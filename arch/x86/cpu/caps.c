@@ -50,6 +50,7 @@ struct cpu_caps cpu_caps;
 #define ENTRY_LOAD_PAT        BIT32(14)
 #define ENTRY_LOAD_EFER       BIT32(15)
 
+#define VMX_BASIC_INS_OUTS    BIT(54)
 #define VMX_BASIC_TRUE_CTLS   BIT(55)
 #define EPT_CAP_EXEC_ONLY     BIT(0)
 #define EPT_CAP_WALK4         BIT(6)
@@ -272,6 +273,9 @@ static const char *missing_feature(const struct cpu_caps *caps)
 		if (!has_all(caps->ept_vpid_cap, ept_needs[i].bit)) {
 			return ept_needs[i].name;
 		}
+	}
+	if ((caps->vmx_basic & VMX_BASIC_INS_OUTS) == 0UL) {
+		return "information about INS and OUTS at VM exits";
 	}
 	if (!caps->has_unrestricted_guest) {
 		return "unrestricted guest";

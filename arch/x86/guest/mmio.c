@@ -285,16 +285,12 @@ int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
 
 void emulate_mmio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {
-	bool outermost;
-
 	if (!vcpu->arch.emul_active) {
 		return;
 	}
-	outermost = vcpu_map_begin(vcpu);
+	vcpu_map_begin(vcpu);
 	if (instr_emul_complete(&vcpu->arch.emul, io_req->reqs.mmio.value) == 0) {
 		(void)emulate(vcpu);
 	}
-	if (outermost) {
-		vcpu_map_end(vcpu);
-	}
+	vcpu_map_end(vcpu);
 }

@@ -429,7 +429,7 @@ int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 {
 	int32_t ret;
 
-	(void)vcpu_map_begin(vcpu);
+	vcpu_map_begin(vcpu);
 	ret = prepare(vcpu);
 	if (ret == 0) {
 		/* The quick exits in the loop touch only what is this VM's. */

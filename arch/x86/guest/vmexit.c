@@ -21,9 +21,7 @@ static int32_t external_interrupt_vmexit_handler(struct acrn_vcpu *vcpu)
 	const uint32_t info = exec_vmread32(VMX_EXIT_INTR_INFO);
 
 	(void)vcpu;
-	if ((info & INTR_INFO_VALID) != 0U) {
-		irq_dispatch(info & 0xFFU);
-	}
+	irq_dispatch(info & 0xFFU); /* valid: the CPU has acknowledged it */
 	return VMEXIT_LOOK_UP; /* it may be a kick whose request has been taken already: pause, stop */
 }
 

@@ -273,17 +273,14 @@ static void __noinline watch_element(struct acrn_vcpu *vcpu)
 
 static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
 {
-	const bool outermost = vcpu_map_begin(vcpu);
-
+	vcpu_map_begin(vcpu);
 	if (end_element(vcpu, value)) {
 		vcpu_end_iteration(vcpu); /* the guest executes the instruction again */
 	}
 	if (unlikely(vcpu->arch.watching)) {
 		watch_element(vcpu);
 	}
-	if (outermost) {
-		vcpu_map_end(vcpu);
-	}
+	vcpu_map_end(vcpu);
 }
 
 /* Begins an element. @return as emulate_io(); -EFAULT: a fault was queued, or the VM stops */
@@ -335,10 +332,6 @@ static int32_t string_start(struct acrn_vcpu *vcpu, uint64_t q)
 	pio->size = QUAL_SIZE(q);
 	pio->port = QUAL_PORT(q);
 	pio->addr_size = INFO_ADDR_SIZE(info);
-	if ((cpu_caps.vmx_basic & BIT(54)) == 0UL) {
-		vcpu_fatal(vcpu, "string I/O at port %#x: this CPU does not report its operands", pio->port);
-		return -EIO;
-	}
 	if (pio->is_rep && (rep_count(vcpu) == 0UL)) {
 		vcpu_skip_instruction(vcpu);
 		return VMEXIT_ENTER_AGAIN;
