@@ -189,7 +189,6 @@ void test_main(void)
 	uint64_t v;
 
 	test_wbinvd();
-
 	if ((cpuid(1, 0).edx & BIT(12)) == 0 || rdmsr_safe(MSR_MTRRCAP, &v) != NO_TRAP) {
 		report_skip("no MTRRs");
 		return;

@@ -22,7 +22,7 @@ static int32_t external_interrupt_vmexit_handler(struct acrn_vcpu *vcpu)
 
 	(void)vcpu;
 	irq_dispatch(info & 0xFFU); /* valid: the CPU has acknowledged it */
-	return VMEXIT_LOOK_UP; /* it may be a kick whose request has been taken already: pause, stop */
+	return VMEXIT_LOOK_UP;      /* it may be a kick whose request has been taken already: pause, stop */
 }
 
 static int32_t triple_fault_vmexit_handler(struct acrn_vcpu *vcpu)
