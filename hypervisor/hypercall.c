@@ -317,7 +317,7 @@ int64_t hcall_aril_get_stats(struct acrn_vcpu *caller, struct acrn_vm *vm, uint6
 	return copy_to_gpa(caller->vm, arg1, &stats, sizeof(stats));
 }
 
-/* The Service VM's map is constant; the others are walked under their locks. */
+/* Maps are walked under their VMs' locks. Whoever has the caller's may be waiting for it: then it must ask again. */
 int64_t hcall_aril_audit(struct acrn_vcpu *caller, struct acrn_vm *vm, uint64_t arg1, uint64_t arg2)
 {
 	struct acrn_vm *each;
@@ -327,18 +327,16 @@ int64_t hcall_aril_audit(struct acrn_vcpu *caller, struct acrn_vm *vm, uint64_t 
 	(void)arg1;
 	(void)arg2;
 	for (uint16_t id = 0U; (each = vm_by_id(id)) != NULL; id++) {
-		const bool lock = (each != caller->vm);
-
-		if (lock) {
+		if (each != caller->vm) {
 			spin_lock(&each->lock);
+		} else if (!spin_try_lock(&each->lock)) {
+			return -EBUSY;
 		}
 		if ((each->state != VM_POWERED_OFF) && (each->config->load_order != SCN_PRE_LAUNCHED_VM) &&
 			(arch_gpa_audit(each) != 0)) {
 			ret = -EFAULT;
 		}
-		if (lock) {
-			spin_unlock(&each->lock);
-		}
+		spin_unlock(&each->lock);
 	}
 	return ret;
 }

@@ -60,6 +60,12 @@ static bool hits_emulated(const struct acrn_vm *vm, gpa_t gpa, uint64_t size)
 	return vm_memory_is_reserved(vm, gpa, size) || ranges_overlap(gpa, size, LAPIC_PAGE, PAGE_SIZE);
 }
 
+/* Where the hypervisor itself maps memory: behind BARs. */
+static bool hits_bars(const struct acrn_vm *vm, gpa_t gpa, uint64_t size)
+{
+	return vm->vpci.active && ranges_overlap(gpa, size, vm->vpci.place->mem_base, vm->vpci.place->mem_size);
+}
+
 static bool is_all_mapped(struct acrn_vm *vm, gpa_t gpa, uint64_t size)
 {
 	uint64_t contiguous = 0UL;
@@ -96,7 +102,10 @@ static const char *what_is_wrong(struct acrn_vm *vm, const struct vm_memory_regi
 		return "an emulated device has memory there";
 	}
 	if (mr->type == MR_DEL) {
-		return NULL;
+		return hits_bars(vm, mr->gpa, mr->size) ? "the hypervisor's PCI functions are there" : NULL;
+	}
+	if (hits_emulated(vm, mr->gpa, mr->size)) {
+		return "an emulated device is there";
 	}
 	if (!prot_is_good(mr->prot)) {
 		return "bad protection or memory type";
@@ -110,7 +119,7 @@ static const char *what_is_wrong(struct acrn_vm *vm, const struct vm_memory_regi
 	if (!vm_is_service_ram(mr->service_vm_gpa, mr->size)) {
 		return "not the Service VM's RAM";
 	}
-	return hits_emulated(vm, mr->gpa, mr->size) ? "an emulated device is there" : NULL;
+	return NULL;
 }
 
 /* Two regions of one call at the same place count twice: no device model has a reason for that. */

@@ -172,7 +172,10 @@ static inline int32_t emulate_pio(struct acrn_vcpu *vcpu, struct pio_request *pi
 		}
 		pio->value &= port_mask[pio->size];
 	}
-	return (result == IO_FAULT_ERROR) ? -EFAULT : 0;
+	if (likely(result <= IO_FAULT_UNHANDLED)) {
+		return 0;
+	}
+	return (result == IO_FAULT_PASS) ? -ENODEV : -EFAULT;
 }
 
 int32_t hv_emulate_pio(struct acrn_vcpu *vcpu, struct io_request *io_req)

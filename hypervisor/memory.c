@@ -27,6 +27,7 @@ struct reserved {
 	hpa_t base;
 	uint64_t size;
 	const char *what;
+	bool shared; /* VMs may have it in their maps */
 };
 
 static struct {
@@ -73,7 +74,13 @@ bool memory_hv_range(uint32_t index, hpa_t *base, uint64_t *size, const char **w
 	return true;
 }
 
-bool memory_is_hv_owned(hpa_t hpa, uint64_t size)
+void memory_reserve_shared(hpa_t hpa, uint64_t size, const char *what)
+{
+	memory_reserve(hpa, size, what);
+	reserved[reserved_count - 1U].shared = true;
+}
+
+static bool is_reserved(hpa_t hpa, uint64_t size, bool shared_too)
 {
 	const uint64_t len = size == 0UL ? 1UL : size;
 
@@ -81,11 +88,22 @@ bool memory_is_hv_owned(hpa_t hpa, uint64_t size)
 		return true;
 	}
 	for (uint32_t i = 0U; i < reserved_count; i++) {
-		if (ranges_overlap(hpa, len, reserved[i].base, reserved[i].size)) {
+		if ((shared_too || !reserved[i].shared) &&
+			ranges_overlap(hpa, len, reserved[i].base, reserved[i].size)) {
 			return true;
 		}
 	}
 	return false;
+}
+
+bool memory_is_hv_owned(hpa_t hpa, uint64_t size)
+{
+	return is_reserved(hpa, size, true);
+}
+
+bool memory_is_private(hpa_t hpa, uint64_t size)
+{
+	return is_reserved(hpa, size, false);
 }
 
 uint64_t memory_ram_bytes(hpa_t hpa)

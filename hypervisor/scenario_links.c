@@ -72,8 +72,8 @@ static int32_t check_connection_end(const struct scenario_reader *rd, uint32_t i
 {
 	const struct scenario *out = rd->out;
 
-	if (vm_id != SCN_CONNECTION_HV && (vm_id >= out->vm_count || out->vm[vm_id].load_order != SCN_PRE_LAUNCHED_VM))
-		return refuse(rd, "connection %u: VM %u doesn't exist or isn't pre-launched", index, vm_id);
+	if (vm_id != SCN_CONNECTION_HV && (vm_id >= out->vm_count || out->vm[vm_id].dynamic))
+		return refuse(rd, "connection %u: VM %u doesn't exist or has no name", index, vm_id);
 	return 0;
 }
 

@@ -5,7 +5,8 @@
  * All of the machine's tables are used where they are, but for four: the root (new RSDP, RSDT and XSDT), the MADT (a
  * copy with the CPUs that are vCPUs of the VM, under the local APIC ids which those have), the FADT (a copy that says
  * "no MSI": messages of the machine's devices would arrive with the guest's vectors, which mean something else to the
- * CPU) and the DMAR (left out: the IOMMU is not the VM's). They lie in a piece of the VM's RAM that its memory map
+ * CPU) and the DMAR (left out: the IOMMU is not the VM's). If it has a PCI bus of its own (service_bus.c), that is in
+ * the MADT and a copy of the MCFG, and an SSDT describes it. They lie in a piece of the VM's RAM that its memory map
  * calls ACPI reclaimable.
  *
  * How the guest finds them: Linux and multiboot2 images are told the RSDP's address or contents. All others scan the
@@ -19,6 +20,7 @@
 #include <hv/arch.h>
 #include <hv/boot_info.h>
 #include <hv/log.h>
+#include <hv/service_bus.h>
 #include <hv/vm.h>
 #include <hv/vm_acpi_pre.h>
 #include <hv/vm_acpi_tables.h>
@@ -28,6 +30,7 @@
 
 #define AREA_SIZE (8UL * PAGE_SIZE) /* roots of 64 tables and a MADT of up to 24 KiB */
 #define FADT_MAX  512U              /* ACPI 6.5 has 276 bytes */
+#define MCFG_MAX  1024U             /* 61 segments */
 #define BIOS_AREA 0xE0000UL
 #define BIOS_END  0x100000UL
 #define EBDA_AT   0x40EUL
@@ -36,6 +39,7 @@ static uint8_t area[AREA_SIZE];
 static uint8_t page[PAGE_SIZE];
 static uint8_t madt[AREA_SIZE];
 static uint8_t fadt[FADT_MAX];
+static uint8_t mcfg[MCFG_MAX];
 
 /* Reads firmware memory. @return false if it cannot be mapped */
 static bool read_firmware(hpa_t hpa, void *dst, size_t len)
@@ -64,6 +68,11 @@ static void find_tables(struct vm_acpi_input *in)
 			(header.length <= sizeof(fadt)) && read_firmware(acpi_info.table[i], fadt, header.length)) {
 			in->fadt = fadt;
 			in->fadt_len = header.length;
+		} else if ((in->bus != NULL) && (memcmp(header.signature, "MCFG", 4U) == 0)) {
+			if ((header.length <= sizeof(mcfg)) && read_firmware(acpi_info.table[i], mcfg, header.length)) {
+				in->mcfg = mcfg;
+				in->mcfg_len = header.length;
+			}
 		} else if (memcmp(header.signature, "APIC", 4U) != 0) {
 			in->table[in->table_count++] = acpi_info.table[i];
 		} else if ((in->madt == NULL) && (header.length <= sizeof(madt)) &&
@@ -166,6 +175,7 @@ static int32_t build_prelaunched(struct vm_loader *ld)
 int32_t vm_acpi_build(struct vm_loader *ld)
 {
 	struct vm_acpi_input in;
+	struct vm_acpi_bus bus;
 	uint32_t kept = 0U;
 	gpa_t at;
 	int32_t ret;
@@ -174,6 +184,7 @@ int32_t vm_acpi_build(struct vm_loader *ld)
 		return build_prelaunched(ld);
 	}
 	(void)memset(&in, 0, sizeof(in));
+	in.bus = service_bus_describe(ld->vm, &bus) ? &bus : NULL;
 	find_tables(&in);
 	find_cpus(ld, &in);
 	if (in.madt == NULL) {

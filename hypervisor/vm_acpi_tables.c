@@ -121,7 +121,7 @@ static bool madt_names(const uint8_t *madt, size_t madt_len, uint32_t apic_id)
 	return false;
 }
 
-/* @return length of the MADT written to `out` (room for in->madt_len bytes) */
+/* @return length of the MADT written to `out` (room for in->madt_len bytes and the bus's I/O APIC) */
 static size_t make_madt(const struct vm_acpi_input *in, uint8_t *out, uint32_t *kept)
 {
 	size_t used = MADT_FIXED;
@@ -137,11 +137,14 @@ static size_t make_madt(const struct vm_acpi_input *in, uint8_t *out, uint32_t *
 			used += len;
 		}
 	}
+	if (in->bus != NULL) {
+		vm_acpi_bus_ioapic(in->bus, out + used);
+		used += VM_ACPI_BUS_IOAPIC;
+	}
 	/* A CPU may have both a local APIC and an x2APIC entry: count vCPUs, not entries. */
 	for (uint32_t i = 0U; i < in->cpu_count; i++) {
 		*kept += madt_names(out, used, in->apic_id[i]) ? 1U : 0U;
 	}
-	acpi_finish(out, used);
 	return used;
 }
 
@@ -154,19 +157,22 @@ static size_t make_fadt(const struct vm_acpi_input *in, uint8_t *out)
 	if (in->fadt_len >= FADT_BOOT_ARCH_AT + 2U) {
 		out[FADT_BOOT_ARCH_AT] |= FADT_NO_MSI;
 	}
-	acpi_finish(out, in->fadt_len);
 	return in->fadt_len;
 }
 
 /* ---- Roots ---- */
 
-/*
- * An XSDT (8-byte entries) or RSDT (4-byte entries; tables above 4 GiB are left out).
- * @param fadt 0: there is none
- * @return its length
- */
+/* Tables of the VM's own, as the roots list them: MADT, FADT and those of its bus. */
+#define OWN_MAX 4U
+
+struct own_tables {
+	gpa_t table[OWN_MAX];
+	uint32_t count;
+};
+
+/* An XSDT (8-byte entries) or RSDT (4-byte entries; tables above 4 GiB are left out). @return its length */
 static size_t make_root(
-	const struct vm_acpi_input *in, uint8_t *out, const char *signature, size_t width, gpa_t madt, gpa_t fadt)
+	const struct vm_acpi_input *in, const struct own_tables *own, uint8_t *out, const char *signature, size_t width)
 {
 	size_t used = ACPI_HEADER_SIZE;
 
@@ -174,15 +180,11 @@ static size_t make_root(
 	(void)memcpy(out, in->madt, ACPI_HEADER_SIZE);
 	(void)memcpy(out, signature, 4U);
 	out[ACPI_REVISION_AT] = 1U;
-	(void)memcpy(out + used, &madt, width);
-	used += width;
-	if (fadt != 0UL) {
-		(void)memcpy(out + used, &fadt, width);
-		used += width;
-	}
-	for (uint32_t i = 0U; i < in->table_count; i++) {
-		if ((width == 8U) || (in->table[i] < (1UL << 32U))) {
-			(void)memcpy(out + used, &in->table[i], width);
+	for (uint32_t i = 0U; i < own->count + in->table_count; i++) {
+		const gpa_t table = (i < own->count) ? own->table[i] : in->table[i - own->count];
+
+		if ((width == 8U) || (table < (1UL << 32U))) {
+			(void)memcpy(out + used, &table, width);
 			used += width;
 		}
 	}
@@ -190,34 +192,59 @@ static size_t make_root(
 	return used;
 }
 
+/* Where the next table is written. */
+struct writer {
+	uint8_t *area;
+	gpa_t gpa;
+	size_t at;
+	struct own_tables own;
+};
+
+/* The table that was written at w->at is `len` bytes long: its length and checksum, and where the next one begins. */
+static void end_table(struct writer *w, size_t len)
+{
+	acpi_finish(w->area + w->at, len);
+	w->own.table[w->own.count++] = w->gpa + w->at;
+	w->at = (size_t)round_up(w->at + len, 16UL);
+}
+
+/* @return bytes that all tables of the VM's own may take, with 16 bytes of alignment for each */
+static size_t room_for_tables(const struct vm_acpi_input *in)
+{
+	size_t room = in->madt_len + 16U + ((in->fadt != NULL) ? in->fadt_len + 16U : 0U);
+
+	if (in->bus != NULL) {
+		room += VM_ACPI_BUS_IOAPIC + VM_ACPI_BUS_SSDT + MAX(in->mcfg_len, (size_t)VM_ACPI_MCFG_FIXED) +
+			VM_ACPI_BUS_MCFG + 32U;
+	}
+	return room;
+}
+
 int32_t vm_acpi_make_tables(const struct vm_acpi_input *in, uint8_t *area, size_t size, gpa_t gpa, uint32_t *kept)
 {
-	const bool has_fadt = in->fadt != NULL;
-	const size_t fadt_len = has_fadt ? in->fadt_len : 0U;
-	const size_t roots = 2UL * ACPI_HEADER_SIZE + ((size_t)in->table_count + 2U) * 12U;
+	const size_t roots = 2UL * ACPI_HEADER_SIZE + ((size_t)in->table_count + OWN_MAX) * 12U;
 	const size_t xsdt = 64U; /* behind the RSDP */
-	gpa_t fadt_gpa;
+	struct writer w = {.area = area, .gpa = gpa, .at = (size_t)round_up(xsdt + roots + 32U, 16UL)};
 	size_t rsdt;
-	size_t madt;
-	size_t fadt;
 
-	if ((in->madt_len < MADT_FIXED) || (has_fadt && (fadt_len < ACPI_HEADER_SIZE)) ||
+	if ((in->madt_len < MADT_FIXED) || ((in->fadt != NULL) && (in->fadt_len < ACPI_HEADER_SIZE)) ||
 		(in->table_count > ACPI_MAX_TABLES)) {
 		return -EINVAL;
 	}
-	/* With 16 bytes of alignment for each of the four. */
-	if (xsdt + roots + in->madt_len + fadt_len + 64U > size) {
+	if (w.at + room_for_tables(in) > size) {
 		return -ENOSPC;
 	}
 	(void)memset(area, 0, size);
-	madt = (size_t)round_up(xsdt + roots + 32U, 16UL);
-	fadt = (size_t)round_up(madt + make_madt(in, area + madt, kept), 16UL);
-	fadt_gpa = has_fadt ? gpa + fadt : 0UL;
-	rsdt = (size_t)round_up(xsdt + make_root(in, area + xsdt, "XSDT", 8U, gpa + madt, fadt_gpa), 16UL);
-	(void)make_root(in, area + rsdt, "RSDT", 4U, gpa + madt, fadt_gpa);
-	if (has_fadt) {
-		(void)make_fadt(in, area + fadt);
+	end_table(&w, make_madt(in, area + w.at, kept));
+	if (in->fadt != NULL) {
+		end_table(&w, make_fadt(in, area + w.at));
 	}
+	if (in->bus != NULL) {
+		end_table(&w, vm_acpi_bus_mcfg(in->bus, in->mcfg, in->mcfg_len, area + w.at));
+		end_table(&w, vm_acpi_bus_ssdt(in->bus, area + w.at));
+	}
+	rsdt = (size_t)round_up(xsdt + make_root(in, &w.own, area + xsdt, "XSDT", 8U), 16UL);
+	(void)make_root(in, &w.own, area + rsdt, "RSDT", 4U);
 	acpi_put_rsdp(area, (const char *)in->madt + ACPI_OEM_ID_AT, (uint32_t)(gpa + rsdt), gpa + xsdt);
 	return 0;
 }

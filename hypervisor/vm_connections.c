@@ -7,6 +7,7 @@
 #include <hv/arch.h>
 #include <hv/log.h>
 #include <hv/memory.h>
+#include <hv/service_bus.h>
 #include <hv/vm.h>
 #include <hv/vm_connections.h>
 #include <lib/errno.h>
@@ -14,11 +15,14 @@
 
 #define REGISTER_PAGES (2UL * SCN_MAX_CONNECTIONS)
 #define LOWEST         0x100000UL
+#define SIZE_4G        (4UL << 30U)
+#define SMALL_BARS     0x10000UL /* an end's BARs besides the dataport, at most */
 
 static struct cross_vm connections[SCN_MAX_CONNECTIONS];
 static struct ivshmem ivshmem[2U * SCN_MAX_CONNECTIONS];
 static uint32_t connection_count;
 static hpa_t register_pages;
+static uint64_t window_size; /* addresses of the Service VM's bus, from register_pages on; 0: it has no end */
 
 /* ---- Memory ---- */
 
@@ -32,6 +36,22 @@ static void set_up(struct cross_vm *conn, const struct scenario_connection *conf
 	}
 }
 
+/* Twice what its ends need, so that each BAR finds a place at a multiple of its size. */
+static uint64_t service_window(const struct scenario *scenario)
+{
+	uint64_t bars = 0UL;
+
+	for (uint32_t i = 0U; i < 2U * scenario->connection_count; i++) {
+		const struct scenario_connection *config = &scenario->connection[i / 2U];
+		const uint8_t vm = config->vm[i % 2U];
+
+		if ((vm != SCN_CONNECTION_HV) && (scenario->vm[vm].load_order == SCN_SERVICE_VM)) {
+			bars += config->size + SMALL_BARS;
+		}
+	}
+	return (bars == 0UL) ? 0UL : SERVICE_BUS_BARS + round_up(2UL * bars, SIZE_2M);
+}
+
 void vm_connections_init(const struct scenario *scenario)
 {
 	uint64_t size = REGISTER_PAGES * PAGE_SIZE;
@@ -39,18 +59,21 @@ void vm_connections_init(const struct scenario *scenario)
 
 	connection_count = 0U;
 	register_pages = 0UL;
+	window_size = 0UL;
 	if (scenario->connection_count == 0U) {
 		return;
 	}
 	for (uint32_t i = 0U; i < scenario->connection_count; i++) {
 		size += scenario->connection[i].size;
 	}
-	at = memory_find_free(size, SIZE_2M, LOWEST, UINT64_MAX);
+	window_size = service_window(scenario);
+	size = MAX(size, window_size);
+	at = memory_find_free(size, SIZE_2M, LOWEST, (window_size != 0UL) ? SIZE_4G : UINT64_MAX);
 	if (at == INVALID_HPA) {
 		pr_err("no %lu KiB of memory for the scenario's connections", size >> 10U);
 		return;
 	}
-	memory_reserve(at, size, "connections");
+	memory_reserve_shared(at, size, "connections");
 	arch_guest_access_begin();
 	(void)memset(hpa_to_hva(at), 0, size);
 	arch_guest_access_end();
@@ -61,6 +84,12 @@ void vm_connections_init(const struct scenario *scenario)
 		at += scenario->connection[i].size;
 	}
 	connection_count = scenario->connection_count;
+}
+
+hpa_t vm_connections_window(uint64_t *size)
+{
+	*size = window_size;
+	return (window_size != 0UL) ? register_pages : 0UL;
 }
 
 hpa_t vm_connections_page(uint32_t index)
@@ -150,6 +179,18 @@ static int32_t attach_end(struct acrn_vm *vm, const struct scenario_connection *
 	default:
 		return -EINVAL;
 	}
+}
+
+bool vm_connections_any(const struct acrn_vm *vm)
+{
+	const struct scenario *scn = vm_scenario();
+
+	for (uint32_t i = 0U; (scn != NULL) && (i < 2U * scn->connection_count); i++) {
+		if (scn->connection[i / 2U].vm[i % 2U] == vm->vm_id) {
+			return true;
+		}
+	}
+	return false;
 }
 
 int32_t vm_connections_attach(struct acrn_vm *vm)

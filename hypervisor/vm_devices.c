@@ -5,6 +5,7 @@
  *   Service VM      the machine's I/O APICs (virtual, driving the physical ones), PIC, console port, PM1 control and
  *                   reset port watched; all other ports and devices are the machine's
  *   User VM         I/O APIC (48 pins) and PIC; all other ports go to its device model
+ *   both            PCI functions if the scenario gives them ends of connections
  *   pre-launched VM the same, a console port, a reset port, PM1, PM timer, PIT, RTC, HPET, keyboard
  *                   controller, PCI bus; nobody has the others
  */
@@ -24,6 +25,7 @@
 #include <hv/ioreq.h>
 #include <hv/log.h>
 #include <hv/map_test.h>
+#include <hv/service_bus.h>
 #include <hv/vm.h>
 #include <hv/vm_console.h>
 #include <hv/vm_connections.h>
@@ -245,7 +247,7 @@ static uint32_t ioapic_with(uint32_t gsi_base)
 /* As the machine has them, in order of their GSIs, up to the first gap. */
 static int32_t attach_machine_ioapics(struct acrn_vm *vm)
 {
-	vioapic_attach(vm, true);
+	vioapic_attach(vm);
 	for (uint32_t n = 0U; n < acpi_info.ioapic_count; n++) {
 		const uint32_t gsi_base = vm->vioapic.pin_count;
 		const uint32_t i = ioapic_with(gsi_base);
@@ -256,12 +258,44 @@ static int32_t attach_machine_ioapics(struct acrn_vm *vm)
 			pr_warn("Service VM: no I/O APIC from interrupt %u on", gsi_base);
 			break;
 		}
-		ret = vioapic_attach_chip(vm, acpi_info.ioapic[i].hpa, acpi_info.ioapic[i].id & 0xFU, pins);
+		ret = vioapic_attach_chip(vm, acpi_info.ioapic[i].hpa, acpi_info.ioapic[i].id & 0xFU, pins, true);
 		if (ret != 0) {
 			return ret;
 		}
 	}
 	return 0;
+}
+
+/* ---- PCI ---- */
+
+static int32_t attach_bus(struct acrn_vm *vm)
+{
+	static const struct vpci_place pre = {.mem_base = (uint32_t)VPCI_MEM_BASE,
+		.mem_size = (uint32_t)VPCI_MEM_SIZE,
+		.io_base = VPCI_IO_BASE,
+		.io_size = VPCI_IO_SIZE,
+		.ecam = (uint32_t)VPCI_ECAM_BASE,
+		.gsi = {VPCI_LINE0_GSI, VPCI_LINE1_GSI}};
+	static const struct vpci_place user = {.mem_base = (uint32_t)VPCI_USER_MEM_BASE,
+		.mem_size = (uint32_t)VPCI_USER_MEM_SIZE,
+		.ecam = (uint32_t)VPCI_ECAM_BASE,
+		.gsi = {VPCI_LINE0_GSI, VPCI_LINE1_GSI},
+		.first_slot = VPCI_USER_FIRST_SLOT,
+		.shared = true};
+	int32_t ret = 0;
+
+	if (vm->config->load_order == SCN_PRE_LAUNCHED_VM) {
+		ret = vpci_attach(vm, &pre);
+		vpci_attach_ports(vm);
+	} else if (!vm_connections_any(vm)) {
+		return 0;
+	} else if (vm_is_service(vm)) {
+		ret = service_bus_attach(vm);
+	} else {
+		ret = vpci_attach(vm, &user);
+		ret = (ret == 0) ? vpci_attach_shared_ports(vm) : ret;
+	}
+	return (ret == 0) ? vm_connections_attach(vm) : ret;
 }
 
 int32_t vm_devices_init(struct acrn_vm *vm)
@@ -278,17 +312,16 @@ int32_t vm_devices_init(struct acrn_vm *vm)
 	if (vm->config->load_order == SCN_SERVICE_VM) {
 		ret = attach_machine_ioapics(vm);
 	} else {
-		vioapic_attach(vm, false);
-		ret = vioapic_attach_chip(vm, VIOAPIC_USER_BASE, 0U, VIOAPIC_USER_PINS);
+		vioapic_attach(vm);
+		ret = vioapic_attach_chip(vm, VIOAPIC_USER_BASE, 0U, VIOAPIC_USER_PINS, false);
 	}
 	if ((ret == 0) && (vm->config->load_order == SCN_PRE_LAUNCHED_VM)) {
-		ret = vpci_attach(vm);
-		ret = (ret == 0) ? vhpet_attach(vm) : ret;
-		ret = (ret == 0) ? vm_connections_attach(vm) : ret;
+		ret = vhpet_attach(vm);
 #if CONFIG_DEBUG
 		ret = (ret == 0) ? map_test_attach(vm) : ret;
 #endif
 	}
+	ret = (ret == 0) ? attach_bus(vm) : ret;
 	if (ret == 0) {
 		init_ports(vm);
 		ret = vpci_sync_map(vm);

@@ -10,7 +10,7 @@ static bool append(struct vm_e820 *map, gpa_t base, gpa_t end, uint32_t type)
 {
 	struct mem_range *last = (map->count != 0U) ? &map->range[map->count - 1U] : NULL;
 
-	if (base >= end) {
+	if ((base >= end) || (type == MEM_NONE)) {
 		return true;
 	}
 	if ((last != NULL) && (last->type == type) && (last->base + last->size == base)) {

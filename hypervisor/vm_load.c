@@ -330,6 +330,10 @@ static int32_t build_service_map(struct vm_loader *ld)
 
 		ret = vm_e820_set(&ld->map, first, round_up(base + size, PAGE_SIZE) - first, MEM_RESERVED);
 	}
+	/* A window for BARs is no memory at all: Linux takes what the map calls reserved out of its bridge's window. */
+	if ((ret == 0) && ld->vm->vpci.active) {
+		ret = vm_e820_set(&ld->map, ld->vm->vpci.place->mem_base, ld->vm->vpci.place->mem_size, MEM_NONE);
+	}
 	if ((ret == 0) && (ld->config->mem_bytes != 0UL)) {
 		ret = vm_e820_limit(&ld->map, ld->config->mem_bytes);
 	}

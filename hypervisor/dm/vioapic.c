@@ -34,12 +34,17 @@ static void gsi_assign(uint64_t *map, uint32_t gsi, bool on)
 	}
 }
 
+static bool is_physical(const struct vioapic *vioapic, uint32_t gsi)
+{
+	return gsi < vioapic->physical_pins;
+}
+
 /* The line asks for an interrupt: it is on the side that the entry calls active. */
 static bool line_active(const struct vioapic *vioapic, uint32_t gsi)
 {
 	const bool active_low = (vioapic->rte[gsi] & RTE_ACTIVE_LOW) != 0UL;
 
-	if (vioapic->is_physical && gsi_test(vioapic->waiting, gsi)) {
+	if (is_physical(vioapic, gsi) && gsi_test(vioapic->waiting, gsi)) {
 		return true;
 	}
 	/* A line that nobody drives rests inactive, whatever the polarity: boards have pull-up resistors. */
@@ -93,7 +98,7 @@ static void try_level(struct vioapic *vioapic, uint32_t gsi)
 
 static void release_physical(struct vioapic *vioapic, uint32_t gsi)
 {
-	if (vioapic->is_physical && gsi_test(vioapic->waiting, gsi)) {
+	if (is_physical(vioapic, gsi) && gsi_test(vioapic->waiting, gsi)) {
 		gsi_assign(vioapic->waiting, gsi, false);
 		vioapic->ops->pin_eoi(gsi);
 	}
@@ -103,28 +108,29 @@ static void program_physical(const struct vioapic *vioapic, uint32_t gsi)
 {
 	const uint64_t rte = vioapic->rte[gsi];
 
-	if (vioapic->is_physical) {
+	if (is_physical(vioapic, gsi)) {
 		vioapic->ops->pin_set(
 			gsi, (rte & RTE_MASKED) != 0UL, is_level(vioapic, gsi), (rte & RTE_ACTIVE_LOW) != 0UL);
 	}
 }
 
-void vioapic_init(struct vioapic *vioapic, struct acrn_vm *vm, const struct vioapic_ops *ops, bool is_physical)
+void vioapic_init(struct vioapic *vioapic, struct acrn_vm *vm, const struct vioapic_ops *ops)
 {
 	uint32_t gsi;
 
-	*vioapic = (struct vioapic){.vm = vm, .ops = ops, .is_physical = is_physical};
+	*vioapic = (struct vioapic){.vm = vm, .ops = ops};
 	spinlock_init(&vioapic->lock);
 	for (gsi = 0U; gsi < VIOAPIC_MAX_PINS; gsi++) {
 		vioapic->rte[gsi] = RTE_MASKED;
 	}
 }
 
-int32_t vioapic_add_chip(struct vioapic *vioapic, uint64_t base, uint32_t id, uint32_t pins)
+int32_t vioapic_add_chip(struct vioapic *vioapic, uint64_t base, uint32_t id, uint32_t pins, bool physical)
 {
 	struct vioapic_chip *chip;
 
-	if (!is_aligned(base, PAGE_SIZE) || (pins == 0U) || (pins > VIOAPIC_MAX_PINS)) {
+	if (!is_aligned(base, PAGE_SIZE) || (pins == 0U) || (pins > VIOAPIC_MAX_PINS) ||
+		(physical && (vioapic->physical_pins != vioapic->pin_count))) {
 		return -EINVAL;
 	}
 	if ((vioapic->chip_count == VIOAPIC_MAX_CHIPS) || (vioapic->pin_count + pins > VIOAPIC_MAX_PINS)) {
@@ -140,6 +146,7 @@ int32_t vioapic_add_chip(struct vioapic *vioapic, uint64_t base, uint32_t id, ui
 	};
 	vioapic->chip_count++;
 	vioapic->pin_count += pins;
+	vioapic->physical_pins += physical ? pins : 0U;
 	return 0;
 }
 
@@ -182,7 +189,7 @@ void vioapic_set_irq(struct vioapic *vioapic, uint32_t gsi, bool high)
 
 void vioapic_arrived(struct vioapic *vioapic, uint32_t gsi)
 {
-	if ((gsi >= vioapic->pin_count) || !vioapic->is_physical) {
+	if (!is_physical(vioapic, gsi)) {
 		return;
 	}
 	spin_lock(&vioapic->lock);

@@ -37,15 +37,15 @@ void vioapic_eoi_broadcast(struct acrn_vm *vm, uint32_t vector)
 	vioapic_eoi(&vm->vioapic, vector);
 }
 
-void vioapic_attach(struct acrn_vm *vm, bool is_physical)
+void vioapic_attach(struct acrn_vm *vm)
 {
-	vioapic_init(&vm->vioapic, vm, &vm_ops, is_physical);
+	vioapic_init(&vm->vioapic, vm, &vm_ops);
 }
 
-int32_t vioapic_attach_chip(struct acrn_vm *vm, uint64_t base, uint32_t id, uint32_t pins)
+int32_t vioapic_attach_chip(struct acrn_vm *vm, uint64_t base, uint32_t id, uint32_t pins, bool physical)
 {
 	const uint32_t index = vm->vioapic.chip_count;
-	const int32_t ret = vioapic_add_chip(&vm->vioapic, base, id, pins);
+	const int32_t ret = vioapic_add_chip(&vm->vioapic, base, id, pins, physical);
 
 	if (ret != 0) {
 		return ret;

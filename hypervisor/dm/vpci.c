@@ -48,9 +48,9 @@ static uint8_t *bar_register(struct vpci_function *fn, uint32_t index)
 	return &fn->config[PCI_BAR0 + 4U * index];
 }
 
-static uint32_t line_gsi(uint32_t slot)
+static uint32_t line_gsi(const struct vpci *bus, uint32_t slot)
 {
-	return ((slot & 1U) == 0U) ? VPCI_LINE0_GSI : VPCI_LINE1_GSI;
+	return bus->place->gsi[slot % VPCI_LINES];
 }
 
 /* ---- Building a function ---- */
@@ -106,13 +106,13 @@ uint32_t vpci_function_add_cap(struct vpci_function *fn, uint8_t id, uint32_t si
 /* ---- Where the BARs are ---- */
 
 /* @return where the registers say it is; 0: not decoded, or not in its window */
-static uint32_t decoded_at(struct vpci_function *fn, uint32_t index)
+static uint32_t decoded_at(const struct vpci_place *place, struct vpci_function *fn, uint32_t index)
 {
 	const struct vpci_bar *bar = &fn->bar[index];
 	const uint32_t command = get(&fn->config[PCI_COMMAND], 2U);
 	const uint32_t at = get(bar_register(fn, index), 4U) & ~bar_flags(bar);
-	const uint32_t base = is_io(bar) ? VPCI_IO_BASE : VPCI_MEM_BASE;
-	const uint32_t size = is_io(bar) ? VPCI_IO_SIZE : VPCI_MEM_SIZE;
+	const uint32_t base = is_io(bar) ? place->io_base : place->mem_base;
+	const uint32_t size = is_io(bar) ? place->io_size : place->mem_size;
 
 	if ((bar->size == 0U) || ((command & (is_io(bar) ? PCI_CMD_IO : PCI_CMD_MEM)) == 0U)) {
 		return 0U;
@@ -120,7 +120,7 @@ static uint32_t decoded_at(struct vpci_function *fn, uint32_t index)
 	if (is_64bit(bar) && (get(bar_register(fn, index + 1U), 4U) != 0U)) {
 		return 0U;
 	}
-	return ((at >= base) && (at - base <= size - bar->size)) ? at : 0U;
+	return ((at >= base) && (size >= bar->size) && (at - base <= size - bar->size)) ? at : 0U;
 }
 
 /* @return index of the first route that ends above `at` */
@@ -162,14 +162,14 @@ static bool place_bar(struct vpci *bus, struct vpci_function *fn, uint32_t index
 {
 	struct vpci_bar *bar = &fn->bar[index];
 	const uint32_t before = bar->at;
-	const uint32_t at = decoded_at(fn, index);
+	const uint32_t at = decoded_at(bus->place, fn, index);
 	const struct vpci_route route = {at, at + bar->size, (uint8_t)fn->slot, (uint8_t)index};
 
 	bar->at = ((at != 0U) && route_insert(is_io(bar) ? &bus->io : &bus->mem, &route)) ? at : 0U;
 	return (bar->hpa != 0UL) && (bar->at != before);
 }
 
-/* Bus lock held, or the VM does not run. */
+/* Bus lock held, or the VM is being made. */
 static void update_routes(struct vpci *bus)
 {
 	bool moved = false;
@@ -235,7 +235,7 @@ static bool asserts_line(const struct vpci_function *fn)
 /* Bus lock held. The function's line is asserted while one of those who share it asserts. */
 static void update_line(struct vpci *bus, uint32_t slot)
 {
-	const uint32_t gsi = line_gsi(slot);
+	const uint32_t gsi = line_gsi(bus, slot);
 	bool asserted = false;
 
 	for (uint32_t i = slot % VPCI_LINES; i < VPCI_SLOTS; i += VPCI_LINES) {
@@ -261,6 +261,11 @@ void vpci_set_intx(struct vpci_function *fn, bool asserted)
 }
 
 /* ---- Configuration space ---- */
+
+bool vpci_has_slot(const struct vpci *bus, uint32_t devfn)
+{
+	return bus->slot[(devfn >> 3U) % VPCI_SLOTS] != NULL;
+}
 
 /* There are no multi-function devices. */
 static struct vpci_function *function_at(struct vpci *bus, uint32_t devfn)
@@ -325,7 +330,7 @@ static void set_up(struct vpci_function *fn)
 	}
 	fn->config[PCI_COMMAND] |= fn->writable[PCI_COMMAND] & (PCI_CMD_IO | PCI_CMD_MEM);
 	if (fn->config[PCI_INT_PIN] != 0U) {
-		fn->config[PCI_INT_LINE] = (uint8_t)line_gsi(fn->slot);
+		fn->config[PCI_INT_LINE] = (uint8_t)line_gsi(fn->bus, fn->slot);
 	}
 	fn->intx = false;
 	fn->config[PCI_STATUS] &= (uint8_t)~PCI_STA_INTX;
@@ -337,8 +342,8 @@ static void set_up(struct vpci_function *fn)
 /* @return the lowest place in the window that no BAR has as its home, aligned to `bar`'s size; 0: none */
 static uint32_t find_home(const struct vpci *bus, const struct vpci_bar *bar)
 {
-	const uint32_t base = is_io(bar) ? VPCI_IO_BASE : VPCI_MEM_BASE;
-	const uint32_t last = base + (is_io(bar) ? VPCI_IO_SIZE : (uint32_t)VPCI_MEM_SIZE) - bar->size;
+	const uint32_t base = is_io(bar) ? bus->place->io_base : bus->place->mem_base;
+	const uint32_t size = is_io(bar) ? bus->place->io_size : bus->place->mem_size;
 	/* Whole pages, each BAR for itself: guests map them. */
 	const uint32_t step = is_io(bar) ? bar->size : MAX(bar->size, (uint32_t)PAGE_SIZE);
 	uint32_t at = is_io(bar) ? base : MAX(base, bus->floor);
@@ -353,12 +358,14 @@ static uint32_t find_home(const struct vpci *bus, const struct vpci_bar *bar)
 		}
 	}
 	at = (uint32_t)round_up(at, step);
-	return (at <= last) ? at : 0U;
+	return ((size >= bar->size) && (at - base <= size - bar->size)) ? at : 0U;
 }
 
 bool vpci_set_floor(struct vpci *bus, uint64_t base)
 {
-	if ((base != 0UL) && ((base < VPCI_MEM_BASE) || (base >= VPCI_MEM_BASE + VPCI_MEM_SIZE))) {
+	const struct vpci_place *place = bus->place;
+
+	if ((base != 0UL) && ((base < place->mem_base) || (base - place->mem_base >= place->mem_size))) {
 		return false;
 	}
 	bus->floor = (uint32_t)base;
@@ -367,9 +374,10 @@ bool vpci_set_floor(struct vpci *bus, uint64_t base)
 
 int32_t vpci_add(struct vpci *bus, struct vpci_function *fn)
 {
-	uint32_t slot = 0U;
+	uint32_t slot = bus->place->first_slot;
 
-	while ((slot < VPCI_SLOTS) && ((bus->slot[slot] != NULL) || ((fn->gsi != 0U) && (fn->gsi != line_gsi(slot))))) {
+	while ((slot < VPCI_SLOTS) &&
+		((bus->slot[slot] != NULL) || ((fn->gsi != 0U) && (fn->gsi != line_gsi(bus, slot))))) {
 		slot++;
 	}
 	if (slot == VPCI_SLOTS) {
@@ -398,7 +406,7 @@ int32_t vpci_add(struct vpci *bus, struct vpci_function *fn)
 
 void vpci_reset(struct vpci *bus)
 {
-	spin_lock(&bus->lock);
+	spin_lock(&bus->lock); /* the other end of a connection may be sending */
 	bus->address = 0U;
 	for (uint32_t slot = 0U; slot < VPCI_SLOTS; slot++) {
 		if (bus->slot[slot] != NULL) {
@@ -411,13 +419,16 @@ void vpci_reset(struct vpci *bus)
 	spin_unlock(&bus->lock);
 }
 
-void vpci_init(struct vpci *bus, struct acrn_vm *vm, const struct vpci_bus_ops *ops)
+void vpci_init(struct vpci *bus, struct acrn_vm *vm, const struct vpci_bus_ops *ops, const struct vpci_place *place)
 {
 	(void)memset(bus, 0, sizeof(*bus));
 	spinlock_init(&bus->lock);
 	bus->vm = vm;
 	bus->ops = ops;
-	vpci_function_init(&bus->bridge, BRIDGE_VENDOR, BRIDGE_DEVICE, BRIDGE_CLASS, 0U, false, NULL);
-	bus->slot[0] = &bus->bridge;
-	bus->bridge.bus = bus;
+	bus->place = place;
+	if (!place->shared) {
+		vpci_function_init(&bus->bridge, BRIDGE_VENDOR, BRIDGE_DEVICE, BRIDGE_CLASS, 0U, false, NULL);
+		bus->slot[0] = &bus->bridge;
+		bus->bridge.bus = bus;
+	}
 }

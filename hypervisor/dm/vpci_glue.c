@@ -10,8 +10,10 @@
 #include <lib/bits.h>
 #include <lib/errno.h>
 
-#define CFGADDR_ENABLE 0x80000000U
-#define CFGADDR_KEPT   0x80FFFFFCU
+#define PCI_CFGADDR_PORT 0xCF8U
+#define PCI_CFGDATA_PORT 0xCFCU
+#define CFGADDR_ENABLE   0x80000000U
+#define CFGADDR_KEPT     0x80FFFFFCU
 
 static void set_line(struct acrn_vm *vm, uint32_t gsi, bool asserted)
 {
@@ -77,9 +79,12 @@ static int32_t ecam_access(struct io_request *io_req, void *arg)
 {
 	struct vpci *bus = arg;
 	struct mmio_request *mmio = &io_req->reqs.mmio;
-	const uint32_t at = (uint32_t)(mmio->address - VPCI_ECAM_BASE);
+	const uint32_t at = (uint32_t)mmio->address - bus->place->ecam;
 	const uint32_t size = (uint32_t)MIN(mmio->size, 4UL);
 
+	if (bus->place->shared && !vpci_has_slot(bus, at >> 12U)) {
+		return -ENODEV; /* the device model's */
+	}
 	if ((at & 0xFFFU) + mmio->size > 0x1000U) {
 		return -EIO; /* from one function into the next */
 	}
@@ -96,6 +101,78 @@ static int32_t ecam_access(struct io_request *io_req, void *arg)
 		}
 	}
 	return 0;
+}
+
+/* ---- Configuration space that a device model shares ---- */
+
+/* What the address register says is a function here. */
+static bool selects_ours(const struct vpci *bus)
+{
+	return ((bus->address & CFGADDR_ENABLE) != 0U) && (((bus->address >> 16U) & 0xFFU) == 0U) &&
+		vpci_has_slot(bus, bus->address >> 8U);
+}
+
+/*
+ * The device model keeps its own copy of the address register: it hears of all but the addresses of functions here. Its
+ * ports in between (reset, at 0xCF9) are its own.
+ */
+static ioport_fault_result_t shared_address_in(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t *result)
+{
+	const struct vpci *bus = cookie;
+
+	(void)vcpu;
+	if ((port != PCI_CFGADDR_PORT) || (size != 4U)) {
+		return IO_FAULT_PASS;
+	}
+	*result = bus->address;
+	return IO_FAULT_HANDLED;
+}
+
+static ioport_fault_result_t shared_address_out(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t value)
+{
+	struct vpci *bus = cookie;
+
+	(void)vcpu;
+	if ((port != PCI_CFGADDR_PORT) || (size != 4U)) {
+		return IO_FAULT_PASS;
+	}
+	bus->address = value & CFGADDR_KEPT;
+	return selects_ours(bus) ? IO_FAULT_HANDLED : IO_FAULT_PASS;
+}
+
+static ioport_fault_result_t shared_data_in(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t *result)
+{
+	if (!selects_ours(cookie)) {
+		return IO_FAULT_PASS;
+	}
+	*result = data_read(vcpu->vm, (uint16_t)port, size);
+	return IO_FAULT_HANDLED;
+}
+
+static ioport_fault_result_t shared_data_out(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t value)
+{
+	if (!selects_ours(cookie)) {
+		return IO_FAULT_PASS;
+	}
+	data_write(vcpu->vm, (uint16_t)port, size, value);
+	return IO_FAULT_HANDLED;
+}
+
+int32_t vpci_attach_shared_ports(struct acrn_vm *vm)
+{
+	const vm_ioport_interface_t address = {&vm->vpci, shared_address_in, shared_address_out, "PCI address"};
+	const vm_ioport_interface_t data = {&vm->vpci, shared_data_in, shared_data_out, "PCI data"};
+	const vm_ioport_range_t address_ports = {PCI_CFGADDR_PORT, PCI_CFGADDR_PORT + 3U};
+	const vm_ioport_range_t data_ports = {PCI_CFGDATA_PORT, PCI_CFGDATA_PORT + 3U};
+
+	return ((vm_io_port_add_handler(vm, address_ports, address) == 0) &&
+		       (vm_io_port_add_handler(vm, data_ports, data) == 0))
+		? 0
+		: -EBUSY;
 }
 
 /* ---- Windows ---- */
@@ -215,21 +292,27 @@ int32_t vpci_sync_map(struct acrn_vm *vm)
 
 /* ---- The bus ---- */
 
-int32_t vpci_attach(struct acrn_vm *vm)
+int32_t vpci_attach(struct acrn_vm *vm, const struct vpci_place *place)
 {
-	static const struct vm_io_range data = {0xCFCU, 4U, IO_ATTR_RW};
-	static const struct vm_io_range window = {VPCI_IO_BASE, VPCI_IO_SIZE, IO_ATTR_RW};
+	const uint64_t mem = place->mem_base;
+	const uint64_t ecam = place->ecam;
 	int32_t ret;
 
-	vpci_init(&vm->vpci, vm, &vm_ops);
+	vpci_init(&vm->vpci, vm, &vm_ops, place);
 	vm->vpci.active = true;
-	register_io_emulation_handler(vm, PCI_CFGDATA_PIO_IDX, &data, data_read, data_write);
-	register_io_emulation_handler(vm, PCI_WINDOW_PIO_IDX, &window, port_read, port_write);
-	ret = register_mmio_emulation_handler(
-		vm, window_access, VPCI_MEM_BASE, VPCI_MEM_BASE + VPCI_MEM_SIZE, &vm->vpci);
+	ret = register_mmio_emulation_handler(vm, window_access, mem, mem + place->mem_size, &vm->vpci);
 	if (ret == 0) {
-		ret = register_mmio_emulation_handler(
-			vm, ecam_access, VPCI_ECAM_BASE, VPCI_ECAM_BASE + VPCI_ECAM_SIZE, &vm->vpci);
+		ret = register_mmio_emulation_handler(vm, ecam_access, ecam, ecam + VPCI_ECAM_SIZE, &vm->vpci);
 	}
 	return ret;
+}
+
+void vpci_attach_ports(struct acrn_vm *vm)
+{
+	const struct vpci_place *place = vm->vpci.place;
+	const struct vm_io_range data = {PCI_CFGDATA_PORT, 4U, IO_ATTR_RW};
+	const struct vm_io_range window = {(uint16_t)place->io_base, (uint16_t)place->io_size, IO_ATTR_RW};
+
+	register_io_emulation_handler(vm, PCI_CFGDATA_PIO_IDX, &data, data_read, data_write);
+	register_io_emulation_handler(vm, PCI_WINDOW_PIO_IDX, &window, port_read, port_write);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The I/O APICs of a VM: one for a User VM; for the Service VM one for each of the machine's, at the same addresses.
- * Sources: Intel 82093AA data sheet (290566); ICH/PCH data sheets for version 0x20 and its EOI register.
+ * The I/O APICs of a VM: one for a User VM; for the Service VM one for each of the machine's, at the same addresses,
+ * and perhaps one for devices that only it has. Sources: Intel 82093AA data sheet (290566); ICH/PCH data sheets for
+ * version 0x20 and its EOI register.
  *
  * The version is 0x20, not the 82093AA's 0x11: the local APICs offer suppression of EOI broadcasts (SDM vol 3,
  * 11.8.5), which a guest may only use with I/O APICs that have an EOI register, and 0x20 is how they say so.
@@ -62,7 +63,8 @@ struct vioapic {
 	struct spinlock lock;
 	struct acrn_vm *vm;
 	const struct vioapic_ops *ops;
-	bool is_physical; /* pins stand for the machine's: RTE writes and EOIs go to ops->pin_set, pin_eoi */
+	uint32_t physical_pins; /* the first of them stand for the machine's: RTE writes and EOIs go to ops->pin_set,
+				   pin_eoi */
 	uint32_t chip_count;
 	uint32_t pin_count; /* all chips: GSIs are 0..pin_count-1 */
 	struct vioapic_chip chip[VIOAPIC_MAX_CHIPS];
@@ -73,17 +75,19 @@ struct vioapic {
 	uint64_t delivered;                               /* messages accepted */
 };
 
-/** Makes `vioapic` a set without chips. @param is_physical see the struct */
-void vioapic_init(struct vioapic *vioapic, struct acrn_vm *vm, const struct vioapic_ops *ops, bool is_physical);
+/** Makes `vioapic` a set without chips. */
+void vioapic_init(struct vioapic *vioapic, struct acrn_vm *vm, const struct vioapic_ops *ops);
 
 /**
  * Adds a chip; its first GSI is the number of pins so far (GSIs have no gaps). Before the VM runs.
  * @param base guest-physical, aligned to 4 KiB
  * @param id   APIC id, 0..15
  * @param pins 1..VIOAPIC_MAX_PINS
- * @return 0; -EINVAL base or pins; -ENOSPC too many chips or pins
+ * @param physical its pins stand for the machine's; such chips come first
+ * @return 0; -EINVAL base or pins, or a physical chip behind others; -ENOSPC too many chips or pins
  */
-int32_t __must_check vioapic_add_chip(struct vioapic *vioapic, uint64_t base, uint32_t id, uint32_t pins);
+int32_t __must_check vioapic_add_chip(
+	struct vioapic *vioapic, uint64_t base, uint32_t id, uint32_t pins, bool physical);
 
 /** Power-on state: all masked, no remote IRR; lines stay as they are driven. Physical pins get unrouted. */
 void vioapic_reset(struct vioapic *vioapic);
@@ -110,9 +114,9 @@ void vioapic_chip_write(struct vioapic_chip *chip, uint32_t offset, uint32_t val
 /* ---- Glue (vioapic_glue.c); vioapic_eoi_broadcast(): <hv/upcall.h> ---- */
 
 /** vioapic_init() for vm->vioapic, with messages to vlapic_deliver() and pins to arch_gsi_*(). */
-void vioapic_attach(struct acrn_vm *vm, bool is_physical);
+void vioapic_attach(struct acrn_vm *vm);
 
 /** vioapic_add_chip(), and its page registered as MMIO of the VM. @return as both */
-int32_t __must_check vioapic_attach_chip(struct acrn_vm *vm, uint64_t base, uint32_t id, uint32_t pins);
+int32_t __must_check vioapic_attach_chip(struct acrn_vm *vm, uint64_t base, uint32_t id, uint32_t pins, bool physical);
 
 #endif

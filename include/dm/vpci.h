@@ -3,6 +3,10 @@
  * A PCI bus in a VM: bus 0 with a host bridge in slot 0 and functions that devices add (PCI Local Bus 3.0, chapter 6).
  * Configuration space by ports 0xCF8 and 0xCFC, and by memory (PCI Express 4.0, 7.2.2; PCI Firmware 3.2, 4.1).
  *
+ * A pre-launched VM has such a bus always, the others if they have functions here. A User VM's bus 0 is its device
+ * model's; functions are put into slots that it leaves empty. The Service VM's is a bus of its own beside the
+ * machine's, in memory only (service_bus.c).
+ *
  * The guest may move BARs while it runs, yet the VM's port map and table of memory ranges stay constant: the bridge
  * has a window of ports and one of addresses, both registered once, and decodes inside of them, as in hardware. What a
  * BAR says outside of the windows is decoded by nobody. Where each BAR is at the moment is a sorted table; who looks
@@ -22,13 +26,18 @@ struct vpci;
 struct vpci_function;
 struct vpci_msix;
 
-/* Below the I/O APIC's page; a pre-launched VM's memory ends at 0xC0000000. As in pre_dsdt.asl. */
+/* A pre-launched VM's: below the I/O APIC's page; its memory ends at 0xC0000000. As in pre_dsdt.asl. */
 #define VPCI_MEM_BASE  0xD0000000UL
 #define VPCI_MEM_SIZE  0x10000000UL
 #define VPCI_ECAM_BASE 0xE0000000UL
 #define VPCI_ECAM_SIZE 0x100000UL /* bus 0 */
 #define VPCI_IO_BASE   0xC000U
 #define VPCI_IO_SIZE   0x1000U
+
+/* A User VM's, in the device model's hole: as in devicemodel-stub/dsdt.asl. */
+#define VPCI_USER_MEM_BASE   0xD1000000UL
+#define VPCI_USER_MEM_SIZE   0x0F000000UL
+#define VPCI_USER_FIRST_SLOT 16U
 
 #define VPCI_SLOTS  32U
 #define VPCI_BARS   6U
@@ -67,6 +76,18 @@ struct vpci_msix;
 #define PCI_BAR_MEM32    0x0U
 #define PCI_BAR_MEM64    0x4U /* takes the next register, too */
 #define PCI_BAR_PREFETCH 0x8U
+
+/* Where a VM has its bus. */
+struct vpci_place {
+	uint32_t mem_base; /* window of memory BARs; bytes */
+	uint32_t mem_size;
+	uint32_t io_base; /* of port BARs; size 0: there is none */
+	uint32_t io_size;
+	uint32_t ecam; /* configuration space in memory, VPCI_ECAM_SIZE */
+	uint32_t gsi[VPCI_LINES];
+	uint32_t first_slot; /* of functions that are added */
+	bool shared;         /* bus, windows and bridge are a device model's: its is what no function here has */
+};
 
 struct vpci_ops {
 	/*
@@ -126,6 +147,7 @@ struct vpci {
 	struct spinlock lock; /* configuration, lines */
 	struct acrn_vm *vm;
 	const struct vpci_bus_ops *ops;
+	const struct vpci_place *place;
 	uint32_t address; /* 0xCF8; racy between vCPUs as it is on a chip set */
 	uint32_t seq;     /* atomic: odd while the routes are changed */
 	uint32_t bar_count;
@@ -144,8 +166,8 @@ struct vpci_hit {
 	uint32_t offset;
 };
 
-/** Makes `bus` an empty bus with its host bridge. */
-void vpci_init(struct vpci *bus, struct acrn_vm *vm, const struct vpci_bus_ops *ops);
+/** Makes `bus` an empty bus, with a host bridge unless it is shared. @param place kept */
+void vpci_init(struct vpci *bus, struct acrn_vm *vm, const struct vpci_bus_ops *ops, const struct vpci_place *place);
 
 /**
  * Makes `fn` a function without BARs and capabilities.
@@ -184,6 +206,9 @@ bool __must_check vpci_set_floor(struct vpci *bus, uint64_t base);
 /** After power-on: configuration as firmware leaves it, lines down, no message any more. The VM does not run. */
 void vpci_reset(struct vpci *bus);
 
+/** @return true if a function here is in the slot of `devfn`; the others are nobody's, or the device model's */
+bool vpci_has_slot(const struct vpci *bus, uint32_t devfn);
+
 /**
  * Access to configuration space: 1, 2 or 4 bytes. What nobody has reads ones.
  * @param devfn  slot << 3 | function, of bus 0
@@ -205,11 +230,20 @@ void vpci_set_intx(struct vpci_function *fn, bool asserted);
 /* ---- Glue (vpci_glue.c) ---- */
 
 /**
- * Gives the VM its bus: windows, data port, memory for configuration. Before devices add their functions. The address
- * register's ports are shared with the reset register: vm_devices.c has them.
+ * Gives the VM its bus: windows, memory for configuration. Before devices add their functions.
+ * @param place kept
  * @return as register_mmio_emulation_handler()
  */
-int32_t __must_check vpci_attach(struct acrn_vm *vm);
+int32_t __must_check vpci_attach(struct acrn_vm *vm, const struct vpci_place *place);
+
+/**
+ * A pre-launched VM's data port and port window. The address register's ports are shared with the reset register:
+ * vm_devices.c has them.
+ */
+void vpci_attach_ports(struct acrn_vm *vm);
+
+/** The configuration ports of a VM whose bus is shared. @return 0, or -EBUSY: other devices have them */
+int32_t __must_check vpci_attach_shared_ports(struct acrn_vm *vm);
 
 /** The address register, as a double word at port 0xCF8. */
 uint32_t vpci_address_read(struct acrn_vm *vm);

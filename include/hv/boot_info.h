@@ -10,6 +10,7 @@
 #define BOOT_STRING_MAX  512U
 
 enum mem_range_type { /* the E820 numbers */
+	MEM_NONE = 0, /* no range: vm_e820_set() takes it out of the map */
 	MEM_RAM = 1,
 	MEM_RESERVED = 2,
 	MEM_ACPI_RECLAIM = 3,

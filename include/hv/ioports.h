@@ -4,7 +4,8 @@
  * (<hv/ioreq.h>) and the forwarding to the Service VM (unhandled.c) are users of it.
  *
  * Who answers an access, in this order: the machine, if the vCPU's I/O bitmap lets it through; the registered range
- * that holds it; the VM's callback for unhandled ports; nobody: a read gives ones, a write is lost, the log has a line.
+ * that holds it, unless it passes it on; the VM's callback for unhandled ports; nobody: a read gives ones, a write is
+ * lost, the log has a line.
  *
  * An access must lie wholly in one range. One that touches a range and is not inside it is refused: -EIO, ones, lost
  * (doc/decisions/0004-edge-reads-ones.md). doc/interfaces.md says what of libsel4vm is where.
@@ -30,6 +31,7 @@ typedef enum ioport_fault_result {
 	IO_FAULT_HANDLED,
 	IO_FAULT_UNHANDLED, /* a read gives ones, a write is lost; a range's handler is not followed by the callback */
 	IO_FAULT_ERROR,     /* the VM stops, with a reason */
+	IO_FAULT_PASS,      /* a range's handler only, not libsel4vm's: the callback is to answer */
 	IO_FAULT_PENDING,   /* callback only, not libsel4vm's: the answer comes later, vcpu->io_state is IO_PENDING */
 } ioport_fault_result_t;
 

@@ -42,6 +42,12 @@ bool memory_is_hv_owned(hpa_t hpa, uint64_t size);
 /** Marks [hpa, hpa+size) as not for the Service VM (the trampoline, pre-launched VMs' memory). Boot only. */
 void memory_reserve(hpa_t hpa, uint64_t size, const char *what);
 
+/** As memory_reserve(), for memory that VMs share: their maps may have it. Boot only. */
+void memory_reserve_shared(hpa_t hpa, uint64_t size, const char *what);
+
+/** As memory_is_hv_owned(), but for memory that VMs share. */
+bool memory_is_private(hpa_t hpa, uint64_t size);
+
 /**
  * What may be touched through the direct map on a guest's behalf: RAM. Guests' maps have more (BARs, firmware, holes).
  * @return bytes of RAM from `hpa` on, 0 if there is none

@@ -25,7 +25,7 @@ struct vm_e820 {
 };
 
 /**
- * Makes [base, base+size) a range of `type`, whatever was there.
+ * Makes [base, base+size) a range of `type`, whatever was there; MEM_NONE: a hole.
  * @return 0; -EINVAL size 0 or wrap; -ENOSPC more than VM_E820_MAX ranges (the map is unchanged)
  */
 int32_t __must_check vm_e820_set(struct vm_e820 *map, gpa_t base, uint64_t size, uint32_t type);

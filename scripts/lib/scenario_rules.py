@@ -320,8 +320,6 @@ class Checker:
         elif vm is None:
             self.error(line, f"endpoint '{name}' is no VM of this scenario; write one of {self.vm_names()}, or "
                        f"{HYPERVISOR}")
-        elif vm.load_order != PRE:
-            self.error(line, f"'{name}' isn't pre-launched, and only such VMs have connections; name another")
 
 
 def check(scn: Scenario, file: str, limits: Limits) -> list[Problem]:

@@ -267,17 +267,27 @@ uint64_t memory_pages_free(void)
 	return 100000UL - used;
 }
 
-static struct mem_range reserved[16];
+static struct mem_range reserved[16]; /* type 1: shared */
 static uint32_t reserved_count;
 
-bool memory_is_hv_owned(hpa_t hpa, uint64_t size)
+static bool is_reserved(hpa_t hpa, uint64_t size, uint32_t types)
 {
 	for (uint32_t i = 0U; i < reserved_count; i++) {
-		if (ranges_overlap(hpa, size, reserved[i].base, reserved[i].size)) {
+		if ((reserved[i].type < types) && ranges_overlap(hpa, size, reserved[i].base, reserved[i].size)) {
 			return true;
 		}
 	}
 	return false;
+}
+
+bool memory_is_hv_owned(hpa_t hpa, uint64_t size)
+{
+	return is_reserved(hpa, size, 2U);
+}
+
+bool memory_is_private(hpa_t hpa, uint64_t size)
+{
+	return is_reserved(hpa, size, 1U);
 }
 
 uint64_t memory_ram_bytes(hpa_t hpa)
@@ -295,8 +305,13 @@ uint64_t memory_ram_bytes(hpa_t hpa)
 void memory_reserve(hpa_t hpa, uint64_t size, const char *what)
 {
 	(void)what;
-	reserved[reserved_count].base = hpa;
-	reserved[reserved_count++].size = size;
+	reserved[reserved_count++] = (struct mem_range){.base = hpa, .size = size};
+}
+
+void memory_reserve_shared(hpa_t hpa, uint64_t size, const char *what)
+{
+	memory_reserve(hpa, size, what);
+	reserved[reserved_count - 1U].type = 1U;
 }
 
 bool memory_hv_range(uint32_t index, hpa_t *base, uint64_t *size, const char **what)
@@ -404,7 +419,7 @@ hpa_t arch_gpa_to_hpa(struct acrn_vm *vm, gpa_t gpa, uint64_t *contiguous, uint3
 int32_t arch_gpa_audit(struct acrn_vm *vm)
 {
 	for (uint32_t i = 0U; i < vm->arch.regions; i++) {
-		if (memory_is_hv_owned(vm->arch.region[i].hpa, vm->arch.region[i].size) &&
+		if (memory_is_private(vm->arch.region[i].hpa, vm->arch.region[i].size) &&
 			(vm->config->load_order != SCN_PRE_LAUNCHED_VM)) {
 			return -EFAULT;
 		}

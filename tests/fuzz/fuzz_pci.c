@@ -80,10 +80,15 @@ static void make_bus(void)
 {
 	static const struct vpci_bus_ops bus_ops = {set_line, send_msi, map_changed};
 	static const struct vpci_ops no_ops;
+	static const struct vpci_place place = {.mem_base = (uint32_t)VPCI_MEM_BASE,
+		.mem_size = (uint32_t)VPCI_MEM_SIZE,
+		.io_base = VPCI_IO_BASE,
+		.io_size = VPCI_IO_SIZE,
+		.gsi = {VPCI_LINE0_GSI, VPCI_LINE1_GSI}};
 
 	memset(line, 0, sizeof(line));
 	memset(raised, 0, sizeof(raised));
-	vpci_init(&bus, NULL, &bus_ops);
+	vpci_init(&bus, NULL, &bus_ops, &place);
 	for (uint32_t i = 0U; i < ARRAY_SIZE(fn); i++) {
 		vpci_function_init(&fn[i], 0x1AF4U, (uint16_t)(0x1000U + i), 0x0FF00U, 0U, true, &no_ops);
 		vpci_function_add_bar(&fn[i], 0U, 0x1000U << (4U * i), PCI_BAR_MEM32);

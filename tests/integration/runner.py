@@ -21,7 +21,8 @@ from lib.iso import BootModule, ImageConfig, make_iso
 from lib.kernel import DEBIAN_MODULES
 from lib.machine import Machine, MachineConfig, Outcome, watch
 from lib.screen import screen_text
-from tests import DEBIAN_LINUX, HV_BROKEN, OUR_LINUX, PRE_LINUX, PRE_LOAD, TEST_PRE, TEST_SVM, Boot, Command, Test
+from tests import (DEBIAN_LINUX, ENDS_SERVICE, ENDS_USER, HV_BROKEN, OUR_LINUX, PRE_LINUX, PRE_LOAD, TEST_PRE, TEST_SVM,
+                   Boot, Command, Test)
 
 # The packaged simulator is about ten times as slow in code that runs, not in waiting.
 STOCK_FACTOR = 6.0
@@ -30,7 +31,8 @@ GUEST_SUMMARY = re.compile(r"^((?:\[\w+\] )*)SUMMARY: (\d+) passed, (\d+) failed
 # Whose SUMMARY there must be, one each: a Service VM that reports well says nothing about a guest below it
 # that never ran. The prefix is the VM's place, as printed.
 SPEAKERS = {"bare": ("",), "svm": ("[SVM] ",), "enemy": ("[SVM] ",), "uvm": ("[SVM] ", "[SVM] [UVM1] "),
-            "pre": ("[PRE1] ", "[PRE2] "), "pre-bad": ("[PRE2] ",), "load": ("[PRE1] ",)}
+            "pre": ("[PRE1] ", "[PRE2] "), "pre-bad": ("[PRE2] ",), "load": ("[PRE1] ",),
+            "ends": ("[SVM] ", "[PRE1] ")}
 # The hypervisor stopped a VM for a fault. Only tests that expect a crash may hold it.
 VM_FAULT = re.compile(r"^\(aril\) .*(?:VM entry failed|entry failed: |has stopped: vCPU).*$", re.M)
 
@@ -249,6 +251,15 @@ class Runner:
         elif test.kind == "pre":
             scenario = test.scenario or TEST_PRE
             modules = [BootModule("pre-elf", self._guest_elf(test.guest))]
+        elif test.kind == "ends":
+            guest = self._guest_elf(test.guest)
+            modules = [BootModule("pre-elf", guest)]
+            if scenario == ENDS_SERVICE:
+                modules.append(BootModule("svm-elf", guest))
+            else:
+                modules += [BootModule("svm-elf", self._guest_elf("svm")), BootModule("uvm-elf", guest)]
+                changes.append(Change("SVM", "os_config/modules/module[@tag=uvm-elf]",
+                                      f"name=UVM1 {test.guest_words}".strip()))
         elif test.kind == "pre-bad":
             scenario = TEST_PRE
             modules = [BootModule("pre-elf", self._guest_elf(test.guest))]
@@ -384,6 +395,8 @@ class Runner:
             problems.append(f"a VM was stopped: {found.group(0)}")
         if test.guest_report:
             speakers = SPEAKERS[test.kind]
+            if test.scenario == ENDS_USER:
+                speakers += SPEAKERS["uvm"][1:]
             # A guest that is to crash or to hang can't sum up, nor can one that the batteries end at any moment.
             cut = crash or "expect=hang" in test.guest_words or "test=" in test.words
             self._judge_guest(text, speakers[:1] if cut else speakers, result)

@@ -15,6 +15,8 @@ TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_CABLE = SCENARIOS / "test-cable.xml"
 TEST_CONNECTION = SCENARIOS / "test-connection.xml"
 TEST_IVSHMEM = SCENARIOS / "test-ivshmem.xml"
+ENDS_SERVICE = SCENARIOS / "test-ends-svm.xml"
+ENDS_USER = SCENARIOS / "test-ends-uvm.xml"
 CONNECTION_LINUX = SCENARIOS / "test-conn-linux.xml"
 CABLE_LINUX = SCENARIOS / "cable-linux.xml"
 TEST_PRE = SCENARIOS / "test-pre.xml"
@@ -58,6 +60,7 @@ class Boot:
            both; pre-linux: Linux in a pre-launched VM (words="entry32": its header denies the 64-bit entry);
            load: the file `guest` of the build's guests/ in one pre-launched VM, with modules; pre-bad: as pre, but the
            first VM's image is bad, as `words` says;
+           ends: `guest` in PRE1 and in the Service VM, or in a User VM below the bare-metal Service VM;
            debian-bare, debian-pre: Debian's own kernel of the flavour `guest`, bare and in a pre-launched VM; hv: the
            hypervisor with whatever `scenario` and `files` say
     """
@@ -281,6 +284,17 @@ def connection_tests() -> list[Test]:
             ivshmem, replace(ivshmem, name="pre/ivshmem-1cpu", cpus=1, changes=one),
             replace(base, name="pre/crossvm-100000", alone=True, timeout=1500,
                     changes=(rounds, Change("PRE2", "os_config/bootargs", "rounds=100000")))]
+
+
+def ends_tests() -> list[Test]:
+    """Connections that end in the Service VM, and in a User VM which is reset and destroyed meanwhile."""
+    base = Boot(name="", kind="ends", guest="crossvm", cpus=2, timeout=120)
+    service = replace(base, name="ends/service", scenario=ENDS_SERVICE)
+    user = replace(base, name="ends/user", scenario=ENDS_USER, guest_words="cpus=1",
+                   must=(r"PASS: svm: audit of all page tables",))
+    one = (Change("PRE1", "cpu_affinity/pcpu/pcpu_id", "0"),)
+    return [service, replace(service, name="ends/service-1cpu", cpus=1, changes=one, alone=True),
+            replace(user, name="ends/user-2cpu", alone=True), replace(user, cpus=1, changes=one)]
 
 
 def bench_tests() -> list[Boot]:
@@ -669,5 +683,5 @@ def command_tests() -> list[Test]:
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
     return [*command_tests(), *guest_tests(), *pre_tests(), *load_tests(), *cable_tests(), *connection_tests(),
-            *bench_tests(), *trace_tests(), *sched_tests(), *bad_tests(), *boot_tests(), *io_tests(), *linux_tests(),
-            *debian_tests(), *model_tests()]
+            *ends_tests(), *bench_tests(), *trace_tests(), *sched_tests(), *bad_tests(), *boot_tests(), *io_tests(),
+            *linux_tests(), *debian_tests(), *model_tests()]

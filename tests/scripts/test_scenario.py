@@ -202,8 +202,6 @@ MEANING = [
      "both ends are the hypervisor", "name a VM"),
     ("<endpoint><vm_name>RAW</vm_name></endpoint>", "<endpoint><vm_name>RAV</vm_name></endpoint>", "'RAV' is no VM",
      "write one of"),
-    ("<endpoint><vm_name>RAW</vm_name></endpoint>", "<endpoint><vm_name>SVM</vm_name></endpoint>", "isn't pre-launched",
-     "name another"),
 ]
 
 

@@ -22,7 +22,9 @@ static void __noreturn test_panic(const char *fmt, ...);
 #define memory_init test_memory_init
 #define memory_reserve test_memory_reserve
 #define memory_hv_range test_memory_hv_range
+#define memory_reserve_shared test_memory_reserve_shared
 #define memory_is_hv_owned test_memory_is_hv_owned
+#define memory_is_private test_memory_is_private
 #define memory_find_free test_memory_find_free
 #define memory_ram_bytes test_memory_ram_bytes
 #define memory_pool_base test_memory_pool_base
@@ -98,6 +100,10 @@ TEST(memory_pool_avoids_image_and_modules)
 	EXPECT(memory_is_hv_owned(memory_pool_base() - 1U, 2U));
 	EXPECT(!memory_is_hv_owned(memory_pool_base() - 1U, 1U));
 	EXPECT(memory_is_hv_owned(UINT64_MAX, 2U)); /* wraps */
+	EXPECT(memory_is_private(memory_pool_base(), 1U));
+	memory_reserve_shared(0x1000UL, 0x1000UL, "shared");
+	EXPECT(memory_is_hv_owned(0x1FFFUL, 1U));
+	EXPECT(!memory_is_private(0x1FFFUL, 1U));
 	EXPECT_EQ(log_bytes_seen, CONFIG_LOG_BUF_SIZE);
 }
 

@@ -52,10 +52,13 @@ static void make(void)
 {
 	static const struct vpci_bus_ops bus_ops = {note_line, note_msi, note_map};
 	static const struct vpci_ops no_ops;
+	static const struct vpci_place place = {.mem_base = (uint32_t)VPCI_MEM_BASE,
+		.mem_size = (uint32_t)VPCI_MEM_SIZE,
+		.gsi = {VPCI_LINE0_GSI, VPCI_LINE1_GSI}};
 
 	memset(&sent, 0, sizeof(sent));
 	line = false;
-	vpci_init(&bus, NULL, &bus_ops);
+	vpci_init(&bus, NULL, &bus_ops, &place);
 	vpci_function_init(&fn, 1U, 2U, 0x050000U, 0U, true, &no_ops);
 	EXPECT_EQ(vpci_msix_init(&fn, &msix, BAR, VECTORS), 0);
 	EXPECT_EQ(vpci_add(&bus, &fn), 0);

@@ -480,9 +480,7 @@ TEST(scenario_connection_rules)
 	EXPECT_REFUSED(smp.conn[0].name.length = 0, "name");
 	EXPECT_REFUSED(smp.conn[1].name = smp.conn[0].name, "same name");
 	EXPECT_REFUSED(smp.conn[0].vm[0] = 6, "exist");
-	EXPECT_REFUSED(smp.conn[0].vm[0] = DYN, "pre-launched");
-	EXPECT_REFUSED(smp.conn[0].vm[0] = SVM, "pre-launched");
-	EXPECT_REFUSED(smp.conn[0].vm[1] = UVM1, "pre-launched");
+	EXPECT_REFUSED(smp.conn[0].vm[0] = DYN, "has no name");
 	EXPECT_REFUSED(smp.conn[1].vm[0] = SCN_CONNECTION_HV, "both ends");
 	EXPECT_REFUSED(smp.conn[0].type = 0, "type 0");
 	EXPECT_REFUSED(smp.conn[0].type = 3, "type 3");

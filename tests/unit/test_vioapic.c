@@ -41,8 +41,8 @@ static const struct vioapic_ops ops = {deliver, pin_set, pin_eoi};
 
 static void start(bool physical)
 {
-	vioapic_init(&ioapic, NULL, &ops, physical);
-	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00000UL, 2U, 24U), 0);
+	vioapic_init(&ioapic, NULL, &ops);
+	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00000UL, 2U, 24U, physical), 0);
 	accepting = true;
 	sent = 0;
 	pin_sets = 0;
@@ -229,7 +229,7 @@ TEST(vioapic_eoi_by_edge_switch)
 TEST(vioapic_eoi_register)
 {
 	start(false);
-	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC01000UL, 3U, 24U), 0);
+	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC01000UL, 3U, 24U, false), 0);
 	rte(10U, RTE_LEVEL | 0x51U);
 	vioapic_chip_write(&ioapic.chip[1], 0U, 0x10U);
 	vioapic_chip_write(&ioapic.chip[1], 0x10U, 0x8051U);
@@ -346,14 +346,37 @@ TEST(vioapic_physical_edge_and_reset)
 	EXPECT_EQ(pin_sets + pin_eois + sent, 0);
 }
 
+/* Behind the machine's pins come those that only this VM has: the machine does not hear of them. */
+TEST(vioapic_virtual_chip_behind_physical_ones)
+{
+	start(true);
+	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC01000UL, 3U, 2U, false), 0);
+	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC02000UL, 4U, 2U, true), -EINVAL);
+	vioapic_chip_write(&ioapic.chip[1], 0U, 0x10U);
+	vioapic_chip_write(&ioapic.chip[1], 0x10U, 0x8051U);
+	EXPECT_EQ(pin_sets, 0);
+	vioapic_arrived(&ioapic, 24U);
+	EXPECT_EQ(sent, 0);
+	vioapic_set_irq(&ioapic, 24U, true);
+	EXPECT_EQ(sent, 1);
+	vioapic_eoi(&ioapic, 0x51U);
+	EXPECT_EQ(sent, 2); /* still asserted */
+	vioapic_set_irq(&ioapic, 24U, false);
+	vioapic_eoi(&ioapic, 0x51U);
+	EXPECT_EQ(sent, 2);
+	EXPECT_EQ(pin_eois, 0);
+	rte(3U, RTE_LEVEL | 0x52U);
+	EXPECT(pin_sets != 0);
+}
+
 TEST(vioapic_chips_limits)
 {
-	vioapic_init(&ioapic, NULL, &ops, false);
-	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00010UL, 0U, 24U), -EINVAL);
-	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00000UL, 0U, 0U), -EINVAL);
-	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00000UL, 0U, 121U), -EINVAL);
-	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00000UL, 0U, 120U), 0);
-	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC01000UL, 1U, 1U), -ENOSPC);
+	vioapic_init(&ioapic, NULL, &ops);
+	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00010UL, 0U, 24U, false), -EINVAL);
+	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00000UL, 0U, 0U, false), -EINVAL);
+	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00000UL, 0U, 121U, false), -EINVAL);
+	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC00000UL, 0U, 120U, false), 0);
+	EXPECT_EQ(vioapic_add_chip(&ioapic, 0xFEC01000UL, 1U, 1U, false), -ENOSPC);
 	EXPECT_EQ(rd(0x01U), 0x00770020);
 	EXPECT_EQ(rd(0xFFU), 0); /* pin 119, upper half */
 	EXPECT_EQ(rd(0xFEU), 0x10000);

@@ -132,8 +132,8 @@ static void start(void)
 	memset(&vm, 0, sizeof(vm));
 	memset(pages, 0, sizeof(pages));
 	vm.vcpu_count = VCPUS;
-	vioapic_init(&vm.vioapic, &vm, &ioapic_ops, false);
-	EXPECT_EQ(vioapic_add_chip(&vm.vioapic, 0xFEC00000UL, 0U, 24U), 0);
+	vioapic_init(&vm.vioapic, &vm, &ioapic_ops);
+	EXPECT_EQ(vioapic_add_chip(&vm.vioapic, 0xFEC00000UL, 0U, 24U, false), 0);
 	vpic_init(&vm.vpic, &vm, vlapic_pic_wire);
 	for (i = 0U; i < VCPUS; i++) {
 		vm.vcpus[i].vm = &vm;

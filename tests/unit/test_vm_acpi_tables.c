@@ -121,6 +121,94 @@ TEST(vm_acpi_fadt_says_no_msi)
 	EXPECT_EQ(vm_acpi_make_tables(&in, area, 500U, 0x700000UL, &kept), -ENOSPC);
 }
 
+/* @return offset in `area` of the first table in the XSDT with that signature, or 0 */
+static uint64_t find(const uint8_t *area, const char *signature)
+{
+	uint64_t xsdt, at;
+	uint32_t len;
+
+	memcpy(&xsdt, area + 24, 8);
+	xsdt -= 0x700000UL;
+	memcpy(&len, area + xsdt + 4, 4);
+	EXPECT_EQ(sum(area + xsdt, len), 0);
+	for (uint32_t i = 36U; i < len; i += 8U) {
+		memcpy(&at, area + xsdt + i, 8);
+		if ((at >= 0x700000UL) && (at < 0x710000UL) && (memcmp(area + (at - 0x700000UL), signature, 4) == 0)) {
+			memcpy(&len, area + (at - 0x700000UL) + 4, 4);
+			EXPECT_EQ(sum(area + (at - 0x700000UL), len), 0);
+			return at - 0x700000UL;
+		}
+	}
+	return 0UL;
+}
+
+static uint32_t count32(const uint8_t *at, size_t len, uint32_t value)
+{
+	uint32_t count = 0U;
+
+	for (size_t i = 0; i + 4U <= len; i++) {
+		count += (memcmp(at + i, &value, 4) == 0) ? 1U : 0U;
+	}
+	return count;
+}
+
+TEST(vm_acpi_tells_of_a_bus)
+{
+	static uint8_t area[8192], madt[256], mcfg[44U + 40U];
+	struct vm_acpi_bus bus = {.ecam = 0x3E000000U, .mem_base = 0x3E200000U, .mem_size = 0x600000U,
+		.gsi = {24U, 25U}, .ioapic = 0x3E100000U, .ioapic_id = 5U, .ioapic_gsi = 24U};
+	struct vm_acpi_input in = {.table = {0x1000UL}, .table_count = 1U, .madt = madt, .bus = &bus,
+		.apic_id = {0U}, .cpu_count = 1U};
+	struct acpi_info info = {0};
+	uint32_t kept = 0U, len;
+	uint64_t at;
+
+	in.madt_len = make_madt(madt);
+	EXPECT_EQ(vm_acpi_make_tables(&in, area, sizeof(area), 0x700000UL, &kept), 0);
+	at = find(area, "APIC");
+	memcpy(&len, area + at + 4, 4);
+	EXPECT_EQ(acpi_parse_madt(area + at, len, &info), 0);
+	EXPECT_EQ(info.ioapic_count, 2);
+	EXPECT_EQ(info.ioapic[1].hpa, 0x3E100000UL);
+	EXPECT_EQ(info.ioapic[1].gsi_base, 24);
+	EXPECT_EQ(info.ioapic[1].id, 5);
+	/* No MCFG of the machine's: it has segment 0 all the same. */
+	at = find(area, "MCFG");
+	EXPECT_EQ(area[at + 4], 44 + 16);
+	EXPECT_EQ(bus.segment, 1);
+	EXPECT_EQ(count32(area + at + 44, 8, 0x3E000000U), 1);
+	EXPECT_EQ(area[at + 52], 1);
+	EXPECT_EQ(area[at + 54] | area[at + 55], 0);
+	/* Each number of the source was replaced, and none is there twice. */
+	at = find(area, "SSDT");
+	memcpy(&len, area + at + 4, 4);
+	EXPECT(len < VM_ACPI_BUS_SSDT);
+	EXPECT_EQ(count32(area + at, len, 0x3E000000U), 1);
+	EXPECT_EQ(count32(area + at, len, 0x3E200000U), 1);
+	EXPECT_EQ(count32(area + at, len, 0x3E7FFFFFU), 1);
+	EXPECT_EQ(count32(area + at, len, 0x600000U), 1);
+	EXPECT_EQ(count32(area + at, len, 24U), 1);
+	EXPECT_EQ(count32(area + at, len, 25U), 1);
+	for (uint32_t n = 1U; n <= 3U; n++) {
+		EXPECT_EQ(count32(area + at, len, 0xA11A0000U + n), 0);
+	}
+	/* The machine's entries stay, a cut one goes. */
+	memcpy(mcfg, "MCFG", 4);
+	mcfg[60 - 16 + 8] = 3U; /* segment 3 */
+	in.mcfg = mcfg;
+	in.mcfg_len = sizeof(mcfg);
+	EXPECT_EQ(vm_acpi_make_tables(&in, area, sizeof(area), 0x700000UL, &kept), 0);
+	at = find(area, "MCFG");
+	EXPECT_EQ(area[at + 4], 44 + 3 * 16);
+	EXPECT_EQ(area[at + 52], 3);
+	EXPECT_EQ(bus.segment, 4);
+	EXPECT_EQ(area[at + 44 + 32 + 8], 4);
+	in.mcfg_len = 20U;
+	EXPECT_EQ(vm_acpi_make_tables(&in, area, sizeof(area), 0x700000UL, &kept), 0);
+	EXPECT_EQ(bus.segment, 1);
+	EXPECT_EQ(vm_acpi_make_tables(&in, area, 1500U, 0x700000UL, &kept), -ENOSPC);
+}
+
 TEST(vm_acpi_random_madt_is_safe)
 {
 	static uint8_t area[8192];

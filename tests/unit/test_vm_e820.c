@@ -55,6 +55,20 @@ TEST(vm_e820_overlay_splits_and_joins)
 	EXPECT_EQ(vm_e820_ram_from(&map, 0x100000UL), 0x3F00000);
 }
 
+TEST(vm_e820_hole)
+{
+	start();
+	EXPECT_EQ(vm_e820_set(&map, 0x800000UL, 0x200000UL, MEM_NONE), 0);
+	EXPECT_EQ(map.count, 4);
+	expect_sane();
+	EXPECT_EQ(type_at(0x7FFFFFUL), MEM_RAM);
+	EXPECT_EQ(type_at(0x800000UL), 0);
+	EXPECT_EQ(type_at(0x9FFFFFUL), 0);
+	EXPECT_EQ(type_at(0xA00000UL), MEM_RAM);
+	EXPECT_EQ(vm_e820_set(&map, 0x10000000UL, 0x1000UL, MEM_NONE), 0); /* there was nothing */
+	EXPECT_EQ(map.count, 4);
+}
+
 TEST(vm_e820_refuses_nonsense_and_overflow)
 {
 	start();

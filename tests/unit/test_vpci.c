@@ -34,6 +34,9 @@ static void note_map(struct acrn_vm *vm)
 }
 
 static const struct vpci_bus_ops test_bus_ops = {.set_line = note_line, .map_changed = note_map};
+static const struct vpci_place test_place = {.mem_base = (uint32_t)VPCI_MEM_BASE, .mem_size = (uint32_t)VPCI_MEM_SIZE,
+	.io_base = VPCI_IO_BASE, .io_size = VPCI_IO_SIZE, .ecam = (uint32_t)VPCI_ECAM_BASE,
+	.gsi = {VPCI_LINE0_GSI, VPCI_LINE1_GSI}};
 
 static uint64_t test_read(struct vpci_function *fn, uint32_t bar, uint32_t offset, uint32_t size)
 {
@@ -66,7 +69,7 @@ static void make_bus(void)
 {
 	memset(line, 0, sizeof(line));
 	map_changes = 0U;
-	vpci_init(&bus, NULL, &test_bus_ops);
+	vpci_init(&bus, NULL, &test_bus_ops, &test_place);
 	vpci_function_init(&fn[1], 0x1AF4U, 0x1234U, 0x050000U, 1U, true, &test_ops);
 	vpci_function_add_bar(&fn[1], 0U, 0x1000U, PCI_BAR_MEM32);
 	vpci_function_add_bar(&fn[1], 1U, 0x20U, PCI_BAR_IO);
@@ -230,14 +233,14 @@ TEST(vpci_room)
 {
 	uint32_t added = 0U;
 
-	vpci_init(&bus, NULL, &test_bus_ops);
+	vpci_init(&bus, NULL, &test_bus_ops, &test_place);
 	for (uint32_t i = 1U; i < VPCI_SLOTS; i++) {
 		vpci_function_init(&fn[i], 1U, 2U, 0xFF0000U, 0U, false, &test_ops);
 		vpci_function_add_bar(&fn[i], 0U, 0x1000000U, PCI_BAR_MEM32);
 		added += (vpci_add(&bus, &fn[i]) == 0) ? 1U : 0U;
 	}
 	EXPECT_EQ(added, VPCI_MEM_SIZE / 0x1000000UL);
-	vpci_init(&bus, NULL, &test_bus_ops);
+	vpci_init(&bus, NULL, &test_bus_ops, &test_place);
 	for (uint32_t i = 1U; i < VPCI_SLOTS; i++) {
 		vpci_function_init(&fn[i], 1U, 2U, 0xFF0000U, 0U, false, &test_ops);
 		EXPECT_EQ(vpci_add(&bus, &fn[i]), 0);

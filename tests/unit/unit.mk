@@ -37,6 +37,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/scenario.c \
 	hypervisor/scenario_links.c \
 	hypervisor/scenario_machine.c \
+	hypervisor/service_bus.c \
 	hypervisor/sched.c \
 	hypervisor/sched_bvt.c \
 	hypervisor/sched_rr.c \
@@ -46,6 +47,7 @@ UNIT_PRODUCT := $(wildcard \
 	hypervisor/vcpu_thread.c \
 	hypervisor/vhm.c \
 	hypervisor/vm.c \
+	hypervisor/vm_acpi_bus.c \
 	hypervisor/vm_acpi_pre.c \
 	hypervisor/vm_acpi_tables.c \
 	hypervisor/vm_cpus.c \

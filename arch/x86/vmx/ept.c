@@ -217,7 +217,7 @@ static int32_t audit_table(struct acrn_vm *vm, const uint64_t *table, uint32_t l
 		}
 		if (!is_leaf(entry, level)) {
 			status = audit_table(vm, table_of(entry), level - 1U, at);
-		} else if (memory_is_hv_owned(entry & EPT_ADDR & ~(level_size(level) - 1UL), level_size(level))) {
+		} else if (memory_is_private(entry & EPT_ADDR & ~(level_size(level) - 1UL), level_size(level))) {
 			pr_err("audit: VM %u maps hypervisor memory: gpa %#lx -> %#lx", vm->vm_id, at, entry);
 			status = -EFAULT;
 		}

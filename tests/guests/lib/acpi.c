@@ -151,6 +151,24 @@ bool acpi_madt(struct madt_facts *m)
 	return true;
 }
 
+/* I/O APICs come in any order; how many pins each has only it can tell: the last that begins at or below @gsi. */
+uint64_t acpi_ioapic_of(uint32_t gsi, uint32_t *first)
+{
+	const struct sdt *t = acpi_find("APIC");
+	const uint8_t *b = (const uint8_t *)t;
+	uint64_t base = 0;
+
+	for (size_t at = 44; t != NULL && at + 12 <= t->length && b[at + 1] >= 2; at += b[at + 1]) {
+		uint32_t begin = (uint32_t)field(b, at + 8, 4);
+
+		if (b[at] == 1 && begin <= gsi && (base == 0 || begin > *first)) {
+			base = field(b, at + 4, 4);
+			*first = begin;
+		}
+	}
+	return base;
+}
+
 static uint16_t fadt_port(size_t at)
 {
 	const struct sdt *t = acpi_find("FACP");

@@ -25,6 +25,8 @@ struct madt_facts {
 
 /* Table by signature ("APIC", "FACP"), checksum right, or NULL. */
 const void *acpi_find(const char *signature);
+/* The address of the I/O APIC that has interrupt @gsi, 0 when there is none; *first is the first that it has. */
+uint64_t acpi_ioapic_of(uint32_t gsi, uint32_t *first);
 /* False when there is no MADT; *m then holds identity IRQs and nothing else. */
 bool acpi_madt(struct madt_facts *m);
 /* I/O ports from the FADT, 0 when there is no FADT. */

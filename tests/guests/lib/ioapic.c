@@ -56,6 +56,20 @@ void ioapic_set_rte(unsigned int pin, uint64_t rte)
 	ioapic_write(0x10 + 2 * pin, (uint32_t)rte);
 }
 
+bool ioapic_set_gsi(uint32_t gsi, uint64_t rte)
+{
+	uint32_t first = 0;
+	uint64_t at = acpi_ioapic_of(gsi, &first);
+
+	if (at == 0)
+		return false;
+	for (unsigned int half = 2; half-- > 0;) {
+		mmio_write32(at + IOREGSEL, 0x10 + 2 * (gsi - first) + half);
+		mmio_write32(at + IOWIN, half == 1 ? (uint32_t)(rte >> 32) : (uint32_t)rte);
+	}
+	return true;
+}
+
 void ioapic_mask_all(void)
 {
 	unsigned int pins = ioapic_pins();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The first I/O APIC (82093AA), by MADT, or at 0xFEC00000 when there is none. */
+/* The first I/O APIC (82093AA), by MADT, or at 0xFEC00000 when there is none; another one by an interrupt it has. */
 #ifndef GUESTS_LIB_IOAPIC_H
 #define GUESTS_LIB_IOAPIC_H
 
@@ -28,6 +28,8 @@ unsigned int ioapic_pins(void);
 uint64_t ioapic_rte(unsigned int pin);
 /* Masked while the halves are written, low half last. */
 void ioapic_set_rte(unsigned int pin, uint64_t rte);
+/* The same for interrupt @gsi of whichever I/O APIC has it. False when none has. */
+bool ioapic_set_gsi(uint32_t gsi, uint64_t rte);
 void ioapic_mask_all(void);
 /* Pin of an ISA interrupt by the MADT's overrides. */
 unsigned int ioapic_isa_pin(unsigned int irq);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* PCI configuration space by ports 0xCF8 and 0xCFC, bus 0 (PCI Local Bus 3.0, 3.2.2.3). One CPU at a time. */
+/*
+ * PCI configuration space by ports 0xCF8 and 0xCFC, bus 0 (PCI Local Bus 3.0, 3.2.2.3), or bus 0 of another segment by
+ * memory. One CPU at a time.
+ */
 #ifndef GUESTS_LIB_PCI_H
 #define GUESTS_LIB_PCI_H
 
@@ -27,6 +30,17 @@
 #define PCI_STA_CAPS		0x10U
 #define PCI_SLOTS		32U
 
+/* Where configuration space is in memory; 0: ports are used. */
+extern uint64_t pci_ecam;
+
+/* From now on the last segment of the MCFG but 0 is meant (PCI Firmware 3.2, 4.1.2). False when there is none. */
+bool pci_use_other_segment(void);
+
+static inline volatile void *pci_memory(unsigned int slot, unsigned int reg)
+{
+	return (volatile void *)(pci_ecam + (slot << 15) + reg);
+}
+
 static inline void pci_select(unsigned int slot, unsigned int fn, unsigned int reg)
 {
 	outl(PCI_ADDRESS_PORT, 0x80000000U | (slot << 11) | (fn << 8) | (reg & 0xfcU));
@@ -34,36 +48,54 @@ static inline void pci_select(unsigned int slot, unsigned int fn, unsigned int r
 
 static inline uint32_t pci_read32(unsigned int slot, unsigned int reg)
 {
+	if (pci_ecam != 0)
+		return *(volatile uint32_t *)pci_memory(slot, reg);
 	pci_select(slot, 0, reg);
 	return inl(PCI_DATA_PORT);
 }
 
 static inline uint16_t pci_read16(unsigned int slot, unsigned int reg)
 {
+	if (pci_ecam != 0)
+		return *(volatile uint16_t *)pci_memory(slot, reg);
 	pci_select(slot, 0, reg);
 	return inw((uint16_t)(PCI_DATA_PORT + (reg & 2)));
 }
 
 static inline uint8_t pci_read8(unsigned int slot, unsigned int reg)
 {
+	if (pci_ecam != 0)
+		return *(volatile uint8_t *)pci_memory(slot, reg);
 	pci_select(slot, 0, reg);
 	return inb((uint16_t)(PCI_DATA_PORT + (reg & 3)));
 }
 
 static inline void pci_write32(unsigned int slot, unsigned int reg, uint32_t value)
 {
+	if (pci_ecam != 0) {
+		*(volatile uint32_t *)pci_memory(slot, reg) = value;
+		return;
+	}
 	pci_select(slot, 0, reg);
 	outl(PCI_DATA_PORT, value);
 }
 
 static inline void pci_write16(unsigned int slot, unsigned int reg, uint16_t value)
 {
+	if (pci_ecam != 0) {
+		*(volatile uint16_t *)pci_memory(slot, reg) = value;
+		return;
+	}
 	pci_select(slot, 0, reg);
 	outw((uint16_t)(PCI_DATA_PORT + (reg & 2)), value);
 }
 
 static inline void pci_write8(unsigned int slot, unsigned int reg, uint8_t value)
 {
+	if (pci_ecam != 0) {
+		*(volatile uint8_t *)pci_memory(slot, reg) = value;
+		return;
+	}
 	pci_select(slot, 0, reg);
 	outb((uint16_t)(PCI_DATA_PORT + (reg & 3)), value);
 }

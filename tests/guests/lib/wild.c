@@ -41,6 +41,13 @@ void wild_config(unsigned int slot, unsigned int count)
 
 	for (unsigned int i = 0; i < count; i++) {
 		random = random * 6364136223846793005UL + 1442695040888963407UL;
+		if (pci_ecam != 0) {
+			unsigned int width = 1U << (random & 3);
+
+			(void)wild_write(pci_ecam + (slot << 15) + ((random >> 16) & 0xff & ~(width - 1UL)), width,
+					 random >> 24);
+			continue;
+		}
 		pci_select(slot, 0, (uint32_t)(random >> 16) & 0xff);
 		if ((random & 3) == 0)
 			outl(PCI_DATA_PORT, (uint32_t)(random >> 24));
