@@ -70,6 +70,11 @@ void vcpu_make_request(struct acrn_vcpu *vcpu, uint32_t req)
 	(void)bit_test_and_set(&vcpu->requests, req);
 }
 
+void vcpu_event_came(struct acrn_vcpu *vcpu)
+{
+	vcpu_make_request(vcpu, VCPU_REQ_EVENT);
+}
+
 void hv_timer_init(struct hv_timer *timer, void (*expired)(struct hv_timer *))
 {
 	*timer = (struct hv_timer){.expired = expired};

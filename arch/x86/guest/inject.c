@@ -10,6 +10,8 @@
 #include <hv/upcall.h>
 #include <lib/bits.h>
 
+#include "vlapic_priv.h"
+
 /* Exceptions that push an error code (SDM table 6-1). */
 #define EXC_WITH_ERROR                                                                                                 \
 	(BIT(EXC_DF) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) | BIT(EXC_PF) | BIT(EXC_AC) | BIT(EXC_CP))
@@ -224,6 +226,19 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 	}
 	/* An exception that could not be written because the entry field was taken comes next time. */
 	arch->check_events = arch->exc_pending || (arch->reinject_info != 0U);
+}
+
+void vcpu_event_came(struct acrn_vcpu *vcpu)
+{
+	if (this_percpu()->loaded_vcpu == vcpu) {
+		/*
+		 * Its thread runs here: whose does not is not loaded. It looks before it enters the guest, and before
+		 * it sleeps. What vcpu_inject_events() itself brings about (by the PIC's INTA, say) it takes along.
+		 */
+		vcpu->arch.check_events = true;
+	} else {
+		vcpu_make_request(vcpu, VCPU_REQ_EVENT);
+	}
 }
 
 int32_t window_vmexit_handler(struct acrn_vcpu *vcpu)

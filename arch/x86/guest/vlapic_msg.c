@@ -48,7 +48,7 @@ static void post(struct vlapic *vlapic, uint32_t vector, bool level)
 	(void)bit_test_and_set(&vlapic->pid.pir[vector / 64U], vector % 64U);
 	/* Whoever set ON before us has kicked, and the owner clears ON before it looks. */
 	if (!bit_test_and_set(&vlapic->pid.control, VLAPIC_PID_ON)) {
-		vcpu_make_request(vlapic->vcpu, VCPU_REQ_EVENT);
+		vcpu_event_came(vlapic->vcpu);
 	}
 	trace_event(TRACE_IRQ, vlapic->vcpu->thread.who, vector, 0UL, 0UL);
 }

@@ -51,6 +51,9 @@ static inline uint32_t vreg_word(uint32_t reg, uint32_t vector)
 	return reg + 0x10U * (vector / 32U);
 }
 
+/** Something may be there to be injected: the vCPU looks before its next entry. Any pCPU. (inject.c) */
+void vcpu_event_came(struct acrn_vcpu *vcpu);
+
 /** Puts errors where the next write to ESR finds them, and raises the error interrupt. Any pCPU. */
 void vlapic_error(struct vlapic *vlapic, uint32_t errors);
 
