@@ -483,6 +483,21 @@ bool scenario_ports_hit_com(uint32_t com, uint32_t first, uint32_t last)
 	return com != SCN_CONSOLE_NONE && first <= base + 7U && base <= last;
 }
 
+/* Only one vCPU is to have a range: @return 0, -EINVAL and a line */
+static int32_t check_port_vcpu(
+	const struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec, uint32_t i)
+{
+	const bool count_is_known = rec->vcpu_num != 0U;
+
+	if (rec->port_vcpu[i] > (count_is_known ? rec->vcpu_num : SCN_MAX_VCPUS))
+		return refuse_vm(rd, id, "ports 0x%x-0x%x are for vCPU %u, which it does not have", rec->ports[i].first,
+			rec->ports[i].last, rec->port_vcpu[i] - 1U);
+	if (rec->unhandled_port == SCN_PORT_PASSTHROUGH)
+		return refuse_vm(rd, id, "ports 0x%x-0x%x are for one vCPU, but unhandled_port gives them to all",
+			rec->ports[i].first, rec->ports[i].last);
+	return 0;
+}
+
 static int32_t load_ports(struct scenario_reader *rd, uint32_t id, const struct scn_vm_record *rec)
 {
 	struct scenario_vm *vm = &rd->out->vm[id];
@@ -501,7 +516,8 @@ static int32_t load_ports(struct scenario_reader *rd, uint32_t id, const struct 
 	vm->console_vuart = rec->console_vuart;
 
 	if (used > SCN_MAX_PORTS || (vm->dynamic && used != 0U) ||
-		!is_zero(&rec->ports[used], (SCN_MAX_PORTS - used) * sizeof(rec->ports[0])))
+		!is_zero(&rec->ports[used], (SCN_MAX_PORTS - used) * sizeof(rec->ports[0])) ||
+		!is_zero(&rec->port_vcpu[used], SCN_MAX_PORTS - used))
 		return refuse_vm(rd, id,
 			"%u port ranges, or unused ones aren't zero; up to %u are allowed, "
 			"none for dynamic slots",
@@ -518,7 +534,10 @@ static int32_t load_ports(struct scenario_reader *rd, uint32_t id, const struct 
 			return refuse_vm(rd, id, "ports 0x%x-0x%x hold its console_vuart", range->first, range->last);
 		if (check_port_owner(rd, id, range->first, range->last) != 0)
 			return -EINVAL;
+		if (rec->port_vcpu[i] != 0U && check_port_vcpu(rd, id, rec, i) != 0)
+			return -EINVAL;
 		vm->port[i] = *range;
+		vm->port_vcpu[i] = rec->port_vcpu[i];
 	}
 	vm->port_count = used;
 	return 0;

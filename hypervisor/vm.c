@@ -194,6 +194,9 @@ static int32_t create_vm(struct acrn_vm *vm, const uint16_t *affinity, uint16_t 
 	if (ret == 0) {
 		ret = create_vcpus(vm, affinity, count);
 	}
+	if (ret == 0) {
+		ret = vm_devices_init_vcpus(vm);
+	}
 	if (ret != 0) {
 		free_vm(vm);
 	}

@@ -33,6 +33,7 @@
 #include <hv/vm_stop.h>
 #include <hv/arch.h>
 #include <lib/bits.h>
+#include <lib/errno.h>
 
 #define PCI_CFGADDR_PORT   0xCF8U
 #define PCI_CFGADDR_PORTS  4U
@@ -166,18 +167,58 @@ static bool is_console_port(uint32_t port)
 	return (console_port() != 0U) && (port >= console_port()) && (port - console_port() < UART_PORTS);
 }
 
-/* What the scenario passes through, but for ports that have a handler here. */
+/* Ports that have a handler here are not passed through. */
+static bool can_pass(const struct acrn_vm *vm, uint32_t port)
+{
+	return (vm_ioport_owner(&vm->ports, port) == NULL) && !is_console_port(port);
+}
+
+/* What the scenario passes through to all vCPUs. */
 static void pass_ports(struct acrn_vm *vm)
 {
 	for (uint32_t i = 0U; i < vm->config->port_count; i++) {
 		const struct scn_port_range *range = &vm->config->port[i];
 
-		for (uint32_t port = range->first; port <= range->last; port++) {
-			if ((vm_ioport_owner(&vm->ports, port) == NULL) && !is_console_port(port)) {
+		for (uint32_t port = range->first; (vm->config->port_vcpu[i] == 0U) && (port <= range->last); port++) {
+			if (can_pass(vm, port)) {
 				allow_guest_pio_access(vm, (uint16_t)port, 1U);
 			}
 		}
 	}
+}
+
+/* @return 0 or -ENOMEM */
+static int32_t pass_to_vcpu(struct acrn_vcpu *vcpu, const struct scn_port_range *range)
+{
+	for (uint32_t port = range->first; port <= range->last; port++) {
+		if (can_pass(vcpu->vm, port) &&
+			(vm_enable_passthrough_ioport(vcpu, (uint16_t)port, (uint16_t)port) != 0)) {
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+int32_t vm_devices_init_vcpus(struct acrn_vm *vm)
+{
+	int32_t ret = 0;
+
+	for (uint32_t i = 0U; (ret == 0) && (i < vm->config->port_count); i++) {
+		const struct scn_port_range *range = &vm->config->port[i];
+		const uint32_t id = vm->config->port_vcpu[i] - 1U;
+		struct acrn_vcpu *vcpu = vm_vcpu(vm, id);
+
+		if (vm->config->port_vcpu[i] == 0U) {
+			continue;
+		}
+		if (vcpu != NULL) {
+			ret = pass_to_vcpu(vcpu, range);
+		} else {
+			pr_warn("VM%u '%s': ports 0x%x..0x%x are for vCPU %u, which it does not have", vm->vm_id,
+				vm->name, range->first, range->last, id);
+		}
+	}
+	return ret;
 }
 
 static void attach_cables(struct acrn_vm *vm, const struct scenario *scn)

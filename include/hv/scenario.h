@@ -70,6 +70,7 @@ struct scenario_vm {
 	struct scenario_module module[SCN_MAX_MODULES];
 	uint32_t port_count;
 	struct scn_port_range port[SCN_MAX_PORTS]; /* passed through, ascending, disjoint */
+	uint8_t port_vcpu[SCN_MAX_PORTS];          /* to whom: 0 all vCPUs, else 1 + the one */
 	uint32_t pci_count;
 	uint16_t pci_bdf[SCN_MAX_PCI_DEVS]; /* ascending */
 };

@@ -10,6 +10,9 @@ struct acrn_vm;
 /** Gives a new VM its devices and ports, as its scenario says. vm->lock held. @return 0, -EINVAL, -ENOSPC, -ENOMEM */
 int32_t __must_check vm_devices_init(struct acrn_vm *vm);
 
+/** The same for what single vCPUs are given, once they exist. vm->lock held. @return 0 or -ENOMEM */
+int32_t __must_check vm_devices_init_vcpus(struct acrn_vm *vm);
+
 /** Back to power-on. No vCPU of the VM is on a CPU. */
 void vm_devices_reset(struct acrn_vm *vm);
 

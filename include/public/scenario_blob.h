@@ -27,7 +27,7 @@
 #endif
 
 #define SCN_MAGIC   0x4C495241U /* "ARIL" */
-#define SCN_VERSION 2U
+#define SCN_VERSION 3U
 
 #define SCN_BLOB_MAX_SIZE   0x100000U /* bytes; a sane bound, a full scenario is about 40 KiB */
 #define SCN_MAX_VCPUS       16U
@@ -170,7 +170,8 @@ struct scn_vm_record {
 	struct scn_port_range ports[SCN_MAX_PORTS];
 	uint16_t pci_bdf[SCN_MAX_PCI_DEVS]; /* bus << 8 | device << 3 | function */
 	struct scn_module modules[SCN_MAX_MODULES];
-	uint64_t reserved2[6];
+	uint8_t port_vcpu[SCN_MAX_PORTS]; /* who has ports[i]: 0 all vCPUs, else 1 + the one */
+	uint64_t reserved2[4];
 };
 
 /* COM port of one VM wired to a COM port of another. */

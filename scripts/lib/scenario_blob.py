@@ -6,16 +6,16 @@ from __future__ import annotations
 import struct
 import zlib
 
-from scenario_model import (COM_PORTS, CONNECTION_HV, CONNECTION_TYPES, CONSOLE_VM_NONE, CONSOLES, Connection,
-                            HYPERVISOR, KERN_TYPES, LOAD_ORDERS, Module, PCI_POLICIES,
-                            PORT_POLICIES, Problem, SCHEDULERS, Scenario, ScenarioError, Vm, Vuart)
+from scenario_model import (COM_PORTS, Connection, CONNECTION_HV, CONNECTION_TYPES, CONSOLE_VM_NONE, CONSOLES,
+                           HYPERVISOR, KERN_TYPES, LOAD_ORDERS, Module, PCI_POLICIES, PORT_POLICIES, PortRange,
+                           Problem, Scenario, ScenarioError, SCHEDULERS, Vm, Vuart)
 
 MAGIC = 0x4C495241  # "ARIL"
-VERSION = 2
+VERSION = 3
 MAX_VCPUS, MAX_PORTS, MAX_PCI, MAX_MODULES = 16, 16, 8, 8
 
 HEADER = struct.Struct("<IHHIIHHHHIIIIIHHHBBBBB9x")
-VM = struct.Struct("<I11BxIIIhBBQQQ6I16H32H8H32I48x")
+VM = struct.Struct("<I11BxIIIhBBQQQ6I16H32H8H32I16B32x")
 VUART = struct.Struct("<II4BI")
 CONNECTION = struct.Struct("<II4BI")
 CRC_AT = 12
@@ -54,7 +54,7 @@ def _pack_vm(vm: Vm, strings: _Strings) -> bytes:
           "io_polling": vm.io_polling, "debug_exit": vm.debug_exit, "autostart": vm.autostart,
           "dynamic": vm.dynamic, "kern_addr": vm.kern_load_addr is not None,
           "service_vm_control": vm.service_vm_control}
-    ports = [number for rng in sorted(vm.ports) for number in rng]
+    ports = [number for rng in sorted(vm.ports) for number in (rng.first, rng.last)]
     modules = [word for mod in vm.modules for word in (*strings.add(mod.tag), *strings.add(mod.string))]
     return VM.pack(
         sum(1 << bit for bit, name in enumerate(FLAGS) if on[name]),
@@ -65,7 +65,7 @@ def _pack_vm(vm: Vm, strings: _Strings) -> bytes:
         vm.kern_load_addr or 0, vm.kern_entry_addr or 0,
         *strings.add(vm.kern_mod), *strings.add(vm.ramdisk_mod), *strings.add(vm.bootargs),
         *_fill(vm.pcpus, MAX_VCPUS), *_fill(ports, 2 * MAX_PORTS), *_fill(sorted(vm.pci), MAX_PCI),
-        *_fill(modules, 4 * MAX_MODULES))
+        *_fill(modules, 4 * MAX_MODULES), *_fill([1 + rng.vcpu for rng in sorted(vm.ports)], MAX_PORTS))
 
 
 def pack(scn: Scenario) -> bytes:
@@ -120,12 +120,13 @@ def _unpack_vm(raw: bytes, index: int, text: bytes) -> Vm:
 
     (name_at, name_len, mem_mb, warp, limit, unwarp, hpa, load, entry, *rest) = rest
     kern_mod, ramdisk, args = (string(*rest[i:i + 2]) for i in (0, 2, 4))
-    cpu, port, pci, mod = rest[6:22], rest[22:54], rest[54:62], rest[62:94]
+    cpu, port, pci, mod, port_vcpu = rest[6:22], rest[22:54], rest[54:62], rest[62:94], rest[94:]
     return Vm(
         index, string(name_at, name_len), _name_of(LOAD_ORDERS, order), on["dynamic"], slots, on["autostart"],
         on["own_pcpu"], [] if on["cpu_auto"] else list(cpu[:vcpus]), vcpus if on["cpu_auto"] else 0, weight, warp,
         limit, unwarp, mem_mb, hpa if on["mem_hpa"] else None, _name_of(CONSOLES, console), on["io_polling"],
-        on["debug_exit"], _name_of(PORT_POLICIES, policy), [(port[2 * i], port[2 * i + 1]) for i in range(ports)],
+        on["debug_exit"], _name_of(PORT_POLICIES, policy),
+        [PortRange(port[2 * i], port[2 * i + 1], port_vcpu[i] - 1) for i in range(ports)],
         _name_of(PCI_POLICIES, pci_policy), list(pci[:pcis]), kern != 0, _name_of(KERN_TYPES, kern), kern_mod, ramdisk,
         args, load if on["kern_addr"] else None, entry if on["kern_addr"] else None,
         [Module(string(*mod[4 * i:4 * i + 2]), string(*mod[4 * i + 2:4 * i + 4])) for i in range(mods)],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 LOAD_ORDERS = {"PRE_LAUNCHED_VM": 1, "SERVICE_VM": 2, "POST_LAUNCHED_VM": 3}
 KERN_TYPES = {"": 0, "KERNEL_BZIMAGE": 1, "KERNEL_ELF": 2, "KERNEL_RAWIMAGE": 3}
@@ -25,6 +26,15 @@ CONNECTION_TYPES = {"crossvm": 1, "ivshmem": 2}
 MEM_MAX_MB = 0x1000000
 
 PRE, SERVICE, POST = "PRE_LAUNCHED_VM", "SERVICE_VM", "POST_LAUNCHED_VM"
+ALL_VCPUS = -1
+
+
+class PortRange(NamedTuple):
+    """Ports of the machine that a VM has itself."""
+
+    first: int
+    last: int
+    vcpu: int = ALL_VCPUS
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ class Vm:
     io_polling: bool = False
     debug_exit: bool = False
     unhandled_port: str = "IGNORE"
-    ports: list[tuple[int, int]] = field(default_factory=list)
+    ports: list[PortRange] = field(default_factory=list)
     pci_policy: str = "NONE"
     pci: list[int] = field(default_factory=list)  # bus << 8 | device << 3 | function
     has_os: bool = False
@@ -176,6 +186,6 @@ def bdf_value(text: str) -> int:
     return int(bus, 16) << 8 | int(dev, 16) << 3 | int(fun)
 
 
-def overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
+def overlap(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     """Do two inclusive ranges share a number?"""
     return a[0] <= b[1] and b[0] <= a[1]

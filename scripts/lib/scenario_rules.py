@@ -7,8 +7,8 @@ and tests/unit/test_scenario.c hold both to it).
 
 from __future__ import annotations
 
-from scenario_model import (COM_PORTS, DEBUG_EXIT_PORT, EMULATED_PORTS, HYPERVISOR, LOAD_ORDERS, Limits, MEM_MAX_MB,
-                            POST, PRE, Problem, SERVICE, Scenario, Vm, bdf_text, overlap)
+from scenario_model import (ALL_VCPUS, bdf_text, COM_PORTS, DEBUG_EXIT_PORT, EMULATED_PORTS, HYPERVISOR, Limits,
+                           LOAD_ORDERS, MEM_MAX_MB, overlap, PortRange, POST, PRE, Problem, Scenario, SERVICE, Vm)
 
 
 class Checker:
@@ -218,8 +218,19 @@ class Checker:
                 self.error(line, f"port range {rng[0]:#x}-{rng[1]:#x} of '{vm.label}' overlaps another of its own; "
                            "join them")
             self.port_owner(vm, rng, line)
+            if rng.vcpu != ALL_VCPUS:
+                self.port_vcpu(vm, rng, line)
 
-    def port_owner(self, vm: Vm, rng: tuple[int, int], line: int) -> None:
+    def port_vcpu(self, vm: Vm, rng: PortRange, line: int) -> None:
+        count = len(vm.pcpus) or vm.vcpu_num
+        if count and rng.vcpu >= count:
+            self.error(line, f"ports {rng[0]:#x}-{rng[1]:#x} are for vCPU {rng.vcpu} of '{vm.label}', which has "
+                       f"{count}; name one from 0 to {count - 1}")
+        if vm.unhandled_port == "PASSTHROUGH":
+            self.error(line, f"ports {rng[0]:#x}-{rng[1]:#x} are for one vCPU of '{vm.label}', but with unhandled_port "
+                       "PASSTHROUGH every vCPU has them; write IGNORE or LOG there, or take the vcpu out")
+
+    def port_owner(self, vm: Vm, rng: PortRange, line: int) -> None:
         text = f"ports {rng[0]:#x}-{rng[1]:#x} of '{vm.label}'"
         for taken in EMULATED_PORTS:
             if overlap(rng, taken):

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from scenario_model import DEBUG_EXIT_PORT, POST, SERVICE, Scenario, Vm, bdf_text
+from scenario_model import ALL_VCPUS, bdf_text, DEBUG_EXIT_PORT, POST, Scenario, SERVICE, Vm
 
 
 def size_text(mb: int) -> str:
     return f"{mb // 1024} GB" if mb and mb % 1024 == 0 else f"{mb} MB"
 
 
-def range_text(first: int, last: int) -> str:
-    return f"{first:#x}" if first == last else f"{first:#x}-{last:#x}"
+def range_text(first: int, last: int, vcpu: int = ALL_VCPUS) -> str:
+    ports = f"{first:#x}" if first == last else f"{first:#x}-{last:#x}"
+    return ports if vcpu == ALL_VCPUS else f"{ports} (vCPU {vcpu})"
 
 
 def cpus_text(vm: Vm) -> str:

@@ -10,8 +10,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
-from scenario_model import (Connection, Module, POST, PRE, Problem, SERVICE, Scenario, ScenarioError, TTYS_PORTS, Vm,
-                            Vuart, bdf_text, bdf_value)
+from scenario_model import (ALL_VCPUS, bdf_text, bdf_value, Connection, Module, PortRange, POST, PRE, Problem,
+                           Scenario, ScenarioError, SERVICE, TTYS_PORTS, Vm, Vuart)
 
 SCHEMA = Path(__file__).resolve().parents[2] / "boot" / "scenarios" / "aril-scenario.xsd"
 
@@ -180,7 +180,8 @@ def _read_vm(node: "etree._Element", index: int) -> Vm:
     vm.debug_exit = _bool(node, "debug_exit")
     default = {PRE: "IGNORE", SERVICE: "PASSTHROUGH", POST: "FORWARD"}[order]
     vm.unhandled_port = _text(node, "unhandled_port", default)
-    vm.ports = [(int(_text(rng, "first"), 16), int(_text(rng, "last"), 16))
+    vm.ports = [PortRange(int(_text(rng, "first"), 16), int(_text(rng, "last"), 16),
+                          int(rng.get("vcpu", str(ALL_VCPUS))))
                 for rng in node.iterfind("passthrough_ports/port_range")]
     vm.pci = [bdf_value((dev.text or "").strip()) for dev in node.iterfind("pci_devs/pci_dev")]
     devs = node.find("pci_devs")
@@ -250,6 +251,10 @@ def _check_memory_twice(path: str, nodes: list["etree._Element"]) -> list[Proble
     return problems
 
 
+def _vcpu(rng: PortRange) -> str:
+    return "" if rng.vcpu == ALL_VCPUS else f' vcpu="{rng.vcpu}"'
+
+
 def _vm_xml(vm: Vm) -> list[str]:
     out = ["  <dynamic_vms>", f"    <slots>{vm.slots}</slots>"] if vm.dynamic else \
         [f'  <vm id="{vm.id}">', f"    <load_order>{vm.load_order}</load_order>", f"    <name>{vm.name}</name>"]
@@ -277,7 +282,8 @@ def _vm_xml(vm: Vm) -> list[str]:
             f"    <unhandled_port>{vm.unhandled_port}</unhandled_port>"]
     if vm.ports:
         out += ["    <passthrough_ports>",
-                *(f"      <port_range><first>{a:#x}</first><last>{b:#x}</last></port_range>" for a, b in vm.ports),
+                *(f"      <port_range{_vcpu(rng)}><first>{rng.first:#x}</first><last>{rng.last:#x}</last></port_range>"
+                  for rng in vm.ports),
                 "    </passthrough_ports>"]
     if not vm.dynamic:
         devs = "".join(f"<pci_dev>{bdf_text(bdf)}</pci_dev>" for bdf in vm.pci)

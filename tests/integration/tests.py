@@ -163,6 +163,7 @@ GUESTS: dict[str, Guest] = {
     # A User VM's device model has no battery: CMOS RAM is lost with a reset.
     "reset": Guest(kinds=("bare",), cpus=2),
     "hpet": Guest(kinds=("bare",), models=False),
+    "vcpu_ports": Guest(kinds=(), cpus=2, models=False),
     "map_test": Guest(kinds=(), cpus=2, models=False),
     "i8042": Guest(kinds=("bare", "svm"), models=False),
 }
@@ -222,6 +223,8 @@ def pre_tests() -> list[Test]:
     # Memory that a callback maps, and takes away under the other vCPU.
     mapping = replace(_guest_test("pre", "map_test"), scenario=PRE_SMP, hv_words="map_test")
     tests += [mapping, replace(mapping, name="pre/map_test-1cpu", cpus=1)]
+    # Ports of the machine that one vCPU has.
+    tests.append(replace(_guest_test("pre", "vcpu_ports"), scenario=SCENARIOS / "test-ports.xml"))
     # Without a mask of CPUs the scenario places them.
     tests.append(replace(_guest_test("uvm", "sipi"), name="uvm/sipi-1cpu", cpus=1, guest_words="cpus=0",
                          changes=(Change("UVM1", "vcpu_num", "2"),)))

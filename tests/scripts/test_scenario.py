@@ -95,6 +95,7 @@ SAMPLE = """<aril-config scenario="sample">
     </os_config>
     <passthrough_ports>
       <port_range><first>0x300</first><last>0x31f</last></port_range>
+      <port_range vcpu="1"><first>0x80</first><last>0x80</last></port_range>
     </passthrough_ports>
   </vm>
   <vm id="2">
@@ -183,6 +184,9 @@ MEANING = [
      "<last>0xff</last></port_range></passthrough_ports>", "debug-exit port 0xf4", "debug_exit to n"),
     ("<debug_exit>y</debug_exit>", "<passthrough_ports><port_range><first>0x31f</first><last>0x31f</last>"
      "</port_range></passthrough_ports>", "given to 'PRE' too", "one owner", "<port_range><first>0x300"),
+    ("<port_range>", '<port_range vcpu="2">', "vCPU 2 of 'RAW', which has 2", "from 0 to 1", "<port_range"),
+    ("<console_vuart>COM Port 1</console_vuart>", '<passthrough_ports><port_range vcpu="0"><first>0x400</first>'
+     "<last>0x400</last></port_range></passthrough_ports>", "every vCPU has them", "IGNORE"),
     ("<memory><size>128</size></memory>", "<unhandled_port>PASSTHROUGH</unhandled_port>", "SERVICE_VM only",
      "use IGNORE"),
     ("<debug_exit>y</debug_exit>", "<unhandled_port>FORWARD</unhandled_port>", "POST_LAUNCHED_VM only", "use IGNORE"),

@@ -318,6 +318,31 @@ TEST(ioports_passthrough_is_per_vcpu)
 	fake_machine_end();
 }
 
+TEST(ioports_scenario_gives_ports_to_one_vcpu)
+{
+	static const uint16_t affinity[2] = {1U, 2U};
+	struct scenario_vm *config;
+	struct acrn_vm *user;
+
+	fake_machine();
+	config = &fake_scenario.vm[1];
+	config->port[0] = (struct scn_port_range){0x80U, 0x80U};
+	config->port[1] = (struct scn_port_range){0x300U, 0x303U};
+	config->port[2] = (struct scn_port_range){0x400U, 0x400U};
+	config->port_vcpu[1] = 2U;
+	config->port_vcpu[2] = 8U;
+	config->port_count = 3U;
+	user = vm_by_id(1U);
+	EXPECT_EQ(vm_create(user, affinity, 2U), 0);
+	EXPECT_EQ(user->arch.io_trapped[0x80], 0U);
+	EXPECT_EQ(user->arch.io_trapped[0x300], 1U);
+	EXPECT_EQ(user->vcpus[0].arch.direct_ports, 0U);
+	EXPECT_EQ(user->vcpus[1].arch.direct_port, 0x303U); /* the last that it was given */
+	EXPECT(strstr(fake_log, "ports 0x400..0x400 are for vCPU 7, which it does not have") != NULL);
+	config->port_count = 0U;
+	fake_machine_end();
+}
+
 TEST(ioports_passthrough_and_handlers_exclude_each_other)
 {
 	uint32_t value = 0U;

@@ -131,6 +131,7 @@ static void make_sample(void)
 	smp.vm[PRE_B].port_count = 2;
 	smp.vm[PRE_B].ports[0] = (struct scn_port_range){0x80, 0x80};
 	smp.vm[PRE_B].ports[1] = (struct scn_port_range){0x300, 0x31F};
+	smp.vm[PRE_B].port_vcpu[1] = 2;
 
 	smp.vm[SVM] = record(SCN_SERVICE_VM, "SVM");
 	smp.vm[SVM].flags |= SCN_VM_CPU_AUTO;
@@ -235,6 +236,8 @@ TEST(scenario_good_is_unpacked)
 	EXPECT_EQ(out.vm[PRE_A].pci_bdf[0], 0x00FA);
 	EXPECT_EQ(out.vm[PRE_B].kern_entry_addr, 0x1010);
 	EXPECT_EQ(out.vm[PRE_B].port[1].last, 0x31F);
+	EXPECT_EQ(out.vm[PRE_B].port_vcpu[0], 0);
+	EXPECT_EQ(out.vm[PRE_B].port_vcpu[1], 2);
 	EXPECT(out.vm[UVM1].io_polling && !out.vm[UVM1].autostart);
 	EXPECT(out.vm[DYN].dynamic && out.vm[DYN + 1].dynamic);
 	EXPECT_EQ(out.vuart[0].com[0], 2);
@@ -322,7 +325,7 @@ TEST(scenario_identity_rules)
 	EXPECT_REFUSED(smp.vm[SVM].flags |= 0x200U, "flags");
 	EXPECT_REFUSED(smp.vm[SVM].flags |= SCN_VM_SERVICE_CONTROL, "is for pre-launched VMs");
 	EXPECT_REFUSED(smp.vm[SVM].reserved0 = 1, "reserved");
-	EXPECT_REFUSED(smp.vm[SVM].reserved2[5] = 1UL << 63, "reserved");
+	EXPECT_REFUSED(smp.vm[SVM].reserved2[3] = 1UL << 63, "reserved");
 	EXPECT_REFUSED(smp.vm[PRE_A].load_order = 0, "load_order");
 	EXPECT_REFUSED(smp.vm[DYN].load_order = 4, "load_order");
 	EXPECT_REFUSED(smp.vm[DYN].load_order = SCN_SERVICE_VM, "out of order");
@@ -425,6 +428,11 @@ TEST(scenario_port_rules)
 	EXPECT_REFUSED(smp.vm[PRE_B].port_count = 1, "port ranges");
 	EXPECT_REFUSED((smp.vm[DYN].port_count = 1, smp.vm[DYN].ports[0] = smp.vm[PRE_B].ports[0]),
 		"dynamic");
+	EXPECT_REFUSED(smp.vm[PRE_B].port_vcpu[2] = 1, "port ranges");
+	EXPECT_REFUSED(smp.vm[PRE_B].port_vcpu[0] = 3, "vCPU 2, which it does not have");
+	EXPECT_REFUSED((smp.vm[SVM].port_count = 1, smp.vm[SVM].port_vcpu[0] = 1,
+			       smp.vm[SVM].ports[0] = (struct scn_port_range){0x400, 0x400}),
+		"gives them to all");
 	EXPECT_REFUSED(smp.vm[PRE_B].ports[1].last = 0x2FF, "reversed");
 	EXPECT_REFUSED(smp.vm[PRE_B].ports[1].first = 0x80, "overlaps");
 	EXPECT_REFUSED(smp.vm[PRE_B].ports[1].last = 0x3F8, "console");
