@@ -71,20 +71,27 @@ def _dependency(package: str) -> str:
     return found.group(1) if found else ""
 
 
-def download_dependency(package: str, into: Path) -> Path:
-    """Fetches the .deb that a metapackage stands for, without installing it; apt checks its hash."""
+def download(package: str, into: Path) -> Path:
+    """Fetches a package's .deb, without installing it; apt checks its hash."""
     log = into / "apt.log"
-    if not _dependency(package):
+    if subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode != 0:
         run_step("apt-get update", _as_root(["apt-get", "update"]), log)
+    argv = ["apt-get", "-oAPT::Sandbox::User=root"] if os.geteuid() == 0 else ["apt-get"]
+    run_step(f"fetching {package}", [*argv, "download", package], log, cwd=into)
+    found = sorted(into.glob(f"{package}_*.deb"))
+    if not found:
+        raise ToolError(f"apt-get download {package} left no .deb; see {log}")
+    return found[0]
+
+
+def download_dependency(package: str, into: Path) -> Path:
+    """Fetches the .deb that a metapackage stands for, as download()."""
+    if not _dependency(package):
+        run_step("apt-get update", _as_root(["apt-get", "update"]), into / "apt.log")
     wanted = _dependency(package)
     if not wanted:
         raise ToolError(f"apt knows no package {package}; look at this machine's apt sources")
-    argv = ["apt-get", "-oAPT::Sandbox::User=root"] if os.geteuid() == 0 else ["apt-get"]
-    run_step(f"fetching {wanted}", [*argv, "download", wanted], log, cwd=into)
-    found = sorted(into.glob(f"{wanted}_*.deb"))
-    if not found:
-        raise ToolError(f"apt-get download {wanted} left no .deb; see {log}")
-    return found[0]
+    return download(wanted, into)
 
 
 def debian_mirror() -> tuple[str, str]:

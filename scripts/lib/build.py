@@ -16,7 +16,7 @@ from lib import bochs
 from lib.common import TOP, ToolError, build_dir, run_step
 from lib.initrd import service_initrd, user_initrd
 from lib.iso import BootModule, ImageConfig, make_iso
-from lib.kernel import cached_debian_kernel, cached_kernel
+from lib.kernel import cached_debian_kernel, debian_module_path, cached_kernel
 
 
 def make(*targets: str, what: str = "") -> None:
@@ -62,6 +62,17 @@ def debian_kernel(flavour: str) -> Path:
         found = cached_debian_kernel(flavour)
         if found is None:
             raise ToolError("Debian's kernel package could not be fetched (see above)")
+    return found
+
+
+def debian_module(flavour: str, source: Path) -> Path:
+    """A module for Debian's own kernel, built when it isn't cached."""
+    found = debian_module_path(debian_kernel(flavour), source)
+    if not found.exists():
+        subprocess.run([sys.executable, TOP / "scripts" / "module-build", source, flavour],
+                       stdout=subprocess.DEVNULL, check=False)
+        if not found.exists():
+            raise ToolError(f"{source.name} could not be built for Debian's kernel (see above)")
     return found
 
 

@@ -58,3 +58,8 @@ def cached_debian_kernel(flavour: str) -> Path | None:
     found = [path for path in cache_dir().glob("linux-image-*/vmlinuz") if wanted.match(path.parent.name)
              and all((path.parent / name).exists() for name in DEBIAN_MODULES)]
     return max(found, key=lambda p: p.stat().st_mtime) if found else None
+
+
+def debian_module_path(kernel: Path, source: Path) -> Path:
+    """Where scripts/module-build leaves what it makes of that source for that kernel."""
+    return kernel.parent / f"{source.stem}-{digest(source.read_text())}.ko"

@@ -295,7 +295,9 @@ class Runner:
             if test.kind == "debian-pair":
                 ends = TOP / "tests" / "linux"
                 extra = {"bin/uio-end": ends / "uio-end", "bin/ivshmem-end": ends / "ivshmem-end",
-                         "lib/text": ends / "text", **{f"lib/{name}": kernel.parent / name for name in DEBIAN_MODULES}}
+                         "lib/text": ends / "text",
+                         "lib/ivshmem_irq.ko": build.debian_module(test.guest, ends / "ivshmem_irq.c"),
+                         **{f"lib/{name}": kernel.parent / name for name in DEBIAN_MODULES}}
                 initrd = build.write_if_changed(build_dir() / "system" / "pair-initrd", user_initrd(extra))
                 modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]
                 return build.hv_iso(HvImage(name=name, scenario=scenario, changes=tuple(changes),

@@ -650,7 +650,9 @@ def debian_tests() -> list[Boot]:
                 changes=tuple(Change(vm, "os_config/bootargs", "+uvm.run=/bin/ivshmem-end") for vm in ("PRE1", "PRE2")),
                 must=(r"\[PRE1\] ivshmem: class 0x050000, revision 0x01, 8 vectors, memory 65536 bytes, position 0",
                       r"\[PRE1\] ivshmem: backwards: 'lirA ,olleH'", r"\[PRE2\] ivshmem: .* position 1",
-                      r"\[PRE2\] ivshmem: the other end has it", *pair.must)),
+                      r"\[PRE2\] ivshmem: the other end has it",
+                      *(rf"\[{vm}\] ivshmem: {line}" for vm in ("PRE1", "PRE2")
+                        for line in (r"own doorbell: 0 1", r"\d+: [1-9]\d* PCI-MSI \d+-edge ivshmem")), *pair.must)),
         replace(bare, name="debian/full-bare-1", guest="amd64", alone=True, timeout=1000),
         replace(pre, name="debian/full-pre-1on1", guest="amd64", alone=True, timeout=1000),
     ]
