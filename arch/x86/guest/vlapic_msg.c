@@ -138,6 +138,8 @@ void vlapic_lint0_update(struct vlapic *vlapic)
 {
 	const uint32_t lvt = vlapic_is_enabled(vlapic) ? vreg_get(vlapic, LAPIC_LVT_LINT0) : LAPIC_LVT_MASKED;
 
+	/* EOI and LVT writes come before the look at the line; a rise of the line comes before its look at them. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&vlapic->lint0_line, __ATOMIC_ACQUIRE)) {
 		return;
 	}
@@ -158,7 +160,7 @@ void vlapic_pic_wire(struct acrn_vm *vm, bool asserted)
 	for (i = 0U; i < vm->vcpu_count; i++) {
 		struct vlapic *vlapic = vcpu_vlapic(&vm->vcpus[i]);
 
-		__atomic_store_n(&vlapic->lint0_line, asserted, __ATOMIC_RELEASE);
+		__atomic_store_n(&vlapic->lint0_line, asserted, __ATOMIC_SEQ_CST);
 		if (!asserted || (vlapic->regs == NULL)) {
 			continue;
 		}
