@@ -20,20 +20,28 @@
 #include <lib/spinlock.h>
 #include <lib/string.h>
 
-#define LOW_RAM_LIMIT (3UL << 30U) /* vm_memory.c: a pre-launched VM's memory below 4 GiB */
-#define VGA_HOLE      0xA0000UL
-#define GDT_ENTRIES   4U
-#define GDT_CODE_32   0x00CF9B000000FFFFUL /* SDM vol 3, 3.4.5: base 0, limit 4 GiB, and accessed, so that loading a */
-#define GDT_CODE_64   0x00AF9B000000FFFFUL /* selector writes nothing */
-#define GDT_DATA      0x00CF93000000FFFFUL
-#define CR0_FLAT      0x31UL /* PE, ET, NE */
-#define CR0_PAGING    0x80000000UL
-#define CR4_PAE       0x20UL
-#define EFER_LONG     0x500UL /* LME, LMA */
-#define PT_TABLE      0x3UL   /* present, writable */
-#define PT_LARGE      0x83UL
-#define PT_ENTRIES    (PAGE_SIZE / 8UL)
-#define IDENTITY_PDS  4UL /* of 1 GiB each */
+#define LOW_RAM_LIMIT  (3UL << 30U) /* vm_memory.c: a pre-launched VM's memory below 4 GiB */
+#define VGA_HOLE       0xA0000UL
+#define GDT_ENTRIES    4U
+#define GDT_CODE_32    0x00CF9B000000FFFFUL /* SDM vol 3, 3.4.5: base 0, limit 4 GiB, and accessed, so that loading a */
+#define GDT_CODE_64    0x00AF9B000000FFFFUL /* selector writes nothing */
+#define GDT_DATA       0x00CF93000000FFFFUL
+#define REAL_IDT_LIMIT 0x3FFU
+#define CR0_FLAT       0x31UL /* PE, ET, NE */
+#define CR0_PAGING     0x80000000UL
+#define CR4_PAE        0x20UL
+#define EFER_LONG      0x500UL /* LME, LMA */
+#define PT_TABLE       0x3UL   /* present, writable */
+#define PT_LARGE       0x83UL
+#define PT_ENTRIES     (PAGE_SIZE / 8UL)
+#define IDENTITY_PDS   4UL /* of 1 GiB each */
+
+/* What a BIOS leaves in the first page: 256 vectors, then its data. */
+#define BIOS_VECTORS     256U
+#define BIOS_IRET        0xF000FF53U /* segment and offset of an IRET, where the IBM PC's is */
+#define BIOS_IRET_GPA    0xFFF53UL
+#define BIOS_COM_PORTS   0x400UL
+#define BIOS_BASE_MEMORY 0x413UL /* KiB */
 
 static struct vm_loader the_loader;                 /* tens of KiB */
 static struct spinlock loader_lock = SPINLOCK_INIT; /* guards it; taken with a vm->lock held */
@@ -239,6 +247,7 @@ static int32_t flat_regs(struct vm_loader *ld, uint64_t entry, uint16_t code, ui
 	(void)memset(regs, 0, sizeof(*regs));
 	regs->gdt.base = at;
 	regs->gdt.limit = (uint16_t)(sizeof(gdt) - 1U);
+	regs->idt.limit = REAL_IDT_LIMIT; /* for those who go to real mode and take the BIOS's for granted */
 	regs->rip = entry;
 	regs->cr0 = CR0_FLAT;
 	regs->rflags = 0x2UL;
@@ -472,6 +481,37 @@ void vm_load_reserve_modules(const struct acrn_vm *vm)
 	}
 }
 
+/* ---- BIOS data ---- */
+
+/*
+ * There is no BIOS in a pre-launched VM, but systems look at what it leaves at 0x400 before they look at what the boot
+ * loader says, and ask it: Xen places its real mode code below the end of base memory, and looks for disks and video
+ * modes there. Each interrupt returns at once, having done nothing.
+ */
+static int32_t write_bios_data(struct vm_loader *ld)
+{
+	static const uint8_t iret = 0xCFU;
+	uint32_t vectors[BIOS_VECTORS];
+	const struct acrn_vm *const vm = ld->vm;
+	const uint16_t com[2] = {vm->vuart[0].active ? 0x3F8U : 0U, vm->vuart[1].active ? 0x2F8U : 0U};
+	const uint16_t base_kib = (uint16_t)(MIN(vm_e820_ram_from(&ld->map, 0UL), VGA_HOLE) >> 10U);
+	int32_t ret = vm_loader_write(ld, BIOS_COM_PORTS, com, sizeof(com));
+
+	for (uint32_t i = 0U; i < ARRAY_SIZE(vectors); i++) {
+		vectors[i] = BIOS_IRET;
+	}
+	if (ret == 0) {
+		ret = vm_loader_write(ld, 0UL, vectors, sizeof(vectors));
+	}
+	if ((ret == 0) && (ld->config->mem_bytes >= LOADER_1M)) {
+		ret = vm_loader_write(ld, BIOS_IRET_GPA, &iret, sizeof(iret));
+	}
+	if (ret == 0) {
+		ret = vm_loader_write(ld, BIOS_BASE_MEMORY, &base_kib, sizeof(base_kib));
+	}
+	return ret;
+}
+
 /* ---- All of it ---- */
 
 static int32_t load_kernel(struct vm_loader *ld)
@@ -498,6 +538,9 @@ static int32_t load(struct vm_loader *ld)
 	/* Before anything is written to the VM's RAM: the boot loader's copy of the root pointer may lie there. */
 	if (ret == 0) {
 		ret = vm_acpi_build(ld);
+	}
+	if ((ret == 0) && !ld->identity) {
+		ret = write_bios_data(ld);
 	}
 	if (ret == 0) {
 		ret = load_kernel(ld);

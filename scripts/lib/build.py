@@ -16,7 +16,7 @@ from lib import bochs
 from lib.common import TOP, ToolError, build_dir, run_step
 from lib.initrd import service_initrd, user_initrd
 from lib.iso import BootModule, ImageConfig, make_iso
-from lib.kernel import cached_debian_kernel, debian_module_path, cached_kernel
+from lib.kernel import OTHERS, cached_debian_kernel, cached_kernel, cached_other, debian_module_path
 
 
 def make(*targets: str, what: str = "") -> None:
@@ -53,13 +53,14 @@ def kernel() -> Path:
     return found
 
 
-def debian_kernel(flavour: str) -> Path:
-    """Debian's own vmlinuz, fetched when it isn't cached."""
-    found = cached_debian_kernel(flavour)
+def debian_kernel(name: str) -> Path:
+    """Debian's own vmlinuz of that flavour, or another system's image; fetched when it isn't cached."""
+    cached = cached_other if name in OTHERS else cached_debian_kernel
+    found = cached(name)
     if found is None:
-        subprocess.run([sys.executable, TOP / "scripts" / "kernel-fetch", flavour],
+        subprocess.run([sys.executable, TOP / "scripts" / "kernel-fetch", name],
                        stdout=subprocess.DEVNULL, check=False)
-        found = cached_debian_kernel(flavour)
+        found = cached(name)
         if found is None:
             raise ToolError("Debian's kernel package could not be fetched (see above)")
     return found

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where the guests' Linux kernels are in the cache: ours, and Debian's own."""
+"""Where the guests' kernels are in the cache: our Linux, Debian's own, and other systems of Debian's packages."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from lib.common import TOP, cache_dir, digest
@@ -50,6 +51,27 @@ def cached_kernel() -> Path | None:
 
 DEBIAN_FLAVOURS = ("cloud-amd64", "amd64")
 DEBIAN_MODULES = ("uio.ko", "uio_pci_generic.ko")
+
+
+@dataclass(frozen=True)
+class Other:
+    """A system that is not Linux, as Debian packages it."""
+    package: str
+    member: str			# which file of it; a pattern
+    metapackage: str = ""	# depends on `package`, whose name holds a version; a pattern then
+
+
+OTHERS = {
+    "memtest86+x64": Other("memtest86+", "boot/memtest86+x64.bin"),
+    "memtest86+ia32": Other("memtest86+", "boot/memtest86+ia32.bin"),
+    "xen": Other("xen-hypervisor-*-amd64", "boot/xen-*-amd64.gz", "xen-system-amd64"),
+}
+
+
+def cached_other(name: str) -> Path | None:
+    """The image of the newest package that was fetched for it."""
+    found = list(cache_dir().glob(f"{OTHERS[name].package}_*/{name}"))
+    return max(found, key=lambda p: p.stat().st_mtime) if found else None
 
 
 def cached_debian_kernel(flavour: str) -> Path | None:

@@ -106,10 +106,15 @@ void test_main(void)
 {
 	volatile uint64_t address = 0x10;
 	volatile uint8_t *page0 = (volatile uint8_t *)address;
+	uint16_t com1, base_kib;
 
 	read_environment();
 	*page0 = 0xa5;
 	report(*page0 == 0xa5, "page 0 is RAM");
+	address = 0x400;
+	memcpy(&com1, (const void *)address, 2);
+	memcpy(&base_kib, (const void *)(address + 0x13), 2);
+	report(com1 == 0x3f8 && base_kib == 640, "BIOS data: COM1 and the base memory");
 	report(strcmp(boot_cmdline(), "flat.elf first second") == 0, "the command line is as written");
 	restart_apic();
 	report(lapic_id() == 0 && !lapic_in_x2apic(), "the boot CPU has APIC id 0, in xAPIC mode");

@@ -302,9 +302,13 @@ class Runner:
                 modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]
                 return build.hv_iso(HvImage(name=name, scenario=scenario, changes=tuple(changes),
                                             modules=tuple(modules), cpus=test.cpus, memory_mb=test.memory_mb), output)
-            scenario = PRE_LINUX
             modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]
-            changes += [Change("PRE1", "os_config/bootargs", test.words), Change("PRE1", "memory/size", "512")]
+            if test.scenario is None:
+                scenario = PRE_LINUX
+                changes = [Change("PRE1", "os_config/bootargs", test.words), Change("PRE1", "memory/size", "512"),
+                           *changes]
+            else:
+                modules.append(BootModule("pre-dom0", build.debian_kernel("cloud-amd64")))
         elif test.kind == "hv":
             return self._hv_iso(test, name, output)
         if test.words and test.kind not in ("pre-linux", "load", "pre-bad", *DEBIAN_LINUX):

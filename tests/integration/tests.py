@@ -23,13 +23,14 @@ TEST_PRE = SCENARIOS / "test-pre.xml"
 TEST_LIFE = SCENARIOS / "test-life.xml"
 PRE_SMP = SCENARIOS / "test-pre-smp.xml"
 PRE_LINUX = SCENARIOS / "test-pre-linux.xml"
+PRE_XEN = SCENARIOS / "test-pre-xen.xml"
 PRE_LOAD = SCENARIOS / "test-pre-load.xml"
 DEFAULT = SCENARIOS / "default.xml"
 POLLING = SCENARIOS / "polling.xml"
 
 # Kinds that boot the kernel of scripts/kernel-build, and that of scripts/kernel-fetch.
 OUR_LINUX = ("linux", "pre-linux")
-DEBIAN_LINUX = ("debian-bare", "debian-pre", "debian-pair")
+DEBIAN_LINUX = ("debian-bare", "debian-pre", "debian-pair", "other")
 
 # Of scripts/check; what it takes long for (two builds) it takes only once.
 CHECKS = ("style", "format", "links", "interfaces", "build-gcc", "headers-gcc", "build-clang", "headers-clang",
@@ -61,7 +62,8 @@ class Boot:
            load: the file `guest` of the build's guests/ in one pre-launched VM, with modules; pre-bad: as pre, but the
            first VM's image is bad, as `words` says;
            ends: `guest` in PRE1 and in the Service VM, or in a User VM below the bare-metal Service VM;
-           debian-bare, debian-pre: Debian's own kernel of the flavour `guest`, bare and in a pre-launched VM; hv: the
+           debian-bare, debian-pre: Debian's own kernel of the flavour `guest`, bare and in a pre-launched VM; other:
+           another system of Debian's packages, `guest`, in a pre-launched VM, and Linux with it; hv: the
            hypervisor with whatever `scenario` and `files` say
     """
     name: str
@@ -658,6 +660,24 @@ def debian_tests() -> list[Boot]:
     ]
 
 
+def other_tests() -> list[Boot]:
+    """Systems that are not Linux, unmodified, in a pre-launched VM: memtest86+, and Xen with Linux in its dom0."""
+    memtest = Boot(name="", kind="other", guest="memtest86+x64", words="console=ttyS0,115200", guest_report=False,
+                   timeout=120, changes=(Change("PRE1", "memory/size", "16"), Change("PRE1", "vcpu_num", "2")),
+                   must=(r"SMP: 2T",), must_not=(r"Errors: *[1-9]",), until=r"#[3-9]  \[Moving")
+    xen = Boot(name="others/xen", kind="other", guest="xen", scenario=PRE_XEN, guest_report=False, timeout=200,
+               memory_mb=768, must=(r"\(XEN\) Brought up 2 CPUs",), must_not=(r"'PRE1' is reset",),
+               until=r"\(XEN\) VIRTUAL MEMORY ARRANGEMENT")
+    return [
+        replace(memtest, name="others/memtest"),
+        replace(memtest, name="others/memtest-32", guest="memtest86+ia32", alone=True),
+        xen,
+        replace(xen, name="others/xen-2cpu", cpus=2, alone=True, until=r"\(XEN\) Freed \d+kB init memory"),
+        replace(xen, name="others/xen-linux", changes=(Change("PRE1", "vcpu_num", "1"),), alone=True, timeout=600,
+                must=(r"Run /init as init process",), until=r"\(XEN\) Hardware Dom0 halted"),
+    ]
+
+
 def command_tests() -> list[Test]:
     tests: list[Test] = [
         Command("unit", ("make", "unit"), timeout=180),
@@ -689,4 +709,4 @@ def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
     return [*command_tests(), *guest_tests(), *pre_tests(), *load_tests(), *cable_tests(), *connection_tests(),
             *ends_tests(), *bench_tests(), *trace_tests(), *sched_tests(), *bad_tests(), *boot_tests(), *io_tests(),
-            *linux_tests(), *debian_tests(), *model_tests()]
+            *linux_tests(), *debian_tests(), *other_tests(), *model_tests()]

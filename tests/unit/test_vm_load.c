@@ -815,6 +815,11 @@ TEST(vm_load_prelaunched_gets_copies)
 	EXPECT_EQ(r32(info + 4), 640);
 	EXPECT_EQ(r32(info + 8), (guest_size - 0x100000UL) >> 10U);
 	EXPECT(memcmp(guest_ram + VM_ACPI_PRE_GPA, "RSD PTR ", 8) == 0); /* found by those who scan */
+	EXPECT_EQ(guest_ram[0x413] | (guest_ram[0x414] << 8), 640); /* BIOS data: base memory, no COM port */
+	EXPECT_EQ(guest_ram[0x400] | guest_ram[0x401] | guest_ram[0x402] | guest_ram[0x403], 0);
+	EXPECT_EQ(set_regs.idt.limit, 0x3FF);
+	EXPECT_EQ(r32(0x15U * 4U), 0xF000FF53U); /* and BIOS calls that return */
+	EXPECT_EQ(guest_ram[0xFFF53], 0xCF);
 	config.mem_bytes = 0x300000UL; /* too small for where it is linked */
 	EXPECT_EQ(vm_load_image(&vm), -EINVAL);
 	free(guest_ram);

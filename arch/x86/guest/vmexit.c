@@ -27,6 +27,9 @@ static int32_t external_interrupt_vmexit_handler(struct acrn_vcpu *vcpu)
 
 static int32_t triple_fault_vmexit_handler(struct acrn_vcpu *vcpu)
 {
+	pr_guest(vcpu->vm->vm_id, vcpu->vcpu_id, "triple fault at %#lx:%#lx, cr0 %#lx cr3 %#lx cr4 %#lx, IDT at %#lx",
+		exec_vmread(VMX_GUEST_CS_SEL), exec_vmread(VMX_GUEST_RIP), vcpu_get_cr0(vcpu),
+		exec_vmread(VMX_GUEST_CR3), vcpu_get_cr4(vcpu), exec_vmread(VMX_GUEST_IDTR_BASE));
 	vcpu_triple_fault(vcpu);
 	return -1;
 }
