@@ -44,6 +44,7 @@ bool vcpu_load_pdptes(struct acrn_vcpu *vcpu)
 static void set_long_mode(struct acrn_vcpu *vcpu, bool on)
 {
 	vcpu->arch.efer = on ? (vcpu->arch.efer | EFER_LMA) : (vcpu->arch.efer & ~EFER_LMA);
+	vcpu->arch.paging_epoch++; /* CR4.LA57 may change while it is off */
 	exec_vmwrite(VMX_GUEST_EFER, vcpu->arch.efer);
 	vmcs_set_entry(vcpu, ENTRY_IA32E, on);
 }

@@ -249,21 +249,38 @@ static uint32_t __noinline fetch_in_parts(struct acrn_vcpu *vcpu, gla_t gla, boo
 	return got;
 }
 
-uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, bool code64, uint8_t *bytes)
+/* @return false: not within the page that was last fetched from, or that is another by now */
+static inline bool fetch_known(struct acrn_vcpu *vcpu, gla_t gla, uint8_t *bytes)
 {
 	const struct guest_translation *const t = &vcpu->arch.translations[GUEST_WALK_FETCH];
-	gla_t gla = exec_vmread(VMX_GUEST_RIP) + (code64 ? 0UL : exec_vmread(VMX_GUEST_CS_BASE));
 	const uint64_t offset = gla & ~PAGE_MASK;
 
-	if (!code64) {
-		gla &= 0xFFFFFFFFUL;
-	}
 	if ((offset > PAGE_SIZE - INSTR_MAX_LEN) || !still_true(vcpu, t, gla - offset, GUEST_WALK_FETCH) ||
 		(t->hva == NULL)) {
-		return fetch_in_parts(vcpu, gla, code64, bytes);
+		return false;
 	}
 	stac();
 	__builtin_memcpy(bytes, t->hva + offset, INSTR_MAX_LEN);
 	clac();
-	return INSTR_MAX_LEN;
+	return true;
+}
+
+bool vcpu_fetch_again(struct acrn_vcpu *vcpu, uint64_t rip, uint8_t *bytes)
+{
+	/*
+	 * Of how a guest in long mode pages, CR3 is all that can have changed since vcpu_paging_get() without an exit and
+	 * matter here: whether the page may be fetched from the CPU has checked, and long mode ends by set_long_mode().
+	 */
+	return vcpu_in_64bit_code(vcpu) && (vcpu->arch.paging.cr3 == exec_vmread(VMX_GUEST_CR3)) &&
+		fetch_known(vcpu, rip, bytes);
+}
+
+uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, bool code64, uint8_t *bytes)
+{
+	gla_t gla = exec_vmread(VMX_GUEST_RIP) + (code64 ? 0UL : exec_vmread(VMX_GUEST_CS_BASE));
+
+	if (!code64) {
+		gla &= 0xFFFFFFFFUL;
+	}
+	return likely(fetch_known(vcpu, gla, bytes)) ? INSTR_MAX_LEN : fetch_in_parts(vcpu, gla, code64, bytes);
 }

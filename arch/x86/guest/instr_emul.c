@@ -703,19 +703,72 @@ void instr_emul_init(struct instr_emul *ctx, const struct instr_ops *ops, void *
 	clear_log(ctx);
 }
 
+/* One read or one write of at most 8 bytes: emul_basic() with nothing that it must ask for first. */
+static bool is_simple(const struct instr *in)
+{
+	switch (in->op) {
+	case INSTR_PUSH:
+	case INSTR_CALL:
+	case INSTR_JMP:
+	case INSTR_POP:
+	case INSTR_CMPXCHG8B:
+	case INSTR_VEC_MOVE:
+	case INSTR_CLFLUSH:
+		return false;
+	default:
+		return (in->form != INSTR_FORM_STRING) && (in->access != ACCESS_RW);
+	}
+}
+
+/* A guest's driver does the same again and again. */
+static inline bool is_known(const struct instr_emul *ctx, const uint8_t *bytes, enum instr_mode mode)
+{
+	return ctx->decoded && (ctx->in.mode == mode) && same_bytes(ctx->in.bytes, bytes);
+}
+
+static int32_t decode(struct instr_emul *ctx, const uint8_t *bytes, uint32_t avail, enum instr_mode mode)
+{
+	const int32_t ret = instr_decode(&ctx->in, bytes, avail, mode);
+
+	ctx->decoded = (ret == 0) && (avail == INSTR_MAX_LEN);
+	ctx->simple = (ret == 0) && is_simple(&ctx->in);
+	return ret;
+}
+
 int32_t instr_emul_start(struct instr_emul *ctx, const uint8_t *bytes, uint32_t avail)
 {
-	int32_t ret;
-
 	clear_log(ctx);
-	/* A guest's driver does the same again and again. */
-	if (ctx->decoded && (avail == INSTR_MAX_LEN) && (ctx->in.mode == ctx->cpu.mode) &&
-		same_bytes(ctx->in.bytes, bytes)) {
-		return 0;
+	return ((avail == INSTR_MAX_LEN) && is_known(ctx, bytes, ctx->cpu.mode))
+		? 0
+		: decode(ctx, bytes, avail, ctx->cpu.mode);
+}
+
+uint32_t instr_simple_start(struct instr_emul *ctx, const struct instr_ops *ops, void *arg, const uint8_t *bytes)
+{
+	if (unlikely(!is_known(ctx, bytes, INSTR_MODE_64)) &&
+		(decode(ctx, bytes, INSTR_MAX_LEN, INSTR_MODE_64) != 0)) {
+		return 0U;
 	}
-	ret = instr_decode(&ctx->in, bytes, avail, ctx->cpu.mode);
-	ctx->decoded = (ret == 0) && (avail == INSTR_MAX_LEN);
-	return ret;
+	ctx->ops = ops;
+	ctx->arg = arg;
+	return ctx->simple ? ctx->in.access : 0U;
+}
+
+uint64_t instr_simple_value(const struct instr_emul *ctx)
+{
+	return produce(ctx) & mask_bytes(ctx->in.mem_size);
+}
+
+void instr_simple_end(struct instr_emul *ctx, uint64_t val, uint64_t rip)
+{
+	ctx->staged_count = 0U;
+	ctx->vec_size = 0U;
+	ctx->more = false;
+	ctx->next_rip = rip + ctx->in.len;
+	if (ctx->in.access == INSTR_ACCESS_READ) {
+		consume(ctx, val & mask_bytes(ctx->in.mem_size));
+	}
+	commit(ctx);
 }
 
 int32_t instr_emul_run(struct instr_emul *ctx)

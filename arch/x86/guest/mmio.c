@@ -15,7 +15,12 @@
 #include <lib/string.h>
 
 /* Exit qualification for EPT violations: SDM table 28-7. */
+#define QUAL_READ        BIT(0)
+#define QUAL_WRITE       BIT(1)
 #define QUAL_FETCH       BIT(2)
+#define QUAL_MAPPED      (7UL << 3U) /* rights that the EPT gives */
+#define QUAL_LINEAR      BIT(7)      /* there is a linear address */
+#define QUAL_TRANSLATED  BIT(8)      /* the access is to where it leads, not on the way there */
 #define QUAL_NMI_UNBLOCK BIT(12)
 
 #define MMIO_RETRIES 3U  /* times that undecodable bytes are fetched again: another CPU may be changing them */
@@ -163,7 +168,7 @@ static const struct instr_ops emul_ops = {
 	.mem_write = mem_write,
 };
 
-/* ---- The exit ---- */
+/* ---- The instruction ---- */
 
 static void emul_cpu_get(struct acrn_vcpu *vcpu, struct instr_cpu *cpu)
 {
@@ -195,6 +200,36 @@ static int32_t emulation_failed(struct acrn_vcpu *vcpu, int32_t status)
 	return status;
 }
 
+/* What emulation came to. @return VMEXIT_*, or negative */
+static int32_t emulated(struct acrn_vcpu *vcpu, int32_t status)
+{
+	const struct instr_fault *const fault = &vcpu->arch.emul.fault;
+
+	vcpu->arch.emul_active = status == INSTR_PENDING;
+	if (likely(status == 0)) {
+		return VMEXIT_ENTER_AGAIN;
+	}
+	if (status == -EFAULT) {
+		if (fault->vector == EXC_PF) {
+			vcpu_inject_pf(vcpu, fault->error_code, fault->cr2);
+		} else {
+			vcpu_inject_exception(vcpu, fault->vector, fault->error_code);
+		}
+		return VMEXIT_ENTER_AGAIN;
+	}
+	if ((status == -EIO) || (status == -EAGAIN)) {
+		/* The access runs over the end of a device, or the page tables keep changing. */
+		if (status == -EIO) {
+			vcpu_inject_gp(vcpu);
+		}
+		return VMEXIT_ENTER_AGAIN;
+	}
+	if (status < 0) {
+		return emulation_failed(vcpu, status);
+	}
+	return (status == INSTR_PENDING) ? VMEXIT_LOOK_UP : VMEXIT_ENTER_AGAIN;
+}
+
 /* Goes on with a repeated instruction. A debugger sees each iteration. */
 static int32_t __noinline emulate_more(struct acrn_vcpu *vcpu)
 {
@@ -222,38 +257,68 @@ static int32_t emulate(struct acrn_vcpu *vcpu)
 	if (unlikely(vcpu->arch.watching) && ((status == 0) || (status == INSTR_MORE))) {
 		vcpu_watch_end(vcpu);
 	}
-	vcpu->arch.emul_active = status == INSTR_PENDING;
-	if (status == -EFAULT) {
-		if (emul->fault.vector == EXC_PF) {
-			vcpu_inject_pf(vcpu, emul->fault.error_code, emul->fault.cr2);
-		} else {
-			vcpu_inject_exception(vcpu, emul->fault.vector, emul->fault.error_code);
-		}
-		return VMEXIT_ENTER_AGAIN;
-	}
-	if ((status == -EIO) || (status == -EAGAIN)) {
-		/* The access runs over the end of a device, or the page tables keep changing. */
-		if (status == -EIO) {
-			vcpu_inject_gp(vcpu);
-		}
-		return VMEXIT_ENTER_AGAIN;
-	}
-	if (status < 0) {
-		return emulation_failed(vcpu, status);
-	}
-	return (status == INSTR_PENDING) ? VMEXIT_LOOK_UP : VMEXIT_ENTER_AGAIN;
+	return emulated(vcpu, status);
 }
 
-int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
+/* ---- The short way ---- */
+
+/*
+ * The access is an instruction's, the CPU has translated it and found all in order but that nothing is there, not even
+ * memory that it may not write: what asm/instr.h calls simple needs no second look at segments and page tables, but for the instruction's
+ * bytes.
+ */
+static inline bool may_be_simple(const struct acrn_vcpu *vcpu, uint64_t qualification)
+{
+	const uint64_t looked_at = QUAL_FETCH | QUAL_MAPPED | QUAL_LINEAR | QUAL_TRANSLATED | QUAL_NMI_UNBLOCK;
+
+	return ((qualification & looked_at) == (QUAL_LINEAR | QUAL_TRANSLATED)) &&
+		(vcpu->arch.reinject_info == 0U) && !vcpu->arch.watching;
+}
+
+/* @return false: not so simple; else *ret is as emulate()'s */
+static bool emulate_simple(struct acrn_vcpu *vcpu, uint64_t qualification, int32_t *ret)
+{
+	struct instr_emul *const emul = &vcpu->arch.emul;
+	const uint64_t rip = exec_vmread(VMX_GUEST_RIP);
+	const gpa_t gpa = exec_vmread(VMX_GUEST_PHYS_ADDR);
+	uint8_t bytes[INSTR_MAX_LEN];
+	uint64_t value = 0UL;
+	uint32_t access;
+	int32_t status;
+
+	if (!vcpu_fetch_again(vcpu, rip, bytes)) {
+		return false;
+	}
+	access = instr_simple_start(emul, &emul_ops, vcpu, bytes);
+	/* Another CPU may have changed the instruction. */
+	if ((access != (qualification & (QUAL_READ | QUAL_WRITE))) ||
+		((gpa & ~PAGE_MASK) + emul->in.mem_size > PAGE_SIZE)) {
+		return false;
+	}
+	if (access == INSTR_ACCESS_WRITE) {
+		value = instr_simple_value(emul);
+	}
+	status = device_access(vcpu, gpa, emul->in.mem_size, &value, access == INSTR_ACCESS_WRITE);
+	if (likely(status == 0)) {
+		instr_simple_end(emul, value, rip);
+	}
+	vcpu->arch.emul_retries = 0U;
+	vcpu->arch.emul_simple = status == INSTR_PENDING;
+	*ret = emulated(vcpu, status);
+	return true;
+}
+
+/* ---- The exit ---- */
+
+/* Any access that is not simple, and those that no VM comes through. */
+static int32_t __noinline emulate_any(struct acrn_vcpu *vcpu, uint64_t qualification)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
-	const uint64_t qualification = exec_vmread(VMX_EXIT_QUALIFICATION);
 	uint8_t bytes[INSTR_MAX_LEN];
 	struct instr_cpu cpu;
 	uint32_t got;
 	int32_t status;
 
-	vcpu_save_vectoring(vcpu);
 	if (((qualification & QUAL_NMI_UNBLOCK) != 0UL) && (arch->reinject_info == 0U)) {
 		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, exec_vmread(VMX_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
 	}
@@ -273,6 +338,7 @@ int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
 		return 0;
 	}
 	arch->watch_hits = 0U;
+	arch->emul_simple = false;
 	instr_emul_init(&arch->emul, &emul_ops, vcpu, &cpu);
 	status = instr_emul_start(&arch->emul, bytes, got);
 	if (status != 0) {
@@ -283,9 +349,27 @@ int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
 	return emulate(vcpu);
 }
 
+int32_t ept_violation_vmexit_handler(struct acrn_vcpu *vcpu)
+{
+	const uint64_t qualification = exec_vmread(VMX_EXIT_QUALIFICATION);
+	int32_t ret;
+
+	vcpu_save_vectoring(vcpu);
+	if (may_be_simple(vcpu, qualification) && emulate_simple(vcpu, qualification, &ret)) {
+		return ret;
+	}
+	return emulate_any(vcpu, qualification);
+}
+
 void emulate_mmio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {
 	if (!vcpu->arch.emul_active) {
+		return;
+	}
+	if (vcpu->arch.emul_simple) {
+		vcpu->arch.emul_active = false;
+		vcpu->arch.emul_simple = false;
+		instr_simple_end(&vcpu->arch.emul, io_req->reqs.mmio.value, exec_vmread(VMX_GUEST_RIP));
 		return;
 	}
 	vcpu_map_begin(vcpu);

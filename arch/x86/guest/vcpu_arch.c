@@ -377,6 +377,7 @@ static int32_t prepare(struct acrn_vcpu *vcpu)
 	if (unlikely(arch->init_pending)) {
 		arch->init_pending = false;
 		arch->launched = false;
+		arch->paging_epoch++;
 		vmx_clear(arch->vmcs);
 		vmx_load(arch->vmcs);
 		vmcs_build(vcpu);

@@ -149,6 +149,12 @@ int32_t vcpu_copy(struct acrn_vcpu *vcpu, const struct guest_translation *t, uin
 uint32_t vcpu_fetch(struct acrn_vcpu *vcpu, bool code64, uint8_t *bytes);
 
 /**
+ * The instruction at \p rip, which the CPU has just fetched and which lies in the page of the last vcpu_fetch().
+ * @return false: it is not 64-bit code, or that page may be another by now
+ */
+bool vcpu_fetch_again(struct acrn_vcpu *vcpu, uint64_t rip, uint8_t *bytes);
+
+/**
  * Does anybody want the thread to look up from its guest? Who sets a request, or wants the pCPU, from another one also
  * sends an IPI, which waits for the entry and ends it at once: so it is enough to ask where this thread did something.
  */

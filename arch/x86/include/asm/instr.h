@@ -256,6 +256,7 @@ struct instr_access {
 struct instr_emul {
 	struct instr in;
 	bool decoded;             /* in is what all 15 bytes in it mean, in its mode */
+	bool simple;              /* in is for instr_simple_start() */
 	struct instr_fault fault; /* valid after -EFAULT */
 
 	/* accesses of this element in program order (see the head of this file) */
@@ -305,5 +306,28 @@ int32_t instr_emul_run(struct instr_emul *ctx);
  * @return 0, or -EINVAL if no access is pending
  */
 int32_t instr_emul_complete(struct instr_emul *ctx, uint64_t val);
+
+/*
+ * The short way for most of what drivers do: an instruction that reads memory once or writes it once, at most 8 bytes.
+ * It is for who knows already where its operand is and that the CPU would allow the access: after an EPT violation the
+ * CPU has said so.
+ */
+
+/**
+ * Decodes a 64-bit instruction. ctx, which was all zeroes once, is not in the middle of another.
+ * @bytes  INSTR_MAX_LEN of them
+ * @return INSTR_ACCESS_READ or INSTR_ACCESS_WRITE, of ctx->in.mem_size bytes; 0: take instr_emul_init()
+ */
+uint32_t instr_simple_start(struct instr_emul *ctx, const struct instr_ops *ops, void *arg, const uint8_t *bytes);
+
+/** @return what the write writes, zero-extended */
+uint64_t instr_simple_value(const struct instr_emul *ctx);
+
+/**
+ * The access is done: writes the registers, RIP last.
+ * @val what was read (bytes above the access's size are ignored); not used for a write
+ * @rip of the instruction
+ */
+void instr_simple_end(struct instr_emul *ctx, uint64_t val, uint64_t rip);
 
 #endif /* ASM_INSTR_H */

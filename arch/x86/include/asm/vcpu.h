@@ -139,6 +139,7 @@ struct vcpu_arch {
 	bool halt_if;          /* RFLAGS.IF at the HLT */
 	uint64_t tsc_offset;   /* guest TSC - host TSC */
 	bool emul_active;      /* an MMIO instruction is under way in `emul` */
+	bool emul_simple;      /* and it needs nothing but the answer: instr_simple_end() */
 	uint32_t emul_retries; /* undecodable bytes seen at the same RIP */
 };
 
