@@ -38,7 +38,6 @@ void asm_offsets(void)
 	DEFINE(GPRS_R13, offsetof(struct guest_gprs, reg) + 8U * 13U);
 	DEFINE(GPRS_R14, offsetof(struct guest_gprs, reg) + 8U * 14U);
 	DEFINE(GPRS_R15, offsetof(struct guest_gprs, reg) + 8U * 15U);
-	DEFINE(GPRS_CR2, offsetof(struct guest_gprs, cr2));
 	DEFINE(GPRS_HOST_RSP, offsetof(struct guest_gprs, host_rsp));
 	DEFINE(GPRS_SPEC_CTRL, offsetof(struct guest_gprs, spec_ctrl));
 	DEFINE(VMRUN_LAUNCHED, VMRUN_LAUNCHED);

@@ -178,14 +178,14 @@ int32_t cr_access_vmexit_handler(struct acrn_vcpu *vcpu)
 		break;
 	}
 	if (status == 0) {
-		vcpu_skip_instruction(vcpu);
-	} else if (status == -EACCES) {
-		vcpu_inject_gp(vcpu);
-	} else {
-		vcpu_fatal(vcpu, "exit for an access to CR%u that was not asked for", cr);
-		return status;
+		return VMEXIT_SKIP;
 	}
-	return VMEXIT_ENTER_AGAIN;
+	if (status == -EACCES) {
+		vcpu_inject_gp(vcpu);
+		return VMEXIT_ENTER_AGAIN;
+	}
+	vcpu_fatal(vcpu, "exit for an access to CR%u that was not asked for", cr);
+	return status;
 }
 
 int32_t vcpu_write_efer(struct acrn_vcpu *vcpu, uint64_t value)
@@ -227,10 +227,9 @@ int32_t xsetbv_vmexit_handler(struct acrn_vcpu *vcpu)
 	}
 	if (!legal || (vcpu_get_cpl() != 0U)) {
 		vcpu_inject_gp(vcpu);
-	} else {
-		vcpu->arch.xcr0 = value;
-		write_xcr0(value);
-		vcpu_skip_instruction(vcpu);
+		return VMEXIT_ENTER_AGAIN;
 	}
-	return VMEXIT_ENTER_AGAIN;
+	vcpu->arch.xcr0 = value;
+	write_xcr0(value);
+	return VMEXIT_SKIP;
 }

@@ -127,8 +127,7 @@ int32_t dr_access_vmexit_handler(struct acrn_vcpu *vcpu)
 		}
 		write_dr(vcpu, dr, value);
 	}
-	vcpu_skip_instruction(vcpu);
-	return 0;
+	return VMEXIT_SKIP;
 }
 
 /* The range of a breakpoint: its length's low bits of the address do not count (SDM 18.2.5). */

@@ -268,8 +268,9 @@ static inline bool fetch_known(struct acrn_vcpu *vcpu, gla_t gla, uint8_t *bytes
 bool vcpu_fetch_again(struct acrn_vcpu *vcpu, uint64_t rip, uint8_t *bytes)
 {
 	/*
-	 * Of how a guest in long mode pages, CR3 is all that can have changed since vcpu_paging_get() without an exit and
-	 * matter here: whether the page may be fetched from the CPU has checked, and long mode ends by set_long_mode().
+	 * Of how a guest in long mode pages, CR3 is all that can have changed since vcpu_paging_get() without an exit
+	 * and matter here: whether the page may be fetched from the CPU has checked, and set_long_mode() counts an
+	 * epoch.
 	 */
 	return vcpu_in_64bit_code(vcpu) && (vcpu->arch.paging.cr3 == exec_vmread(VMX_GUEST_CR3)) &&
 		fetch_known(vcpu, rip, bytes);

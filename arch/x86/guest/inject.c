@@ -68,7 +68,7 @@ void vcpu_inject_exception(struct acrn_vcpu *vcpu, uint8_t vector, uint32_t erro
 
 void vcpu_inject_pf(struct acrn_vcpu *vcpu, uint32_t error, uint64_t cr2)
 {
-	vcpu->arch.gprs.cr2 = cr2;
+	write_cr2(cr2);
 	vcpu_inject_exception(vcpu, EXC_PF, error);
 }
 

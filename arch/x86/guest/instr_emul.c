@@ -5,15 +5,9 @@
 #include <lib/errno.h>
 
 #define CR0_PE (1UL << 0)
-#define CR0_EM (1UL << 2)
-#define CR0_TS (1UL << 3)
 #define CR0_AM (1UL << 18)
 
-#define CR4_OSFXSR  (1UL << 9)
-#define CR4_LA57    (1UL << 12)
-#define CR4_OSXSAVE (1UL << 18)
-
-#define XCR0_SSE_AVX 6UL
+#define CR4_LA57 (1UL << 12)
 
 /* Segment attributes, in the format of the VMCS. */
 #define SEG_WRITABLE (1U << 1) /* data segment */
@@ -27,8 +21,7 @@
 
 /* ---- faults and registers ---- */
 
-/* Fills ctx->fault. @return -EFAULT */
-static int32_t emul_fault(struct instr_emul *ctx, uint8_t vector)
+int32_t emul_fault(struct instr_emul *ctx, uint8_t vector)
 {
 	ctx->fault = (struct instr_fault){.vector = vector};
 	if ((vector == VECTOR_SS) || (vector == VECTOR_GP) || (vector == VECTOR_AC)) {
@@ -171,12 +164,7 @@ static uint64_t effective_address(const struct instr_emul *ctx, const uint64_t *
 	return addr & mask_bytes(in->addr_size);
 }
 
-/**
- * Linear address of the memory operand. Its rights are asked for here if another access could come
- * before its first one, or if it has several parts: then no part may be done before all are known
- * to be allowed.
- */
-static int32_t operand_address(struct instr_emul *ctx, const uint64_t *new_rsp, bool other_operand, gla_t *gla)
+int32_t emul_operand(struct instr_emul *ctx, const uint64_t *new_rsp, bool other_operand, gla_t *gla)
 {
 	const struct instr *in = &ctx->in;
 	const uint32_t size = in->mem_size;
@@ -254,8 +242,7 @@ static int32_t access_part(struct instr_emul *ctx, gla_t gla, uint32_t size, uin
 	return ret;
 }
 
-/** Reads or writes 1..32 bytes in parts of 1, 2, 4 or 8 bytes, none of which crosses a page. */
-static int32_t access_bytes(struct instr_emul *ctx, gla_t gla, uint32_t size, uint8_t *buf, bool write)
+int32_t emul_bytes(struct instr_emul *ctx, gla_t gla, uint32_t size, uint8_t *buf, bool write)
 {
 	uint32_t done = 0U, part, i;
 	uint64_t room, val;
@@ -293,7 +280,7 @@ int32_t emul_read(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t *va
 	if (is_one_part(gla, size)) {
 		return access_part(ctx, gla, size, val, false);
 	}
-	ret = access_bytes(ctx, gla, size, buf, false);
+	ret = emul_bytes(ctx, gla, size, buf, false);
 	for (i = 0U; i < sizeof(buf); i++) {
 		*val |= (uint64_t)buf[i] << (8U * i);
 	}
@@ -312,13 +299,12 @@ int32_t emul_write(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t va
 	for (i = 0U; i < sizeof(buf); i++) {
 		buf[i] = (uint8_t)(val >> (8U * i));
 	}
-	return access_bytes(ctx, gla, size, buf, true);
+	return emul_bytes(ctx, gla, size, buf, true);
 }
 
 /* ---- instructions ---- */
 
-/** The new value of a memory operand that is read, changed and written; stages what else changes.
- */
+/** The new value of a memory operand that is read, changed and written; stages what else changes. */
 static uint64_t modify(struct instr_emul *ctx, uint64_t mem)
 {
 	const struct instr *in = &ctx->in;
@@ -441,7 +427,7 @@ static int32_t emul_basic(struct instr_emul *ctx)
 	const struct instr *in = &ctx->in;
 	uint64_t mem = 0UL;
 	gla_t gla = 0UL;
-	int32_t ret = operand_address(ctx, NULL, false, &gla);
+	int32_t ret = emul_operand(ctx, NULL, false, &gla);
 
 	if ((ret == 0) && (in->op == INSTR_CLFLUSH)) {
 		return emul_check(ctx, gla, 1U, INSTR_ACCESS_READ);
@@ -461,43 +447,6 @@ static int32_t emul_basic(struct instr_emul *ctx)
 	default:
 		return emul_write(ctx, gla, in->mem_size, modify(ctx, mem));
 	}
-}
-
-/** CMPXCHG8B and CMPXCHG16B: half is 4 or 8 bytes. */
-static int32_t emul_cmpxchg8b(struct instr_emul *ctx)
-{
-	const uint32_t half = (ctx->in.mem_size == 16U) ? 8U : 4U;
-	uint64_t flags = emul_reg(ctx, INSTR_REG_RFLAGS, 8U) & ~RFLAGS_ZF;
-	uint64_t lo = 0UL, hi = 0UL;
-	uint8_t buf[16];
-	gla_t gla = 0UL;
-	uint32_t i;
-	int32_t ret = operand_address(ctx, NULL, false, &gla);
-
-	if (ret == 0) {
-		ret = access_bytes(ctx, gla, 2U * half, buf, false);
-	}
-	if (ret != 0) {
-		return ret;
-	}
-	for (i = 0U; i < half; i++) {
-		lo |= (uint64_t)buf[i] << (8U * i);
-		hi |= (uint64_t)buf[half + i] << (8U * i);
-	}
-	if ((lo == emul_reg(ctx, INSTR_REG_RAX, half)) && (hi == emul_reg(ctx, INSTR_REG_RDX, half))) {
-		flags |= RFLAGS_ZF;
-		lo = emul_reg(ctx, INSTR_REG_RBX, half);
-		hi = emul_reg(ctx, INSTR_REG_RCX, half);
-		for (i = 0U; i < half; i++) {
-			buf[i] = (uint8_t)(lo >> (8U * i));
-			buf[half + i] = (uint8_t)(hi >> (8U * i));
-		}
-	} else {
-		emul_stage(ctx, INSTR_REG_RAX, half, lo);
-		emul_stage(ctx, INSTR_REG_RDX, half, hi);
-	}
-	emul_stage(ctx, INSTR_REG_RFLAGS, 8U, flags);
-	return access_bytes(ctx, gla, 2U * half, buf, true);
 }
 
 /** Size of the stack pointer in bytes. */
@@ -539,7 +488,7 @@ static int32_t emul_push(struct instr_emul *ctx)
 	const bool pushes = in->op != INSTR_JMP;
 	gla_t gla = 0UL, stack = 0UL;
 	uint64_t val = 0UL;
-	int32_t ret = operand_address(ctx, NULL, pushes, &gla);
+	int32_t ret = emul_operand(ctx, NULL, pushes, &gla);
 
 	if ((ret == 0) && pushes) {
 		ret = emul_linear(ctx, INSTR_SEG_SS, sp, in->op_size, INSTR_ACCESS_WRITE, &stack);
@@ -576,7 +525,7 @@ static int32_t emul_pop(struct instr_emul *ctx)
 		ret = emul_check(ctx, stack, in->op_size, INSTR_ACCESS_READ);
 	}
 	if (ret == 0) {
-		ret = operand_address(ctx, &new_rsp, true, &gla);
+		ret = emul_operand(ctx, &new_rsp, true, &gla);
 	}
 	if (ret == 0) {
 		ret = emul_read(ctx, stack, in->op_size, &val);
@@ -585,56 +534,6 @@ static int32_t emul_pop(struct instr_emul *ctx)
 		emul_stage(ctx, INSTR_REG_RSP, ssize, new_rsp);
 		ret = emul_write(ctx, gla, in->mem_size, val);
 	}
-	return ret;
-}
-
-/** Whether the guest has enabled vector instructions (SDM vol. 3, 14.1 and vol. 2, 2.4). */
-static int32_t vector_enabled(struct instr_emul *ctx)
-{
-	const struct instr_cpu *cpu = &ctx->cpu;
-	bool ok;
-
-	if (ctx->in.vex) {
-		ok = ((cpu->cr0 & CR0_PE) != 0UL) && !cpu->vm86 && ((cpu->cr4 & CR4_OSXSAVE) != 0UL) &&
-			((cpu->xcr0 & XCR0_SSE_AVX) == XCR0_SSE_AVX);
-	} else {
-		ok = ((cpu->cr0 & CR0_EM) == 0UL) && ((cpu->cr4 & CR4_OSFXSR) != 0UL);
-	}
-	if (!ok) {
-		return emul_fault(ctx, VECTOR_UD);
-	}
-	return ((cpu->cr0 & CR0_TS) != 0UL) ? emul_fault(ctx, VECTOR_NM) : 0;
-}
-
-/** Loads and stores of vector registers; a load of less than the register clears the rest of its 16
- * bytes. */
-static int32_t emul_vector(struct instr_emul *ctx)
-{
-	const struct instr *in = &ctx->in;
-	uint8_t buf[32] = {0};
-	gla_t gla = 0UL;
-	uint32_t i;
-	int32_t ret;
-
-	if ((ctx->ops->get_vec == NULL) || (ctx->ops->put_vec == NULL)) {
-		return -EINVAL;
-	}
-	ret = vector_enabled(ctx);
-	if (ret == 0) {
-		ret = operand_address(ctx, NULL, false, &gla);
-	}
-	if (ret != 0) {
-		return ret;
-	}
-	if (in->form == INSTR_FORM_MR) {
-		ctx->ops->get_vec(ctx->arg, in->reg, buf);
-		return access_bytes(ctx, gla, in->mem_size, buf, true);
-	}
-	ret = access_bytes(ctx, gla, in->mem_size, buf, false);
-	for (i = 0U; i < sizeof(buf); i++) {
-		ctx->vec[i] = buf[i];
-	}
-	ctx->vec_size = in->op_size;
 	return ret;
 }
 
@@ -745,8 +644,7 @@ int32_t instr_emul_start(struct instr_emul *ctx, const uint8_t *bytes, uint32_t 
 
 uint32_t instr_simple_start(struct instr_emul *ctx, const struct instr_ops *ops, void *arg, const uint8_t *bytes)
 {
-	if (unlikely(!is_known(ctx, bytes, INSTR_MODE_64)) &&
-		(decode(ctx, bytes, INSTR_MAX_LEN, INSTR_MODE_64) != 0)) {
+	if (unlikely(!is_known(ctx, bytes, INSTR_MODE_64)) && (decode(ctx, bytes, INSTR_MAX_LEN, INSTR_MODE_64) != 0)) {
 		return 0U;
 	}
 	ctx->ops = ops;

@@ -264,15 +264,15 @@ static int32_t emulate(struct acrn_vcpu *vcpu)
 
 /*
  * The access is an instruction's, the CPU has translated it and found all in order but that nothing is there, not even
- * memory that it may not write: what asm/instr.h calls simple needs no second look at segments and page tables, but for the instruction's
- * bytes.
+ * memory that it may not write: what asm/instr.h calls simple needs no second look at segments and page tables, but for
+ * the instruction's bytes.
  */
 static inline bool may_be_simple(const struct acrn_vcpu *vcpu, uint64_t qualification)
 {
 	const uint64_t looked_at = QUAL_FETCH | QUAL_MAPPED | QUAL_LINEAR | QUAL_TRANSLATED | QUAL_NMI_UNBLOCK;
 
-	return ((qualification & looked_at) == (QUAL_LINEAR | QUAL_TRANSLATED)) &&
-		(vcpu->arch.reinject_info == 0U) && !vcpu->arch.watching;
+	return ((qualification & looked_at) == (QUAL_LINEAR | QUAL_TRANSLATED)) && (vcpu->arch.reinject_info == 0U) &&
+		!vcpu->arch.watching;
 }
 
 /* @return false: not so simple; else *ret is as emulate()'s */

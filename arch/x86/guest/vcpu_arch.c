@@ -171,21 +171,6 @@ int32_t arch_vcpu_set_regs(struct acrn_vcpu *vcpu, const struct acrn_regs *regs)
 
 /* ---- On and off the CPU ---- */
 
-#define TIMED_EVERY 61U
-
-/* The exit that is timed is dealt with. */
-static void __noinline end_timing(struct acrn_vcpu *vcpu)
-{
-	const uint32_t reason = MIN(vcpu->arch.exit_reason, VCPU_EXIT_REASONS - 1U);
-
-	vcpu->exit_timed[reason]++;
-	vcpu->exit_ticks[reason] += arch_now() - vcpu->arch.timed_since;
-	vcpu->arch.timed_since = 0UL;
-	/* What comes seldom comes early: the first exits are all timed. A prime keeps out of step with loops. */
-	vcpu->until_timed = (vcpu->timed_at_first != 0U) ? 1U : TIMED_EVERY;
-	vcpu->timed_at_first -= (vcpu->timed_at_first != 0U) ? 1U : 0U;
-}
-
 void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 {
 	struct percpu *const cpu = this_percpu();
@@ -195,13 +180,14 @@ void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 		return;
 	}
 	if (arch->timed_since != 0UL) {
-		end_timing(vcpu);
+		vcpu_end_timing(vcpu);
 	}
 	for (uint32_t i = 0U; i < SWITCHED_MSR_COUNT; i++) {
 		if (switched_msr_exists(i)) {
 			arch->switched_msr[i] = rdmsr(switched_msrs[i]);
 		}
 	}
+	arch->cr2 = read_cr2();
 	arch->dr[0] = read_dr0();
 	arch->dr[1] = read_dr1();
 	arch->dr[2] = read_dr2();
@@ -252,6 +238,7 @@ void arch_vcpu_load(struct acrn_vcpu *vcpu)
 			wrmsr(switched_msrs[i], arch->switched_msr[i]);
 		}
 	}
+	write_cr2(arch->cr2);
 	write_dr0(arch->dr[0]);
 	write_dr1(arch->dr[1]);
 	write_dr2(arch->dr[2]);
@@ -307,8 +294,6 @@ static void take_nmis(struct acrn_vcpu *vcpu)
 	}
 }
 
-#define VCPU_NOT_NOW 2 /* of prepare(): it waits for SIPI */
-
 /* @return false if the vCPU must not be entered now */
 static bool take_requests(struct acrn_vcpu *vcpu)
 {
@@ -335,29 +320,7 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 	return vcpu->state == VCPU_RUNNING;
 }
 
-/* ---- Running ---- */
-
-static void flush_if_stale(struct acrn_vcpu *vcpu)
-{
-	const uint64_t now = __atomic_load_n(&vcpu->vm->arch.ept_generation, __ATOMIC_ACQUIRE);
-
-	if (unlikely(vcpu->arch.ept_seen != now)) {
-		vmx_invept(vcpu->vm->arch.eptp);
-		vcpu->arch.ept_seen = now;
-	}
-}
-
-static int32_t entry_failed(struct acrn_vcpu *vcpu, const char *why)
-{
-	speculation_host();
-	vmx_dump();
-	(void)vmcs_check();
-	vcpu_fatal(vcpu, "VM entry failed: %s", why);
-	return -EIO;
-}
-
-/* Makes the vCPU ready to be entered. @return 0; VCPU_NOT_NOW; ARCH_VCPU_MAP_DUE */
-static int32_t prepare(struct acrn_vcpu *vcpu)
+int32_t vcpu_prepare(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
 	uint64_t requests;
@@ -391,61 +354,6 @@ static int32_t prepare(struct acrn_vcpu *vcpu)
 	return 0;
 }
 
-/* One entry and exit. @return VMEXIT_*, or negative */
-static inline int32_t run_once(struct acrn_vcpu *vcpu)
-{
-	struct vcpu_arch *const arch = &vcpu->arch;
-	uint32_t reason;
-
-	if (arch->check_events) {
-		vcpu_inject_events(vcpu);
-		if (arch->timed_since != 0UL) {
-			end_timing(vcpu);
-		}
-		/* Injection may have raised a request or woken another thread of this pCPU. */
-		if (unlikely(vcpu_is_disturbed(vcpu))) {
-			return VMEXIT_LOOK_UP;
-		}
-	}
-	flush_if_stale(vcpu);
-	if (trace_wants(TRACE_ENTRY)) {
-		trace_record(TRACE_ENTRY, vcpu->thread.who, arch->entry_info, exec_vmread(VMX_GUEST_RIP), 0UL);
-	}
-	if (unlikely(vmx_vmrun(&arch->gprs, (uint32_t)arch->launched | speculation.guard_entry) != 0UL)) {
-		pr_err("VM %u vCPU %u: VMLAUNCH or VMRESUME failed, error %lu", vcpu->vm->vm_id, vcpu->vcpu_id,
-			exec_vmread(VMX_INSTR_ERROR));
-		return entry_failed(vcpu, "controls or host state");
-	}
-	arch->launched = true;
-	arch->entry_info = 0U;
-	reason = exec_vmread32(VMX_EXIT_REASON);
-	arch->exit_reason = reason & 0xFFFFU;
-	if (unlikely((reason & EXIT_REASON_ENTRY_FAILURE) != 0U)) {
-		return entry_failed(vcpu, vmx_exit_name(arch->exit_reason));
-	}
-	return vmexit_handler(vcpu);
-}
-
-int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
-{
-	int32_t ret;
-
-	vcpu_map_begin(vcpu);
-	ret = prepare(vcpu);
-	if (ret == 0) {
-		/* The quick exits in the loop touch only what is this VM's. */
-		if (unlikely(speculation.flush_l1d)) {
-			wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
-		}
-		do {
-			ret = run_once(vcpu);
-		} while ((ret == VMEXIT_ENTER_AGAIN) && !vcpu_is_disturbed(vcpu));
-		ret = MIN(ret, 0);
-	}
-	vcpu_map_end(vcpu);
-	return (ret == VCPU_NOT_NOW) ? 0 : ret;
-}
-
 bool arch_vcpu_has_event(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
@@ -472,65 +380,6 @@ void vcpu_set_gpr(struct acrn_vcpu *vcpu, uint32_t reg, uint64_t value)
 	} else {
 		vcpu->arch.gprs.reg[reg] = value;
 	}
-}
-
-/* What an instruction's end brings about besides the new RIP: seldom. */
-static void __noinline end_flags(struct acrn_vcpu *vcpu, uint64_t rflags, uint32_t shadow)
-{
-	if ((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U) {
-		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, shadow & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
-	}
-	if ((rflags & RFLAGS_RF) != 0UL) {
-		exec_vmwrite(VMX_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
-	}
-	if ((rflags & RFLAGS_TF) != 0UL) {
-		/* SDM 18.3.1.4: the trap comes after the instruction; BTF would restrict it to branches. */
-		if ((exec_vmread(VMX_GUEST_DEBUGCTL) & 2UL) == 0UL) {
-			vcpu_inject_db(vcpu, BIT(14));
-		}
-	}
-}
-
-static inline void retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
-{
-	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
-	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
-
-	exec_vmwrite(VMX_GUEST_RIP, next_rip);
-	if (unlikely(((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) | (rflags & (RFLAGS_RF | RFLAGS_TF))) != 0UL)) {
-		end_flags(vcpu, rflags, shadow);
-	}
-}
-
-void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
-{
-	retire_to(vcpu, next_rip);
-}
-
-void vcpu_end_iteration(struct acrn_vcpu *vcpu)
-{
-	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
-	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
-
-	if (unlikely((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
-		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, shadow & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
-	}
-	if (unlikely((rflags & RFLAGS_TF) != 0UL) && ((exec_vmread(VMX_GUEST_DEBUGCTL) & 2UL) == 0UL)) {
-		/* SDM 18.3.1.1: the image of a trap between iterations has RF set. */
-		exec_vmwrite(VMX_GUEST_RFLAGS, rflags | RFLAGS_RF);
-		vcpu_inject_db(vcpu, BIT(14));
-	}
-}
-
-void vcpu_skip_instruction(struct acrn_vcpu *vcpu)
-{
-	uint64_t next = exec_vmread(VMX_GUEST_RIP) + exec_vmread(VMX_EXIT_INSTR_LEN);
-
-	/* Outside 64-bit mode EIP wraps at 4 GiB. */
-	if (unlikely((next >> 32U) == 1UL) && ((vcpu->arch.efer & EFER_LMA) == 0UL)) {
-		next &= 0xFFFFFFFFUL;
-	}
-	retire_to(vcpu, next);
 }
 
 void arch_vcpu_set_irq(struct acrn_vcpu *vcpu, uint32_t vector, bool level)

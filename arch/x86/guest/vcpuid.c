@@ -344,8 +344,7 @@ int32_t cpuid_vmexit_handler(struct acrn_vcpu *vcpu)
 	gpr[GPR_RBX] = r.ebx;
 	gpr[GPR_RCX] = r.ecx;
 	gpr[GPR_RDX] = r.edx;
-	vcpu_skip_instruction(vcpu);
-	return VMEXIT_ENTER_AGAIN;
+	return VMEXIT_SKIP;
 }
 
 int32_t arch_vcpu_cpuid(struct acrn_vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])

@@ -1,18 +1,90 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What happens at each VM exit. A sparse table; a reason that is not in it is refused: #UD for user code, else the
- * VM stops. No handler moves RIP unless it calls vcpu_skip_instruction().
+ * VM stops. No handler moves RIP unless it says so: by VMEXIT_SKIP, or by vcpu_skip_instruction().
  */
 #include <asm/guest.h>
 
 #include <asm/apicv.h>
 #include <asm/irq.h>
+#include <asm/msr.h>
+#include <asm/speculation.h>
+#include <asm/vmcs.h>
 #include <hv/arch.h>
 #include <hv/arch_facts.h>
 #include <hv/log.h>
 #include <hv/trace.h>
 #include <hv/upcall.h>
 #include <lib/bits.h>
+#include <lib/errno.h>
+
+/* ---- The end of an instruction ---- */
+
+/* What an instruction's end brings about besides the new RIP: seldom. */
+static void __noinline end_flags(struct acrn_vcpu *vcpu, uint64_t rflags, uint32_t shadow)
+{
+	if ((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U) {
+		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, shadow & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
+	}
+	if ((rflags & RFLAGS_RF) != 0UL) {
+		exec_vmwrite(VMX_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+	}
+	if ((rflags & RFLAGS_TF) != 0UL) {
+		/* SDM 18.3.1.4: the trap comes after the instruction; BTF would restrict it to branches. */
+		if ((exec_vmread(VMX_GUEST_DEBUGCTL) & 2UL) == 0UL) {
+			vcpu_inject_db(vcpu, BIT(14));
+		}
+	}
+}
+
+static inline void retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
+{
+	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
+	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
+
+	exec_vmwrite(VMX_GUEST_RIP, next_rip);
+	if (unlikely(((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) | (rflags & (RFLAGS_RF | RFLAGS_TF))) != 0UL)) {
+		end_flags(vcpu, rflags, shadow);
+	}
+}
+
+void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
+{
+	retire_to(vcpu, next_rip);
+}
+
+void vcpu_end_iteration(struct acrn_vcpu *vcpu)
+{
+	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
+	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
+
+	if (unlikely((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
+		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, shadow & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
+	}
+	if (unlikely((rflags & RFLAGS_TF) != 0UL) && ((exec_vmread(VMX_GUEST_DEBUGCTL) & 2UL) == 0UL)) {
+		/* SDM 18.3.1.1: the image of a trap between iterations has RF set. */
+		exec_vmwrite(VMX_GUEST_RFLAGS, rflags | RFLAGS_RF);
+		vcpu_inject_db(vcpu, BIT(14));
+	}
+}
+
+static inline void skip_instruction(struct acrn_vcpu *vcpu)
+{
+	uint64_t next = exec_vmread(VMX_GUEST_RIP) + exec_vmread(VMX_EXIT_INSTR_LEN);
+
+	/* Outside 64-bit mode EIP wraps at 4 GiB. */
+	if (unlikely((next >> 32U) == 1UL) && ((vcpu->arch.efer & EFER_LMA) == 0UL)) {
+		next &= 0xFFFFFFFFUL;
+	}
+	retire_to(vcpu, next);
+}
+
+void vcpu_skip_instruction(struct acrn_vcpu *vcpu)
+{
+	skip_instruction(vcpu);
+}
+
+/* ---- Handlers ---- */
 
 typedef int32_t (*vmexit_handler_t)(struct acrn_vcpu *vcpu);
 
@@ -57,8 +129,7 @@ static int32_t wbinvd_vmexit_handler(struct acrn_vcpu *vcpu)
 	if (vm_is_service(vcpu->vm)) {
 		cpu_wbinvd();
 	}
-	vcpu_skip_instruction(vcpu);
-	return VMEXIT_ENTER_AGAIN;
+	return VMEXIT_SKIP;
 }
 
 static int32_t undefined_vmexit_handler(struct acrn_vcpu *vcpu)
@@ -79,6 +150,8 @@ static int32_t preemption_timer_vmexit_handler(struct acrn_vcpu *vcpu)
 	arch_irq_window();
 	return 0;
 }
+
+/* ---- Dispatch ---- */
 
 static const vmexit_handler_t handlers[EXIT_REASON_MAX] = {
 	[EXIT_EXCEPTION_NMI] = exception_vmexit_handler,
@@ -152,6 +225,23 @@ static inline int32_t handle(struct acrn_vcpu *vcpu)
 	return trace_wants(TRACE_EXIT) ? traced_exit(vcpu) : handlers[reason](vcpu);
 }
 
+/* ---- Timing ---- */
+
+#define TIMED_EVERY 61U
+
+/* The exit that is timed is dealt with. */
+void vcpu_end_timing(struct acrn_vcpu *vcpu)
+{
+	const uint32_t reason = MIN(vcpu->arch.exit_reason, VCPU_EXIT_REASONS - 1U);
+
+	vcpu->exit_timed[reason]++;
+	vcpu->exit_ticks[reason] += arch_now() - vcpu->arch.timed_since;
+	vcpu->arch.timed_since = 0UL;
+	/* What comes seldom comes early: the first exits are all timed. A prime keeps out of step with loops. */
+	vcpu->until_timed = (vcpu->timed_at_first != 0U) ? 1U : TIMED_EVERY;
+	vcpu->timed_at_first -= (vcpu->timed_at_first != 0U) ? 1U : 0U;
+}
+
 /* Who looks after events ends the timing: so an entry need not look for it. */
 static int32_t __noinline handle_timed(struct acrn_vcpu *vcpu)
 {
@@ -160,11 +250,94 @@ static int32_t __noinline handle_timed(struct acrn_vcpu *vcpu)
 	return handle(vcpu);
 }
 
-int32_t vmexit_handler(struct acrn_vcpu *vcpu)
+/* @return VMEXIT_*, or negative */
+static inline int32_t dispatch(struct acrn_vcpu *vcpu)
 {
 	vcpu->until_timed--;
 	if (unlikely(vcpu->until_timed == 0U)) {
 		return handle_timed(vcpu);
 	}
 	return handle(vcpu);
+}
+
+/* ---- Entry and exit ---- */
+
+static void flush_if_stale(struct acrn_vcpu *vcpu)
+{
+	const uint64_t now = __atomic_load_n(&vcpu->vm->arch.ept_generation, __ATOMIC_ACQUIRE);
+
+	if (unlikely(vcpu->arch.ept_seen != now)) {
+		vmx_invept(vcpu->vm->arch.eptp);
+		vcpu->arch.ept_seen = now;
+	}
+}
+
+static int32_t entry_failed(struct acrn_vcpu *vcpu, const char *why)
+{
+	speculation_host();
+	vmx_dump();
+	(void)vmcs_check();
+	vcpu_fatal(vcpu, "VM entry failed: %s", why);
+	return -EIO;
+}
+
+/* One entry and exit. @return VMEXIT_*, or negative */
+static inline int32_t run_once(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+	uint32_t reason;
+	int32_t ret;
+
+	if (arch->check_events) {
+		vcpu_inject_events(vcpu);
+		if (arch->timed_since != 0UL) {
+			vcpu_end_timing(vcpu);
+		}
+		/* Injection may have raised a request or woken another thread of this pCPU. */
+		if (unlikely(vcpu_is_disturbed(vcpu))) {
+			return VMEXIT_LOOK_UP;
+		}
+	}
+	flush_if_stale(vcpu);
+	if (trace_wants(TRACE_ENTRY)) {
+		trace_record(TRACE_ENTRY, vcpu->thread.who, arch->entry_info, exec_vmread(VMX_GUEST_RIP), 0UL);
+	}
+	if (unlikely(vmx_vmrun(&arch->gprs, (uint32_t)arch->launched | speculation.guard_entry) != 0UL)) {
+		pr_err("VM %u vCPU %u: VMLAUNCH or VMRESUME failed, error %lu", vcpu->vm->vm_id, vcpu->vcpu_id,
+			exec_vmread(VMX_INSTR_ERROR));
+		return entry_failed(vcpu, "controls or host state");
+	}
+	arch->launched = true;
+	arch->entry_info = 0U;
+	reason = exec_vmread32(VMX_EXIT_REASON);
+	arch->exit_reason = reason & 0xFFFFU;
+	if (unlikely((reason & EXIT_REASON_ENTRY_FAILURE) != 0U)) {
+		return entry_failed(vcpu, vmx_exit_name(arch->exit_reason));
+	}
+	ret = dispatch(vcpu);
+	if (ret == VMEXIT_SKIP) {
+		skip_instruction(vcpu);
+		ret = VMEXIT_ENTER_AGAIN;
+	}
+	return ret;
+}
+
+int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
+{
+	int32_t ret;
+
+	vcpu_map_begin(vcpu);
+	ret = vcpu_prepare(vcpu);
+	if (ret == 0) {
+		/* The quick exits in the loop touch only what is this VM's. */
+		if (unlikely(speculation.flush_l1d)) {
+			wrmsr(MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
+		}
+		do {
+			ret = run_once(vcpu);
+		} while ((ret == VMEXIT_ENTER_AGAIN) && !vcpu_is_disturbed(vcpu));
+		ret = MIN(ret, 0);
+	}
+	vcpu_map_end(vcpu);
+	return (ret == VCPU_NOT_NOW) ? 0 : ret;
 }

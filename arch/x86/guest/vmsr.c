@@ -303,8 +303,7 @@ int32_t rdmsr_vmexit_handler(struct acrn_vcpu *vcpu)
 	}
 	gpr[GPR_RAX] = (uint32_t)value;
 	gpr[GPR_RDX] = value >> 32U;
-	vcpu_skip_instruction(vcpu);
-	return VMEXIT_ENTER_AGAIN;
+	return VMEXIT_SKIP;
 }
 
 int32_t wrmsr_vmexit_handler(struct acrn_vcpu *vcpu)
@@ -318,8 +317,7 @@ int32_t wrmsr_vmexit_handler(struct acrn_vcpu *vcpu)
 		vcpu_inject_gp(vcpu);
 		return VMEXIT_ENTER_AGAIN;
 	}
-	vcpu_skip_instruction(vcpu);
-	return VMEXIT_ENTER_AGAIN;
+	return VMEXIT_SKIP;
 }
 
 /* ---- MSR bitmap (SDM 25.6.9): read low, read high, write low, write high, 1 KiB each ---- */

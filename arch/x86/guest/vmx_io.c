@@ -39,6 +39,27 @@ static void no_device(struct io_request *io_req)
 	io_req->reqs.pio.value = (uint32_t)mask_bytes(io_req->reqs.pio.size);
 }
 
+/* The end of an IN or OUT while DR7 has breakpoints. */
+static void __noinline watched_end(struct acrn_vcpu *vcpu, const struct pio_request *req)
+{
+	vcpu_skip_instruction(vcpu);
+	vcpu_watch_port(vcpu, (uint16_t)req->address, (uint32_t)req->size);
+	vcpu_watch_end(vcpu);
+}
+
+static inline void put_result(struct acrn_vcpu *vcpu, const struct pio_request *req)
+{
+	uint64_t *const rax = &vcpu->arch.gprs.reg[GPR_RAX];
+
+	if (req->size == 4UL) {
+		*rax = req->value; /* a 32-bit result clears the upper half (SDM vol 1, 3.4.1.1) */
+	} else {
+		const uint64_t mask = mask_bytes(req->size);
+
+		*rax = (*rax & ~mask) | (req->value & mask);
+	}
+}
+
 int32_t pio_instr_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	const uint64_t q = exec_vmread(VMX_EXIT_QUALIFICATION);
@@ -64,38 +85,29 @@ int32_t pio_instr_vmexit_handler(struct acrn_vcpu *vcpu)
 	if (status == IOREQ_PENDING) {
 		return VMEXIT_LOOK_UP;
 	}
-	emulate_pio_post(vcpu, &vcpu->req);
-	return VMEXIT_ENTER_AGAIN;
+	if (is_in) {
+		put_result(vcpu, req);
+	}
+	if (unlikely(vcpu->arch.watching)) {
+		watched_end(vcpu, req);
+		return VMEXIT_ENTER_AGAIN;
+	}
+	return VMEXIT_SKIP;
 }
 
 /* Goes on with a string I/O instruction: the Service VM has answered the element at hand. */
 static void __noinline pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value);
 
-/* The end of an IN or OUT while DR7 has breakpoints. */
-static void __noinline watched_end(struct acrn_vcpu *vcpu, const struct pio_request *req)
-{
-	vcpu_skip_instruction(vcpu);
-	vcpu_watch_port(vcpu, (uint16_t)req->address, (uint32_t)req->size);
-	vcpu_watch_end(vcpu);
-}
-
 void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 {
 	const struct pio_request *const req = &io_req->reqs.pio;
-	uint64_t *const rax = &vcpu->arch.gprs.reg[GPR_RAX];
 
 	if (unlikely(vcpu->arch.pio.is_string)) {
 		pio_string_complete(vcpu, req->value);
 		return;
 	}
 	if (req->direction == REQUEST_READ) {
-		if (req->size == 4UL) {
-			*rax = req->value; /* a 32-bit result clears the upper half (SDM vol 1, 3.4.1.1) */
-		} else {
-			const uint64_t mask = mask_bytes(req->size);
-
-			*rax = (*rax & ~mask) | (req->value & mask);
-		}
+		put_result(vcpu, req);
 	}
 	if (unlikely(vcpu->arch.watching)) {
 		watched_end(vcpu, req);

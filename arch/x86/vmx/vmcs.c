@@ -243,7 +243,7 @@ static void build_guest(struct acrn_vcpu *vcpu)
 
 	_Static_assert(sizeof(r->gprs) == 16U * sizeof(vcpu->arch.gprs.reg[0]), "in the order of their numbers");
 	memcpy(vcpu->arch.gprs.reg, &r->gprs, sizeof(r->gprs));
-	vcpu->arch.gprs.cr2 = 0UL;
+	write_cr2(0UL);
 	vcpu->arch.gprs.host_rsp = 0UL;
 
 	exec_vmwrite(VMX_GUEST_CR0, (r->cr0 & ~(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET);

@@ -3,7 +3,7 @@
  * uint64_t vmx_vmrun(struct guest_gprs *regs [rdi], uint32_t how [rsi])
  *
  * Enters the guest and returns after the next exit. The CPU switches RSP, RIP, RFLAGS, segments and CR0/3/4; the
- * general registers and CR2 are ours. HOST_RSP is written here because it depends on the stack depth.
+ * general registers are ours. HOST_RSP is written here because it depends on the stack depth.
  */
 #include <asm/offsets.h>
 
@@ -57,12 +57,6 @@ vmx_vmrun:
 	vmwrite	%rsp, %rax
 1:
 	mov	%rdi, %rax
-	mov	GPRS_CR2(%rax), %rcx
-	mov	%cr2, %rdx
-	cmp	%rcx, %rdx
-	je	2f
-	mov	%rcx, %cr2
-2:
 	cmp	$VMRUN_LAUNCHED, %esi
 	ja	6f
 	load_guest_gprs
@@ -103,8 +97,6 @@ vmx_exit_entry:
 	mov	%r15, GPRS_R15(%rax)
 	pop	%rcx
 	mov	%rcx, GPRS_RAX(%rax)
-	mov	%cr2, %rcx
-	mov	%rcx, GPRS_CR2(%rax)
 	pop	%rdi
 	/* No guest value survives in a register that host code might speculate with. */
 	xor	%eax, %eax

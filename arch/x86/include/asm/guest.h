@@ -171,9 +171,14 @@ void entry_break(struct acrn_vcpu *vcpu);
 /* What an exit's handler returns when the VM goes on. */
 #define VMEXIT_LOOK_UP     0 /* the thread looks first: at its state, its request, other threads */
 #define VMEXIT_ENTER_AGAIN 1 /* nothing happened that is anybody else's business */
+#define VMEXIT_SKIP        2 /* that, and the instruction is done: vcpu_skip_instruction() is due */
 
-/** Handles the exit whose reason is in vcpu->arch (vmexit.c). @return VMEXIT_*, <0: VM stopped */
-int32_t vmexit_handler(struct acrn_vcpu *vcpu);
+/** Makes the vCPU ready to be entered (vcpu_arch.c). @return 0; VCPU_NOT_NOW: it waits for SIPI; ARCH_VCPU_MAP_DUE */
+int32_t vcpu_prepare(struct acrn_vcpu *vcpu);
+#define VCPU_NOT_NOW 2
+
+/** The exit that is timed, vcpu->arch.timed_since, is dealt with (vmexit.c). */
+void vcpu_end_timing(struct acrn_vcpu *vcpu);
 
 int32_t cpuid_vmexit_handler(struct acrn_vcpu *vcpu);
 int32_t cr_access_vmexit_handler(struct acrn_vcpu *vcpu);

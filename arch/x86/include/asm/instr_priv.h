@@ -73,6 +73,19 @@ int32_t emul_linear(struct instr_emul *ctx, uint32_t seg, uint64_t offset, uint3
  */
 int32_t emul_check(struct instr_emul *ctx, gla_t gla, uint32_t size, uint32_t access);
 
+/** Fills ctx->fault. @return -EFAULT */
+int32_t emul_fault(struct instr_emul *ctx, uint8_t vector);
+
+/**
+ * Linear address of the memory operand; new_rsp: as POP has changed RSP, or NULL. Its rights are asked for here if
+ * another access could come before its first one, or if it has several parts: then no part may be done before all are
+ * known to be allowed.
+ */
+int32_t emul_operand(struct instr_emul *ctx, const uint64_t *new_rsp, bool other_operand, gla_t *gla);
+
+/** Reads or writes 1..32 bytes in parts of 1, 2, 4 or 8 bytes, none of which crosses a page. @return as emul_read() */
+int32_t emul_bytes(struct instr_emul *ctx, gla_t gla, uint32_t size, uint8_t *buf, bool write);
+
 /** Reads or writes 1..8 bytes. @return 0, INSTR_PENDING, -EFAULT or what ops returned */
 int32_t emul_read(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t *val);
 int32_t emul_write(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t val);
@@ -81,5 +94,13 @@ int32_t emul_write(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t va
 
 /** One element of MOVS, CMPS, STOS, LODS, SCAS. Sets ctx->more if a REP prefix goes on. */
 int32_t emul_string(struct instr_emul *ctx);
+
+/* ---- instr_emul_wide.c ---- */
+
+/** CMPXCHG8B and CMPXCHG16B. */
+int32_t emul_cmpxchg8b(struct instr_emul *ctx);
+
+/** Loads and stores of vector registers; a load of less than the register clears the rest of its 16 bytes. */
+int32_t emul_vector(struct instr_emul *ctx);
 
 #endif /* ASM_INSTR_PRIV_H */

@@ -37,7 +37,10 @@ static inline struct percpu *this_percpu(void)
 /** @return this pCPU's number, 0..arch_cpu_count()-1 */
 static inline uint16_t arch_cpu_id(void)
 {
-	return this_percpu()->cpu_id;
+	uint32_t id;
+
+	__asm__ volatile("movzwl %%gs:%c1, %0" : "=r"(id) : "i"(__builtin_offsetof(struct percpu, cpu_id)));
+	return (uint16_t)id;
 }
 
 #endif

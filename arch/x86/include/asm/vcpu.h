@@ -12,7 +12,6 @@
 /* Saved and loaded by vmx_entry.S, in the order of VMX exit qualifications. rsp lives in the VMCS: not used here. */
 struct guest_gprs {
 	uint64_t reg[16];
-	uint64_t cr2;
 	uint64_t host_rsp;  /* what HOST_RSP of the VMCS is; 0: not known */
 	uint64_t spec_ctrl; /* IA32_SPEC_CTRL as the guest reads it */
 };
@@ -112,7 +111,8 @@ struct vcpu_arch {
 	uint32_t reinject_error;
 	uint32_t reinject_len;
 
-	/* Switched with the vCPU, not with entry and exit. */
+	/* Switched with the vCPU, not with entry and exit: the hypervisor does not use them. */
+	uint64_t cr2;
 	uint64_t switched_msr[SWITCHED_MSR_COUNT];
 	uint64_t dr[4];
 	uint64_t dr6;
