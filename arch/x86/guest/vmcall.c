@@ -13,10 +13,8 @@ int32_t vmcall_vmexit_handler(struct acrn_vcpu *vcpu)
 	} else if (vcpu_get_cpl() != 0U) {
 		vcpu_inject_gp(vcpu);
 	} else {
-		const int64_t result = hypercall_dispatch(vcpu, gpr[GPR_R8], gpr[GPR_RDI], gpr[GPR_RSI]);
-
-		gpr[GPR_RAX] = (uint64_t)result;
-		vcpu_skip_instruction(vcpu);
+		gpr[GPR_RAX] = (uint64_t)hypercall_dispatch(vcpu, gpr[GPR_R8], gpr[GPR_RDI], gpr[GPR_RSI]);
+		return VMEXIT_SKIP;
 	}
-	return 0;
+	return VMEXIT_ENTER_AGAIN;
 }
