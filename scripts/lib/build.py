@@ -108,8 +108,8 @@ class Change:
     """One deviation of a test from a scenario file: which VM, which element, and its new text.
 
     The path is as in "os_config/bootargs"; "+text" adds to what is there; elements that are missing
-    are made. "name[@tag=X]" always makes one more element `name` with that attribute. The VM "" is
-    the scenario itself (path from the root).
+    are made. "name[2]" is the second of that name; "name[@tag=X]" always makes one more element `name`
+    with that attribute. The VM "" is the scenario itself (path from the root).
     """
     vm: str
     path: str
@@ -118,6 +118,7 @@ class Change:
 
 # Children in the order which the schema demands.
 _ORDER = {
+    "connection": "name type dataport_size endpoint".split(),
     "os_config": "kern_type kern_mod ramdisk_mod bootargs kern_load_addr kern_entry_addr modules".split(),
     "vm": ("load_order name autostart service_vm_control own_pcpu cpu_affinity vcpu_num bvt_weight bvt_warp_value "
            "bvt_warp_limit bvt_unwarp_period memory console_vuart "
@@ -133,7 +134,8 @@ def _set(root: ElementTree.Element, change: Change) -> None:
             raise ToolError(f"scenario {root.get('scenario')} has no VM {change.vm}")
         node = found[0]
     for step in change.path.split("/"):
-        name, _, attribute = step.rstrip("]").partition("[@")
+        name, _, attribute = step.partition("[@")
+        attribute = attribute.rstrip("]")
         child = None if attribute else node.find(name)
         if child is None:
             child = ElementTree.Element(name)

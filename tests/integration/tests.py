@@ -14,7 +14,6 @@ SCENARIOS = TOP / "boot" / "scenarios"
 TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_CABLE = SCENARIOS / "test-cable.xml"
 TEST_CONNECTION = SCENARIOS / "test-connection.xml"
-TEST_IVSHMEM = SCENARIOS / "test-ivshmem.xml"
 ENDS_SERVICE = SCENARIOS / "test-ends-svm.xml"
 ENDS_USER = SCENARIOS / "test-ends-uvm.xml"
 CONNECTION_LINUX = SCENARIOS / "test-conn-linux.xml"
@@ -279,14 +278,19 @@ def load_tests() -> list[Boot]:
     ]
 
 
+def as_ivshmem(count: int) -> tuple[Change, ...]:
+    """All connections of a scenario, as ivshmem."""
+    return tuple(Change("", f"hv/connections/connection[{i + 1}]/type", "ivshmem") for i in range(count))
+
+
 def connection_tests() -> list[Test]:
     """Two pre-launched VMs with connections of both types: on two CPUs, and on one."""
     base = Boot(name="pre/crossvm", kind="pre", guest="crossvm", scenario=TEST_CONNECTION, cpus=2, timeout=120)
     one = (Change("PRE2", "cpu_affinity/pcpu/pcpu_id", "0"),)
-    ivshmem = replace(base, name="pre/ivshmem", guest="ivshmem", scenario=TEST_IVSHMEM)
+    ivshmem = replace(base, name="pre/ivshmem", guest="ivshmem", changes=as_ivshmem(3))
     rounds = Change("PRE1", "os_config/bootargs", "+rounds=100000")
     return [base, replace(base, name="pre/crossvm-1cpu", cpus=1, changes=one),
-            ivshmem, replace(ivshmem, name="pre/ivshmem-1cpu", cpus=1, changes=one),
+            ivshmem, replace(ivshmem, name="pre/ivshmem-1cpu", cpus=1, changes=(*ivshmem.changes, *one)),
             replace(base, name="pre/crossvm-100000", alone=True, timeout=1500,
                     changes=(rounds, Change("PRE2", "os_config/bootargs", "rounds=100000")))]
 
@@ -299,7 +303,9 @@ def ends_tests() -> list[Test]:
                    must=(r"PASS: svm: audit of all page tables",))
     one = (Change("PRE1", "cpu_affinity/pcpu/pcpu_id", "0"),)
     return [service, replace(service, name="ends/service-1cpu", cpus=1, changes=one, alone=True),
-            replace(user, name="ends/user-2cpu", alone=True), replace(user, cpus=1, changes=one)]
+            replace(user, name="ends/user-2cpu", alone=True), replace(user, cpus=1, changes=one),
+            replace(service, name="ends/service-ivshmem", guest="ivshmem", changes=as_ivshmem(3), alone=True),
+            replace(user, name="ends/user-ivshmem", guest="ivshmem", changes=as_ivshmem(4), alone=True)]
 
 
 def bench_tests() -> list[Boot]:
