@@ -150,6 +150,19 @@ static void end_ring(void)
 		lapic_ipi(ICR_FIXED | ICR_ASSERT | ICR_OTHERS | VEC_TOKEN, 0);
 }
 
+static uint64_t rounds_of(enum how how)
+{
+	switch (how) {
+	case HALTING:
+		return rounds_wanted;
+	case PHASED:
+		/* Then each CPU has had all phases. */
+		return rounds_wanted < cpus * PHASES ? rounds_wanted : cpus * PHASES;
+	default:
+		return rounds_wanted / ROUNDS_BUSY;
+	}
+}
+
 static void ring(unsigned int size, enum how how, const char *text)
 {
 	static unsigned int index[MAX_CPUS];
@@ -157,7 +170,7 @@ static void ring(unsigned int size, enum how how, const char *text)
 
 	cpus = size;
 	waiting = how;
-	rounds = (how == HALTING || how == PHASED) ? rounds_wanted : rounds_wanted / ROUNDS_BUSY;
+	rounds = rounds_of(how);
 	early = 0;
 	for (unsigned int i = 0; i < MAX_CPUS; i++)
 		tokens[i] = passed[i] = 0;
