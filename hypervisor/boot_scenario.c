@@ -66,8 +66,9 @@ static void warn_unsupported(const struct scenario *scn)
 	for (uint32_t i = 0U; i < scn->vm_count; i++) {
 		const struct scenario_vm *const vm = &scn->vm[i];
 
-		if (vm->pci_count != 0U) {
-			pr_warn("VM%u '%s': passing PCI functions through is not there yet; it has none", i, vm->name);
+		if ((vm->load_order == SCN_SERVICE_VM) ? (vm->pci_policy != SCN_PCI_ALL) : (vm->pci_count != 0U)) {
+			pr_warn("VM%u '%s': pci_devs has no effect yet: the Service VM has all PCI functions", i,
+				vm->name);
 		}
 	}
 }

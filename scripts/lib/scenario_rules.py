@@ -265,6 +265,9 @@ class Checker:
         elif (vm.pci_policy == "LISTED") != bool(vm.pci):
             self.error(line, f"policy {vm.pci_policy} of '{vm.label}' doesn't fit {len(vm.pci)} listed functions; "
                        "LISTED goes with a list, ALL and NONE without")
+        elif vm.pci_policy != ("ALL" if vm.load_order == SERVICE else "NONE"):
+            self.warn(line, f"pci_devs of '{vm.label}' has no effect yet: the Service VM has all PCI functions of the "
+                      "machine; take pci_devs out")
         for index, bdf in enumerate(vm.pci):
             at = vm.line(f"pci_dev[{index}]")
             if bdf in vm.pci[:index]:

@@ -272,7 +272,7 @@ static void test_move(void)
 	report(old[at] == 0x123456aa && has_name(f), "and on");
 }
 
-/* Every width at every register, and at random; the VM lives. An access over the end of a BAR may be #GP. */
+/* Every width at every register, and at random; the VM lives. */
 static void test_wild(void)
 {
 	struct function *f = loop != NULL ? loop : one_way;

@@ -111,8 +111,12 @@ static int32_t device_access(struct acrn_vcpu *vcpu, gpa_t gpa, uint32_t size, u
 	req->size = size;
 	req->value = *val; /* emulate_io() cuts it */
 	status = emulate_io(vcpu, &vcpu->req);
-	if (status == 0) {
+	if (likely(status == 0)) {
 		*val = req->value;
+	} else if (status == -EIO) {
+		/* Over the end of a device: answered by nobody, as on a bus. emulate_io() has logged it. */
+		*val = mask_bytes(size);
+		status = 0;
 	}
 	/* To the emulator -EFAULT is a fault of the guest's own; here it says that the VM was stopped. */
 	return (status == -EFAULT) ? -EIO : status;
@@ -218,7 +222,7 @@ static int32_t emulated(struct acrn_vcpu *vcpu, int32_t status)
 		return VMEXIT_ENTER_AGAIN;
 	}
 	if ((status == -EIO) || (status == -EAGAIN)) {
-		/* The access runs over the end of a device, or the page tables keep changing. */
+		/* The VM was stopped, there is no memory where there must be; or it is to be executed again. */
 		if (status == -EIO) {
 			vcpu_inject_gp(vcpu);
 		}
