@@ -16,13 +16,13 @@ from pathlib import Path
 from lib import bench, bochs, build, trace_events, trace_svg
 from lib.build import Change, HvImage
 from lib.common import TOP, ToolError, Waiting, build_dir
-from lib.initrd import user_initrd
+from lib.initrd import service_initrd, user_initrd
 from lib.iso import BootModule, ImageConfig, make_iso
 from lib.kernel import DEBIAN_MODULES
 from lib.machine import Machine, MachineConfig, Outcome, watch
 from lib.screen import screen_text
-from tests import (DEBIAN_LINUX, ENDS_SERVICE, ENDS_USER, HV_BROKEN, OUR_LINUX, PRE_LINUX, PRE_LOAD, TEST_PRE, TEST_SVM,
-                   Boot, Command, Test)
+from tests import (DEBIAN_LINUX, ENDS_DM, ENDS_LINUX, ENDS_SERVICE, ENDS_USER, HV_BROKEN, OUR_LINUX, PRE_LINUX,
+                   PRE_LOAD, TEST_PRE, TEST_SVM, Boot, Command, Test)
 
 # The packaged simulator is about ten times as slow in code that runs, not in waiting.
 STOCK_FACTOR = 6.0
@@ -300,6 +300,13 @@ class Runner:
                          **{f"lib/{name}": kernel.parent / name for name in DEBIAN_MODULES}}
                 initrd = build.write_if_changed(build_dir() / "system" / "pair-initrd", user_initrd(extra))
                 modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]
+                if scenario == ENDS_DM:
+                    service = service_initrd(kernel, initrd, build_dir() / "aril-dm")
+                    modules += [BootModule("svm-kernel", build.kernel()),
+                                BootModule("svm-initrd", build.write_if_changed(
+                                    build_dir() / "system" / "pair-service-initrd", service))]
+                elif scenario == ENDS_LINUX:
+                    modules += [BootModule("svm-kernel", kernel), BootModule("svm-initrd", initrd)]
                 return build.hv_iso(HvImage(name=name, scenario=scenario, changes=tuple(changes),
                                             modules=tuple(modules), cpus=test.cpus, memory_mb=test.memory_mb), output)
             modules = [BootModule("pre-kernel", kernel), BootModule("pre-initrd", initrd)]

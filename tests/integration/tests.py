@@ -15,6 +15,8 @@ TEST_SVM = SCENARIOS / "test-svm.xml"
 TEST_CABLE = SCENARIOS / "test-cable.xml"
 TEST_CONNECTION = SCENARIOS / "test-connection.xml"
 ENDS_SERVICE = SCENARIOS / "test-ends-svm.xml"
+ENDS_LINUX = SCENARIOS / "test-ends-linux.xml"
+ENDS_DM = SCENARIOS / "test-ends-dm.xml"
 ENDS_USER = SCENARIOS / "test-ends-uvm.xml"
 CONNECTION_LINUX = SCENARIOS / "test-conn-linux.xml"
 CABLE_LINUX = SCENARIOS / "cable-linux.xml"
@@ -661,6 +663,17 @@ def debian_tests() -> list[Boot]:
                       r"\[PRE2\] ivshmem: the other end has it",
                       *(rf"\[{vm}\] ivshmem: {line}" for vm in ("PRE1", "PRE2")
                         for line in (r"own doorbell: 0 1", r"\d+: [1-9]\d* PCI-MSI \d+-edge ivshmem")), *pair.must)),
+        # The Service VM's end is on a PCI bus of its own, with interrupts behind those of the machine's I/O APIC.
+        replace(pair, name="debian/uio-service", scenario=ENDS_LINUX,
+                must=(r"\[SVM\] UIO: connection 'text', driver uio_pci_generic",
+                      r"\[SVM\] UIO: backwards: 'lirA ,olleH'", r"\[SVM\] UIO: +\d+: \d+ IO-APIC 1-fasteoi uio_pci_generic",
+                      r"\[PRE1\] UIO: the other end has it", pair.must[0])),
+        # A User VM's is on the bus that its device model describes.
+        replace(pair, name="debian/uio-user", scenario=ENDS_DM,
+                must=(r"\[SVM\] \[UVM1\] UIO: connection 'text', driver uio_pci_generic",
+                      r"\[SVM\] \[UVM1\] UIO: backwards: 'lirA ,olleH'",
+                      r"\[SVM\] \[UVM1\] UIO: +10: \d+ IO-APIC .*uio_pci_generic",
+                      r"\[PRE1\] UIO: the other end has it", r"Service VM: all done", pair.must[0])),
         replace(bare, name="debian/full-bare-1", guest="amd64", alone=True, timeout=1000),
         replace(pre, name="debian/full-pre-1on1", guest="amd64", alone=True, timeout=1000),
     ]
