@@ -153,11 +153,12 @@ void ptirq_pic_changed(struct acrn_vm *vm)
 {
 	static uint64_t last_settings; /* wishes_lock; the Service VM has one PIC pair */
 	struct vpic *const vpic = &vm->vpic;
-	const uint64_t settings = pic_settings(vpic);
+	uint64_t settings;
 
 	if (!vm_is_service(vm)) {
 		return;
 	}
+	settings = pic_settings(vpic);
 	if (settings != __atomic_load_n(&last_settings, __ATOMIC_RELAXED)) {
 		spin_lock(&wishes_lock);
 		__atomic_store_n(&last_settings, settings, __ATOMIC_RELAXED);

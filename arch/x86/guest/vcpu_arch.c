@@ -294,8 +294,7 @@ static void take_nmis(struct acrn_vcpu *vcpu)
 	}
 }
 
-/* @return false if the vCPU must not be entered now */
-static bool take_requests(struct acrn_vcpu *vcpu)
+bool vcpu_take_requests(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
 	/* All but the one that the core takes, and which may have come meanwhile. */
@@ -320,38 +319,22 @@ static bool take_requests(struct acrn_vcpu *vcpu)
 	return vcpu->state == VCPU_RUNNING;
 }
 
-int32_t vcpu_prepare(struct acrn_vcpu *vcpu)
+void vcpu_build(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
-	uint64_t requests;
 
-	if (unlikely(this_percpu()->loaded_vcpu != vcpu)) {
-		arch_vcpu_load(vcpu);
-	}
-	requests = __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
-	if (requests != 0UL) {
-		if ((requests & BIT(VCPU_REQ_MAP)) != 0UL) {
-			return ARCH_VCPU_MAP_DUE;
-		}
-		if (!take_requests(vcpu)) {
-			return VCPU_NOT_NOW;
-		}
-	}
-	if (unlikely(arch->init_pending)) {
-		arch->init_pending = false;
-		arch->launched = false;
-		arch->paging_epoch++;
-		vmx_clear(arch->vmcs);
-		vmx_load(arch->vmcs);
-		vmcs_build(vcpu);
-		vcpu_debug_reset(vcpu);
-		apicv_build(vcpu);
-		vmx_invvpid(arch->vpid);
+	arch->init_pending = false;
+	arch->launched = false;
+	arch->paging_epoch++;
+	vmx_clear(arch->vmcs);
+	vmx_load(arch->vmcs);
+	vmcs_build(vcpu);
+	vcpu_debug_reset(vcpu);
+	apicv_build(vcpu);
+	vmx_invvpid(arch->vpid);
 #if CONFIG_DEBUG
-		entry_break(vcpu);
+	entry_break(vcpu);
 #endif
-	}
-	return 0;
 }
 
 bool arch_vcpu_has_event(struct acrn_vcpu *vcpu)

@@ -8,6 +8,7 @@
 #include <asm/apicv.h>
 #include <asm/irq.h>
 #include <asm/msr.h>
+#include <asm/percpu.h>
 #include <asm/speculation.h>
 #include <asm/vmcs.h>
 #include <hv/arch.h>
@@ -322,12 +323,37 @@ static inline int32_t run_once(struct acrn_vcpu *vcpu)
 	return ret;
 }
 
+#define VCPU_NOT_NOW 2 /* of prepare(): it waits for SIPI, or is to stand still */
+
+/* Makes the vCPU ready to be entered. @return 0; VCPU_NOT_NOW; ARCH_VCPU_MAP_DUE */
+static inline int32_t prepare(struct acrn_vcpu *vcpu)
+{
+	uint64_t requests;
+
+	if (unlikely(this_percpu()->loaded_vcpu != vcpu)) {
+		arch_vcpu_load(vcpu);
+	}
+	requests = __atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE);
+	if (requests != 0UL) {
+		if ((requests & BIT(VCPU_REQ_MAP)) != 0UL) {
+			return ARCH_VCPU_MAP_DUE;
+		}
+		if (!vcpu_take_requests(vcpu)) {
+			return VCPU_NOT_NOW;
+		}
+	}
+	if (unlikely(vcpu->arch.init_pending)) {
+		vcpu_build(vcpu);
+	}
+	return 0;
+}
+
 int32_t arch_vcpu_run(struct acrn_vcpu *vcpu)
 {
 	int32_t ret;
 
 	vcpu_map_begin(vcpu);
-	ret = vcpu_prepare(vcpu);
+	ret = prepare(vcpu);
 	if (ret == 0) {
 		/* The quick exits in the loop touch only what is this VM's. */
 		if (unlikely(speculation.flush_l1d)) {

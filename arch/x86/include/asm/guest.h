@@ -173,9 +173,11 @@ void entry_break(struct acrn_vcpu *vcpu);
 #define VMEXIT_ENTER_AGAIN 1 /* nothing happened that is anybody else's business */
 #define VMEXIT_SKIP        2 /* that, and the instruction is done: vcpu_skip_instruction() is due */
 
-/** Makes the vCPU ready to be entered (vcpu_arch.c). @return 0; VCPU_NOT_NOW: it waits for SIPI; ARCH_VCPU_MAP_DUE */
-int32_t vcpu_prepare(struct acrn_vcpu *vcpu);
-#define VCPU_NOT_NOW 2
+/** Takes the vCPU's requests, all but VCPU_REQ_MAP (vcpu_arch.c). @return false if it must not be entered now */
+bool vcpu_take_requests(struct acrn_vcpu *vcpu);
+
+/** Builds the VMCS from vcpu->arch.init_regs (vcpu_arch.c). The vCPU is loaded. */
+void vcpu_build(struct acrn_vcpu *vcpu);
 
 /** The exit that is timed, vcpu->arch.timed_since, is dealt with (vmexit.c). */
 void vcpu_end_timing(struct acrn_vcpu *vcpu);
