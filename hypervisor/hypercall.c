@@ -275,7 +275,10 @@ int64_t hcall_service_vm_offline_cpu(struct acrn_vcpu *caller, struct acrn_vm *v
 		return -EBUSY;
 	}
 	if (vcpu->state != VCPU_OFFLINE) {
+		/* That one may be moving memory of PCI devices, and wait until nobody uses the old map. */
+		vcpu_map_end(caller);
 		vcpu_pause(vcpu);
+		vcpu_map_begin(caller);
 		vcpu->state = VCPU_OFFLINE;
 		if (!shares_pcpu(vcpu)) {
 			vm_cpus_release(caller->vm, BIT(vcpu->pcpu_id));

@@ -2,6 +2,7 @@
 /* hypervisor/hypercall.c, hypercall_vm.c, hypercall_mem.c. */
 #include <unit.h>
 
+#include <pthread.h>
 #include <string.h>
 
 #include <fake.h>
@@ -29,7 +30,12 @@ static void setup(void)
 
 static int64_t hc(uint64_t id, uint64_t arg1, uint64_t arg2)
 {
-	return hypercall_dispatch(caller, id, arg1, arg2);
+	int64_t ret;
+
+	vcpu_map_begin(caller); /* as around an exit */
+	ret = hypercall_dispatch(caller, id, arg1, arg2);
+	vcpu_map_end(caller);
+	return ret;
 }
 
 static int64_t create(const char *name, uint64_t affinity)
@@ -563,6 +569,54 @@ TEST(hypercall_offline_cpu)
 	EXPECT_EQ(hc(HC_SERVICE_VM_OFFLINE_CPU, 2UL, 0UL), 0); /* again */
 	caller = other;
 	EXPECT_EQ(hc(HC_SERVICE_VM_OFFLINE_CPU, 0UL, 0UL), -EBUSY); /* the boot CPU */
+	fake_machine_end();
+}
+
+static bool in_turn, offline_done; /* atomic */
+
+/* As when PCI devices' memory moves: the CPU that is to go waits until nobody uses the old map. */
+static int32_t moving(struct acrn_vcpu *v)
+{
+	__atomic_store_n(&in_turn, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&v->pause_requested, __ATOMIC_ACQUIRE)) {
+		spin_pause();
+	}
+	arch_gpa_flush(v->vm);
+	return 0;
+}
+
+static void *other_cpu(void *arg)
+{
+	fake_cpu_id = *(const uint16_t *)arg;
+	while (!__atomic_load_n(&offline_done, __ATOMIC_ACQUIRE)) {
+		(void)sched_once();
+	}
+	return NULL;
+}
+
+TEST(hypercall_offline_of_a_cpu_that_waits_for_the_map)
+{
+	struct acrn_vcpu *other;
+	pthread_t host;
+
+	setup();
+	other = &vm_service()->vcpus[1];
+	other->arch.on_run = moving;
+	other->state = VCPU_RUNNING;
+	in_turn = false;
+	offline_done = false;
+	fake_threads = true;
+	thread_wake(&other->thread);
+	pthread_create(&host, NULL, other_cpu, &other->pcpu_id);
+	while (!__atomic_load_n(&in_turn, __ATOMIC_ACQUIRE)) {
+		spin_pause();
+	}
+	EXPECT_EQ(hc(HC_SERVICE_VM_OFFLINE_CPU, 2UL, 0UL), 0);
+	EXPECT_EQ(other->state, VCPU_OFFLINE);
+	__atomic_store_n(&offline_done, true, __ATOMIC_RELEASE);
+	arch_kick_cpu(1U);
+	pthread_join(host, NULL);
+	fake_threads = false;
 	fake_machine_end();
 }
 
