@@ -7,6 +7,7 @@
  *	bad=unmapped_data	reads and writes there
  *	bad=insn	an instruction on a device's memory that the hypervisor does not emulate
  *	bad=ins, outs	string I/O with an operand where there is no memory
+ *	bad=stack	an exception with its stack there
  *	bad=cli_spin	spins for ever with interrupts off
  *	bad=cli_hlt	halts for ever with interrupts off
  * Only this VM may suffer. It says what it is about to do, and has no PASS line of its own: whoever
@@ -99,6 +100,14 @@ static void outs(void)
 	__asm__ volatile("cld\n\toutsl" : "+S"(va) : "d"(NOBODY) : "memory");
 }
 
+static void stack(void)
+{
+	uint64_t va = page_window(1);
+
+	page_map(va, nowhere(), PTE_P | PTE_W);
+	__asm__ volatile("mov %0, %%rsp\n\tud2" : : "r"(va + 0x800) : "memory");
+}
+
 static void cli_spin(void)
 {
 	for (;;)
@@ -119,7 +128,7 @@ void test_main(void)
 	} ways[] = {
 		{ "triple", triple }, { "garbage", garbage }, { "unmapped", unmapped },
 		{ "unmapped_data", unmapped_data }, { "insn", insn },
-		{ "ins", ins }, { "outs", outs }, { "cli_spin", cli_spin }, { "cli_hlt", cli_hlt },
+		{ "ins", ins }, { "outs", outs }, { "stack", stack }, { "cli_spin", cli_spin }, { "cli_hlt", cli_hlt },
 	};
 	char name[32];
 

@@ -386,6 +386,8 @@ def bad_tests() -> list[Test]:
                     must=(*base.must, r"'UVM1' has stopped: .*INS from port 0x7f00: operand is not in writable memory")),
             replace(base, name="bad/outs", guest_words="bad=outs expect=crash",
                     must=(*base.must, r"'UVM1' has stopped: .*string I/O at port 0x7f00: operand at .* is not in memory")),
+            replace(base, name="bad/stack", guest_words="bad=stack expect=crash",
+                    must=(*base.must, r"'UVM1' has stopped: .*delivers event 0x80000306 through gpa 0x[0-9a-f]+, where")),
             *(replace(hang, name=f"bad/{how}", guest_words=f"bad={how} expect=hang")
               for how in ("cli_spin", "cli_hlt")),
             *(replace(svm, name=f"bad/svm-{how}", words=f"bad={how}") for how in ("triple", "garbage", "unmapped")),
