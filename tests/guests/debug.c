@@ -185,9 +185,44 @@ static void test_rf(void)
 	       "#GP of RDMSR saves RF set");
 }
 
+static uint32_t words[4] __attribute__((aligned(16)));
+
+/* On a device's register, whose accesses a hypervisor emulates; and amid a repeated instruction. */
+static void test_device(const struct regs *regs)
+{
+	struct regs r = *regs;
+
+	write_dr7(DR7_INIT | DR7_G(0) | DR7_RW(0, RW_ACCESS) | DR7_LEN(0, 3));
+	write_dr0(lapic_base() + APIC_VERSION);
+	r.rax = lapic_base() + APIC_VERSION;
+	begin(0);
+	exec_regs(&r, read_word);
+	report(hits == 1 && log[0].rip == (uint64_t)read_word_after,
+	       "access breakpoint on a device's register");
+	r.rflags |= FLAG_TF;
+	begin((uint64_t)read_word_after);
+	exec_regs(&r, read_word);
+	report(hits == 2 && (log[1].dr6 & (DR6_BS | 0xf)) == (DR6_BS | 1), "... and single step: one #DB");
+	r.rflags &= ~FLAG_TF;
+	r.rax = lapic_base() + APIC_TPR;
+	begin(0);
+	exec_regs(&r, read_word);
+	report(hits == 0, "... another register does not fire");
+	/* Of a repeated instruction each iteration is looked at: the second of three. */
+	r.rsi = lapic_base() + APIC_TMICT;
+	r.rdi = (uint64_t)&words[2];
+	r.rcx = 3;
+	r.rflags |= FLAG_DF;
+	write_dr0((uint64_t)&words[1]);
+	begin(0);
+	exec_regs(&r, rep_movs_down);
+	r.rflags &= ~FLAG_DF;
+	report(hits == 1 && log[0].rip == (uint64_t)rep_movs_down && log[0].rcx == 1 && r.rcx == 0,
+	       "access breakpoint: REP MOVSD from a device fires after its iteration");
+}
+
 static void test_data(void)
 {
-	static uint32_t words[4] __attribute__((aligned(16)));
 	struct regs r;
 
 	regs_fill(&r);
@@ -229,35 +264,9 @@ static void test_data(void)
 	begin(0);
 	exec_regs(&r, step_outsb);
 	report(hits == 0, "write breakpoint: OUTSB does not fire");
-	if (lapic_present() && !lapic_in_x2apic()) {
-		write_dr7(DR7_INIT | DR7_G(0) | DR7_RW(0, RW_ACCESS) | DR7_LEN(0, 3));
-		write_dr0(lapic_base() + APIC_VERSION);
-		r.rax = lapic_base() + APIC_VERSION;
-		begin(0);
-		exec_regs(&r, read_word);
-		report(hits == 1 && log[0].rip == (uint64_t)read_word_after,
-		       "access breakpoint on a device's register");
-		r.rflags |= FLAG_TF;
-		begin((uint64_t)read_word_after);
-		exec_regs(&r, read_word);
-		report(hits == 2 && (log[1].dr6 & (DR6_BS | 0xf)) == (DR6_BS | 1), "... and single step: one #DB");
-		r.rflags &= ~FLAG_TF;
-		r.rax = lapic_base() + APIC_TPR;
-		begin(0);
-		exec_regs(&r, read_word);
-		report(hits == 0, "... another register does not fire");
-		/* Of a repeated instruction each iteration is looked at: the second of three. */
-		r.rsi = lapic_base() + APIC_TMICT;
-		r.rdi = (uint64_t)&words[2];
-		r.rcx = 3;
-		r.rflags |= FLAG_DF;
-		write_dr0((uint64_t)&words[1]);
-		begin(0);
-		exec_regs(&r, rep_movs_down);
-		r.rflags &= ~FLAG_DF;
-		report(hits == 1 && log[0].rip == (uint64_t)rep_movs_down && log[0].rcx == 1 && r.rcx == 0,
-		       "access breakpoint: REP MOVSD from a device fires after its iteration");
-	}
+	if (lapic_present() && !lapic_in_x2apic())
+		test_device(&r);
+	write_dr0((uint64_t)&words[1]);
 	write_dr7(DR7_INIT | DR7_G(0) | DR7_RW(0, RW_ACCESS) | DR7_LEN(0, 3));
 
 	/* A data breakpoint by the MOV SS itself waits for the next instruction. */

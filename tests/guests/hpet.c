@@ -65,7 +65,8 @@ static void test_whole(void)
 
 	wr(0x10, 0);
 	__asm__ volatile("cld\n\trep movsl" : "+S"(from), "+D"(to), "+c"(count) : : "memory");
-	report(count == 0 && from == base + 0x400 && all[0] == mmio_read32(base) && all[0xf0 / 4] == mmio_read32(base + 0xf0),
+	report(count == 0 && from == base + 0x400 && all[0] == mmio_read32(base) &&
+	       all[0xf0 / 4] == mmio_read32(base + 0xf0),
 	       "all its registers in one REP MOVSD");
 	wr(0x10, 1);
 	if (!on_hypervisor())

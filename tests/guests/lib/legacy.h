@@ -72,7 +72,7 @@ struct legacy legacy_real(uint16_t seg, uint16_t ip);
 void legacy_set_tss(uint32_t sel);
 /* Run. Returns NO_TRAP after INT VEC_USER_EXIT, else the vector. */
 int legacy_run(struct legacy *l);
-/* Run 32-bit @code in compatibility mode, at CPL 0, with the general registers of @l but ESP and EBP; it ends by LRET. */
+/* Run 32-bit @code in compatibility mode, at CPL 0; it ends by LRET. General registers in @l, but ESP and EBP. */
 void legacy_compat(void (*code)(void), struct legacy *l);
 /* Leave long mode and come back with other CR3 and CR4 (LA57 changes that way only). */
 void legacy_reload(uint64_t cr3, uint64_t cr4);
