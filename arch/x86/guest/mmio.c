@@ -294,9 +294,11 @@ static bool emulate_simple(struct acrn_vcpu *vcpu, uint64_t qualification, int32
 		return false;
 	}
 	access = instr_simple_start(emul, &emul_ops, vcpu, bytes);
-	/* Another CPU may have changed the instruction. */
-	if ((access != (qualification & (QUAL_READ | QUAL_WRITE))) ||
-		((gpa & ~PAGE_MASK) + emul->in.mem_size > PAGE_SIZE)) {
+	/*
+	 * Another CPU may have changed the instruction. Misaligned operands may be in two pages, and whether #AC goes
+	 * before an EPT violation is not said (SDM table 7-2).
+	 */
+	if ((access != (qualification & (QUAL_READ | QUAL_WRITE))) || ((gpa & (emul->in.mem_size - 1UL)) != 0UL)) {
 		return false;
 	}
 	if (access == INSTR_ACCESS_WRITE) {
