@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Debian packages: which are missing, installing them, and source packages of another release."""
+"""Debian packages: which are missing, installing them, and packages of another release."""
 
 from __future__ import annotations
 
@@ -116,11 +116,11 @@ def debian_mirror() -> tuple[str, str]:
     raise ToolError("no Debian mirror found in this machine's apt sources")
 
 
-def source_tarball(package: str, suite: str, into: Path) -> Path:
-    """Fetches only the .orig tarball of a source package of another Debian release.
+def _other_release(kind: str, suite: str, into: Path) -> list[str]:
+    """apt-get with a private configuration that knows only main of another Debian release; its lists are read.
 
-    Uses a private apt configuration, so the machine's own sources and lists stay as they are; apt
-    checks the signature of the release and the hash of the tarball.
+    The machine's own sources and lists stay as they are; apt checks the signature of the release and the hashes of what
+    it fetches. `kind` is "deb" or "deb-src". The log is `into`/apt.log.
     """
     uri, key = debian_mirror()
     if uri.startswith("file:") and not Path(uri.removeprefix("file://")).exists():
@@ -128,18 +128,35 @@ def source_tarball(package: str, suite: str, into: Path) -> Path:
     state = into / "apt"
     for sub in ("lists/partial", "archives/partial", "parts"):
         (state / sub).mkdir(parents=True, exist_ok=True)
-    (state / "sources.list").write_text(f"deb-src [signed-by={key}] {uri} {suite} main\n")
-    opts = [f"-oDir::Etc::SourceList={state}/sources.list", f"-oDir::Etc::SourceParts={state}/parts",
-            f"-oDir::State::Lists={state}/lists", f"-oDir::Cache={state}",
-            f"-oDir::Cache::Archives={state}/archives", "-oAPT::Get::List-Cleanup=0",
-            "-oAPT::Sandbox::User=root" if os.geteuid() == 0 else "-oDebug::NoLocking=1",
-            "-oAcquire::Languages=none", "-oAcquire::Retries=2"]
+    (state / "sources.list").write_text(f"{kind} [signed-by={key}] {uri} {suite} main\n")
+    apt = ["apt-get", f"-oDir::Etc::SourceList={state}/sources.list", f"-oDir::Etc::SourceParts={state}/parts",
+           f"-oDir::State::Lists={state}/lists", "-oDir::State::status=/dev/null", f"-oDir::Cache={state}",
+           f"-oDir::Cache::Archives={state}/archives", "-oAPT::Get::List-Cleanup=0",
+           "-oAPT::Sandbox::User=root" if os.geteuid() == 0 else "-oDebug::NoLocking=1",
+           "-oAcquire::Languages=none", "-oAcquire::Retries=2", "-oAPT::Update::Error-Mode=any"]
+    run_step(f"reading the package lists of Debian {suite}", [*apt, "update"], into / "apt.log", cwd=into)
+    return apt
+
+
+def source_tarball(package: str, suite: str, into: Path) -> Path:
+    """Fetches only the .orig tarball of a source package of another Debian release."""
+    apt = _other_release("deb-src", suite, into)
     log = into / "apt.log"
-    run_step(f"reading the source package list of Debian {suite}",
-             ["apt-get", *opts, "update"], log, cwd=into)
     run_step(f"fetching the source of {package} from Debian {suite}",
-             ["apt-get", *opts, "source", "--download-only", "--tar-only", package], log, cwd=into)
+             [*apt, "source", "--download-only", "--tar-only", package], log, cwd=into)
     found = sorted(into.glob(f"{package}_*.orig.tar.*"))
     if not found:
         raise ToolError(f"apt-get source {package} left no .orig tarball; see {log}")
     return found[0]
+
+
+def binary_packages(packages: list[str], suite: str, into: Path) -> Path:
+    """Fetches packages of another Debian release and unpacks them, installing nothing. Returns their files' root."""
+    apt = _other_release("deb", suite, into)
+    log = into / "apt.log"
+    run_step(f"fetching {', '.join(packages)} from Debian {suite}", [*apt, "download", *packages], log, cwd=into)
+    root = into / "root"
+    for package in packages:
+        deb, = into.glob(f"{package}_*.deb")
+        run_step(f"unpacking {deb.name}", ["dpkg-deb", "--extract", deb, root], log)
+    return root

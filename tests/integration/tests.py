@@ -703,8 +703,12 @@ def command_tests() -> list[Test]:
         *(Command(f"checks/{name}", ("scripts/check", "$O", name), timeout=400, packages="clang lint")
           for name in CHECKS),
     ]
-    tests.append(Command("proof/slot", (str(TOP / "tests" / "proof" / "run.py"),), timeout=300, packages="proof"))
-    tests.append(Command("proof/eva", (str(TOP / "tests" / "proof" / "eva.py"),), timeout=600, packages="proof"))
+    tests.append(Command("proof/protocol", (str(TOP / "tests" / "proof" / "run.py"),), timeout=300, packages="proof"))
+    tests.append(Command("proof/ports", (str(TOP / "tests" / "proof" / "eva.py"),), timeout=600, packages="proof"))
+    for path in sorted((TOP / "tests" / "proof" / "cbmc").glob("*.c")):
+        cbmc = (str(TOP / "tests" / "proof" / "cbmc.py"), path.stem)
+        tests += [Command(f"proof/{path.stem}", cbmc, timeout=600),
+                  Command(f"proof/{path.stem}-deep", (*cbmc, "--deep"), timeout=7200, alone=True)]
     for target in sorted((TOP / "tests" / "fuzz").glob("fuzz_*.c")):
         name = target.stem.removeprefix("fuzz_")
         tests.append(Command(f"fuzz/{name}", (str(TOP / "scripts" / "fuzz"), name, "5"), packages="fuzz"))
