@@ -118,9 +118,8 @@ void emulate_pio_post(struct acrn_vcpu *vcpu, const struct io_request *io_req)
 
 /* ---- INS and OUTS ---- */
 
-#define BATCH                                                                                                          \
-	32U /* elements of a REP instruction per exit, when nobody has to be asked and nothing comes in between        \
-	     */
+/* Elements of a REP instruction in one exit, when nobody has to be asked and nothing comes in between. */
+#define BATCH 32U
 
 /* What is the same for all elements that one exit is about. */
 struct string_exit {
