@@ -85,22 +85,6 @@ void speculation_choose(struct speculation *s, const struct cpu_caps *caps, enum
 	s->guard_entry = (s->swap || s->clear_buffers) ? VMRUN_GUARDED : 0U;
 }
 
-void speculation_init(void)
-{
-	char word[8] = "";
-
-	if (cmdline_get("mitigations", word, sizeof(word))) {
-		if (strcmp(word, "off") == 0) {
-			mode = MITIGATIONS_OFF;
-		} else if (strcmp(word, "all") == 0) {
-			mode = MITIGATIONS_ALL;
-		} else if (strcmp(word, "auto") != 0) {
-			pr_warn("command line: mitigations=%s is not off, auto or all: auto is taken", word);
-		}
-	}
-	speculation_choose(&speculation, &cpu_caps, mode);
-}
-
 void speculation_host(void)
 {
 	if (cpu_caps.has_spec_ctrl) {
@@ -125,10 +109,29 @@ const char *speculation_branches(void)
 
 const char *speculation_buffers(void)
 {
-	return in_words("buffers cleared at each entry", speculation.clear_buffers, speculation.buffers_open);
+	return in_words("cleared at each entry", speculation.clear_buffers, speculation.buffers_open);
 }
 
 const char *speculation_l1d(void)
 {
-	return in_words("L1D flushed before a VM runs", speculation.flush_l1d, speculation.l1d_open);
+	return in_words("flushed before a VM runs", speculation.flush_l1d, speculation.l1d_open);
+}
+
+void speculation_init(void)
+{
+	char word[8] = "";
+	const bool told = cmdline_get("mitigations", word, sizeof(word));
+
+	if (strcmp(word, "off") == 0) {
+		mode = MITIGATIONS_OFF;
+	} else if (strcmp(word, "all") == 0) {
+		mode = MITIGATIONS_ALL;
+	} else if (told && (strcmp(word, "auto") != 0)) {
+		pr_warn("command line: mitigations=%s is not off, auto or all: auto is taken", word);
+	}
+	speculation_choose(&speculation, &cpu_caps, mode);
+	if (told) {
+		pr_info("speculation: branches: %s; buffers: %s; L1D: %s", speculation_branches(),
+			speculation_buffers(), speculation_l1d());
+	}
 }
