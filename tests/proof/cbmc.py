@@ -57,6 +57,7 @@ class Proof:
     deep: Bounds
     broken: tuple[Broken, ...]
     quick: int = 1			# so many of `broken` without --deep
+    small: tuple[Broken, ...] = ()	# limits of headers in include/, made small
 
 
 DECODE = "arch/x86/guest/instr_decode.c"
@@ -65,6 +66,9 @@ TABLES = "hypervisor/acpi_tables.c"
 VHM = "hypervisor/vhm.c"
 COPY = "hypervisor/guest_copy.c"
 REGIONS = "hypervisor/hypercall_mem.c"
+PORTS = "hypervisor/ioports.c"
+IOREQ = "hypervisor/ioreq.c"
+PORT_LIMITS = "include/hv/ioports.h"
 
 PROOFS: dict[str, Proof] = {
     "decode": Proof(
@@ -99,6 +103,18 @@ PROOFS: dict[str, Proof] = {
         (Broken(REGIONS, "|| (mr->gpa + mr->size > GPA_LIMIT)", ""),
          Broken(REGIONS, "((prot & MEM_ACCESS_READ) != 0U)", "true"),
          Broken(REGIONS, "!is_aligned(mr->gpa | mr->size, PAGE_SIZE)", "!is_aligned(mr->gpa, PAGE_SIZE)"))),
+    "portmap": Proof(
+        (PORTS, IOREQ, "lib/machine.c"), {"": "PORTS+1"}, {"PORTS": 6, "ENTRIES": 2}, {"PORTS": 8, "ENTRIES": 3},
+        (Broken(PORTS, "if (owner != NULL)", "if (owner != NULL && port != last)"),
+         Broken(IOREQ, "port + size - 1U > entry->range.end", "port + size - 2U > entry->range.end"),
+         Broken(PORTS, "ports->count == VM_IOPORT_ENTRIES", "ports->count > VM_IOPORT_ENTRIES"),
+         Broken(PORTS, "if (ports->map[port] == MAP_DIRECT)", "if (false)"),
+         Broken(PORTS, "ports->map[port] = (uint8_t)ports->count;", "ports->map[first] = (uint8_t)ports->count;"),
+         Broken(IOREQ, "pio->value &= port_mask[pio->size];", "")),
+        2, (Broken(PORT_LIMITS, "VM_IOPORT_COUNT   0x10000U", "VM_IOPORT_COUNT   (PORTS + 0U)"),
+            Broken(PORT_LIMITS, "VM_IOPORT_ENTRIES 48U", "VM_IOPORT_ENTRIES (ENTRIES + 0U)"),
+            Broken("include/hv/guest_memory.h", "VM_RESERVATIONS 32U", "VM_RESERVATIONS 2U"),
+            Broken("include/hv/vm.h", "VM_MMIO_NODES 16U", "VM_MMIO_NODES 1U"))),
 }
 
 
@@ -122,18 +138,22 @@ def check(name: str, bounds: Bounds, broken: Broken | None) -> tuple[bool, str, 
     """One run. @return whether CBMC said what it should, a few words, and what it said"""
     proof = PROOFS[name]
     with tempfile.TemporaryDirectory() as folder:
-        sources = [HOME / f"{name}.c", *(HOME / f if f.startswith("lib/") else TOP / f for f in proof.files)]
-        if broken is not None:
-            text = (TOP / broken.file).read_text(encoding="utf-8")
-            if text.count(broken.rule) != 1:
-                return False, f"{broken.file} has '{broken.rule}' {text.count(broken.rule)} times, not once", ""
-            copy = Path(folder) / Path(broken.file).name
-            copy.write_text(text.replace(broken.rule, broken.by), encoding="utf-8")
-            sources = [copy if s == TOP / broken.file else s for s in sources]
+        changed: dict[str, str] = {}
+        for change in (*proof.small, *((broken,) if broken else ())):
+            text = changed.get(change.file) or (TOP / change.file).read_text(encoding="utf-8")
+            if text.count(change.rule) != 1:
+                return False, f"{change.file} has '{change.rule}' {text.count(change.rule)} times, not once", ""
+            changed[change.file] = text.replace(change.rule, change.by)
+        for file, text in changed.items():
+            copy = Path(folder) / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(text, encoding="utf-8")
+        sources = [HOME / f"{name}.c", *(HOME / f if f.startswith("lib/") else
+                                         Path(folder if f in changed else TOP) / f for f in proof.files)]
         program = str(Path(folder) / "proof")
         defines = [f"-D{word}={value}" for word, value in bounds.items()]
         includes = [f"-I{(TOP / broken.file).parent}"] if broken else []
-        code, said = run([*cbmc.program("goto-cc"), *COMPILE, *defines, *includes, "-o", program,
+        code, said = run([*cbmc.program("goto-cc"), f"-I{folder}/include", *COMPILE, *defines, *includes, "-o", program,
                           *map(str, sources)], 60)
         if code != 0:
             return False, "does not compile", said
