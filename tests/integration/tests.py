@@ -213,21 +213,26 @@ def pre_tests() -> list[Test]:
     tests += [replace(_guest_test("pre", "ipi"), name=f"pre/ipi-million-{pcpus}cpu", scenario=PRE_SMP, cpus=pcpus,
                       changes=(Change("PRE1", "vcpu_num", "4"), Change("PRE1", "os_config/bootargs", "rounds=60000")),
                       timeout=1500, alone=True) for pcpus in (1, 2)]
-    # A CPU that reports IA32_SPEC_CTRL, and all that can be done for it at each entry and exit.
-    speculating = replace(_guest_test("pre", "spec_ctrl", model="sapphire_rapids"), not_packaged="no such model")
-    auto = r"branches: always on; IBPB between VMs; buffers: cleared at each entry; L1D: not needed"
-    tests += [replace(speculating, name="bare/spec_ctrl-sapphire", kind="bare"),
-              replace(speculating, name="pre/spec_ctrl-sapphire", hv_words="mitigations=auto", must=(auto,)),
-              replace(speculating, name="pre/spec_ctrl-all", hv_words="mitigations=all",
-                      must=(r"branches: at each exit.*buffers: cleared at each entry; L1D: flushed",)),
-              replace(speculating, name="pre/spec_ctrl-off", hv_words="mitigations=off",
-                      must=(r"branches: off.*buffers: off.*L1D: off",)),
-              replace(speculating, name="pre/spec_ctrl-wrong", hv_words="mitigations=sure",
-                      must=("mitigations=sure is not off, auto or all", auto))]
     # Without a mask of CPUs the scenario places them.
     tests.append(replace(_guest_test("uvm", "sipi"), name="uvm/sipi-1cpu", cpus=1, guest_words="cpus=0",
                          changes=(Change("UVM1", "vcpu_num", "2"),)))
     return tests
+
+
+def speculation_tests() -> list[Boot]:
+    """On a CPU that reports IA32_SPEC_CTRL: the defences that it needs, all that can be done, and none."""
+    base = replace(_guest_test("pre", "spec_ctrl", model="sapphire_rapids"), not_packaged="no such model")
+    auto = r"branches: always on; IBPB between VMs; buffers: cleared at each entry; L1D: not needed"
+    return [
+        replace(base, name="bare/spec_ctrl-sapphire", kind="bare"),
+        replace(base, name="pre/spec_ctrl-sapphire", hv_words="mitigations=auto", must=(auto,)),
+        replace(base, name="pre/spec_ctrl-all", hv_words="mitigations=all",
+                must=(r"branches: at each exit.*buffers: cleared at each entry; L1D: flushed",)),
+        replace(base, name="pre/spec_ctrl-off", hv_words="mitigations=off",
+                must=(r"branches: off.*buffers: off.*L1D: off",)),
+        replace(base, name="pre/spec_ctrl-wrong", hv_words="mitigations=sure",
+                must=("mitigations=sure is not off, auto or all", auto)),
+    ]
 
 
 def cable_tests() -> list[Test]:
@@ -727,5 +732,6 @@ def command_tests() -> list[Test]:
 def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
     return [*command_tests(), *guest_tests(), *pre_tests(), *load_tests(), *cable_tests(), *connection_tests(),
-            *ends_tests(), *bench_tests(), *trace_tests(), *sched_tests(), *bad_tests(), *boot_tests(), *io_tests(),
+            *ends_tests(), *speculation_tests(), *bench_tests(), *trace_tests(), *sched_tests(), *bad_tests(),
+            *boot_tests(), *io_tests(),
             *linux_tests(), *debian_tests(), *other_tests(), *model_tests()]

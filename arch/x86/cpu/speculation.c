@@ -119,7 +119,7 @@ const char *speculation_l1d(void)
 
 void speculation_init(void)
 {
-	char word[8] = "";
+	char word[32] = "";
 	const bool told = cmdline_get("mitigations", word, sizeof(word));
 
 	if (strcmp(word, "off") == 0) {
