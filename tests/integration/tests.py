@@ -733,5 +733,4 @@ def all_tests() -> list[Test]:
     """In the order in which they run: what is fast and basic first."""
     return [*command_tests(), *guest_tests(), *pre_tests(), *load_tests(), *cable_tests(), *connection_tests(),
             *ends_tests(), *speculation_tests(), *bench_tests(), *trace_tests(), *sched_tests(), *bad_tests(),
-            *boot_tests(), *io_tests(),
-            *linux_tests(), *debian_tests(), *other_tests(), *model_tests()]
+            *boot_tests(), *io_tests(), *linux_tests(), *debian_tests(), *other_tests(), *model_tests()]
