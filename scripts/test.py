@@ -90,7 +90,7 @@ def entry() -> int:
                 build.hypervisor()
                 build.make("dm-guests", what="building the bare-metal Service VMs")
             build.make("guests", what="building the test guests")
-            if linux:
+            if linux or any(t.kind == "debian-pair" for t in boots):
                 build.make("dm", what="building the device model")
         if boots:
             binary, fast = bochs.find_bochs()
