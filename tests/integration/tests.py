@@ -213,6 +213,11 @@ def pre_tests() -> list[Test]:
     tests += [replace(_guest_test("pre", "ipi"), name=f"pre/ipi-million-{pcpus}cpu", scenario=PRE_SMP, cpus=pcpus,
                       changes=(Change("PRE1", "vcpu_num", "4"), Change("PRE1", "os_config/bootargs", "rounds=60000")),
                       timeout=1500, alone=True) for pcpus in (1, 2)]
+    # Memory that a callback maps, and takes away under the other vCPU.
+    mapping = replace(_guest_test("pre", "map_test"), scenario=PRE_SMP, hv_words="map_test")
+    tests += [mapping, replace(mapping, name="pre/map_test-1cpu", cpus=1)]
+    # Ports of the machine that one vCPU has.
+    tests.append(replace(_guest_test("pre", "vcpu_ports"), scenario=SCENARIOS / "test-ports.xml"))
     # Without a mask of CPUs the scenario places them.
     tests.append(replace(_guest_test("uvm", "sipi"), name="uvm/sipi-1cpu", cpus=1, guest_words="cpus=0",
                          changes=(Change("UVM1", "vcpu_num", "2"),)))
