@@ -2,21 +2,10 @@
 /* arch/x86/cpu/speculation.c: what is chosen for CPUs as they report themselves. */
 #include <unit.h>
 
+#include <asm/msr.h>
 #include <asm/speculation.h>
-#include <lib/bits.h>
 
 struct cpu_caps cpu_caps;
-
-/* Bits of IA32_ARCH_CAPABILITIES by the names of SDM vol 4, table 2-2. */
-#define RDCL_NO    BIT(0)
-#define IBRS_ALL   BIT(1)
-#define SKIP_FLUSH BIT(3)
-#define MDS_NO     BIT(5)
-#define TAA_NO     BIT(8)
-#define FB_CLEAR   BIT(17)
-#define BHI_NO     BIT(20)
-#define PBRSB_NO   BIT(24)
-#define RFDS_CLEAR BIT(28)
 
 static struct speculation chosen(const struct cpu_caps *caps, enum mitigations wanted)
 {
@@ -66,7 +55,8 @@ static const struct cpu_caps recent = {.has_spec_ctrl = true,
 	.has_l1d_flush = true,
 	.has_arch_caps = true,
 	.has_bhi_dis_s = true,
-	.arch_caps = RDCL_NO | IBRS_ALL | SKIP_FLUSH | MDS_NO | TAA_NO};
+	.arch_caps = ARCH_CAPS_RDCL_NO | ARCH_CAPS_IBRS_ALL | ARCH_CAPS_SKIP_L1DFL_VMENTRY | ARCH_CAPS_MDS_NO |
+		ARCH_CAPS_TAA_NO};
 
 TEST(speculation_recent_cpu_has_ibrs_always)
 {
@@ -81,22 +71,22 @@ TEST(speculation_each_bit_counts)
 {
 	struct cpu_caps caps = recent;
 
-	caps.arch_caps = recent.arch_caps | PBRSB_NO | BHI_NO;
+	caps.arch_caps = recent.arch_caps | ARCH_CAPS_PBRSB_NO | ARCH_CAPS_BHI_NO;
 	EXPECT(!chosen(&caps, MITIGATIONS_AUTO).guard_exit);
 	EXPECT_EQ(chosen(&caps, MITIGATIONS_AUTO).host_spec_ctrl, SPEC_CTRL_IBRS);
-	caps.arch_caps = recent.arch_caps & ~MDS_NO;
+	caps.arch_caps = recent.arch_caps & ~ARCH_CAPS_MDS_NO;
 	EXPECT(chosen(&caps, MITIGATIONS_AUTO).clear_buffers);
 	EXPECT_EQ(chosen(&caps, MITIGATIONS_AUTO).guard_entry, VMRUN_GUARDED);
-	caps.arch_caps = recent.arch_caps | FB_CLEAR;
+	caps.arch_caps = recent.arch_caps | ARCH_CAPS_FB_CLEAR;
 	EXPECT(chosen(&caps, MITIGATIONS_AUTO).clear_buffers);
-	caps.arch_caps = recent.arch_caps | RFDS_CLEAR;
+	caps.arch_caps = recent.arch_caps | ARCH_CAPS_RFDS_CLEAR;
 	EXPECT(chosen(&caps, MITIGATIONS_AUTO).clear_buffers);
-	caps.arch_caps = recent.arch_caps & ~TAA_NO;
+	caps.arch_caps = recent.arch_caps & ~ARCH_CAPS_TAA_NO;
 	EXPECT(!chosen(&caps, MITIGATIONS_AUTO).clear_buffers);
 	caps.has_rtm = true;
 	EXPECT(chosen(&caps, MITIGATIONS_AUTO).clear_buffers);
 	/* Nested: the hypervisor below flushes. */
-	caps.arch_caps = SKIP_FLUSH;
+	caps.arch_caps = ARCH_CAPS_SKIP_L1DFL_VMENTRY;
 	EXPECT(!chosen(&caps, MITIGATIONS_AUTO).flush_l1d);
 	caps.arch_caps = 0UL;
 	EXPECT(chosen(&caps, MITIGATIONS_AUTO).flush_l1d);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which defences against speculation this CPU needs and has. Where they act: vmx_entry.S, vcpu_arch.c. */
+/* Which defences against speculation this CPU needs and has. Where they act: vmx_entry.S, vmexit.c, vcpu_arch.c. */
 #include <asm/speculation.h>
 
 #include <asm/cpu.h>
@@ -8,19 +8,7 @@
 #include <asm/percpu.h>
 #include <hv/cmdline.h>
 #include <hv/log.h>
-#include <lib/bits.h>
 #include <lib/string.h>
-
-/* IA32_ARCH_CAPABILITIES (SDM vol 4, table 2-2). A CPU without it has none of them. */
-#define RDCL_NO            BIT(0)
-#define IBRS_ALL           BIT(1)
-#define SKIP_L1DFL_VMENTRY BIT(3)
-#define MDS_NO             BIT(5)
-#define TAA_NO             BIT(8)
-#define FB_CLEAR           BIT(17)
-#define BHI_NO             BIT(20)
-#define PBRSB_NO           BIT(24)
-#define RFDS_CLEAR         BIT(28)
 
 struct speculation speculation;
 
@@ -34,7 +22,7 @@ static bool has(const struct cpu_caps *caps, uint64_t bit)
 /* Predictions of branches and returns that a VM has trained. */
 static void choose_branches(struct speculation *s, const struct cpu_caps *caps, bool all)
 {
-	const bool always = has(caps, IBRS_ALL) && !all;
+	const bool always = has(caps, ARCH_CAPS_IBRS_ALL) && !all;
 
 	if (!caps->has_spec_ctrl) {
 		s->branches_open = true;
@@ -42,7 +30,7 @@ static void choose_branches(struct speculation *s, const struct cpu_caps *caps, 
 	}
 	s->barrier = true;
 	s->host_spec_ctrl = SPEC_CTRL_IBRS;
-	if (caps->has_bhi_dis_s && !has(caps, BHI_NO)) {
+	if (caps->has_bhi_dis_s && !has(caps, ARCH_CAPS_BHI_NO)) {
 		s->host_spec_ctrl |= SPEC_CTRL_BHI_DIS_S;
 	}
 	/*
@@ -50,14 +38,14 @@ static void choose_branches(struct speculation *s, const struct cpu_caps *caps, 
 	 * one return after an exit can still follow the guest's stack of returns, unless PBRSB_NO.
 	 */
 	s->swap = !always;
-	s->guard_exit = s->swap || !has(caps, PBRSB_NO);
+	s->guard_exit = s->swap || !has(caps, ARCH_CAPS_PBRSB_NO);
 }
 
 /* Leftovers in store, fill and load buffers: MDS, TAA, MMIO stale data, register file data. */
 static void choose_buffers(struct speculation *s, const struct cpu_caps *caps, bool all)
 {
-	const bool affected = !has(caps, MDS_NO) || (caps->has_rtm && !has(caps, TAA_NO)) || has(caps, FB_CLEAR) ||
-		has(caps, RFDS_CLEAR);
+	const bool affected = !has(caps, ARCH_CAPS_MDS_NO) || (caps->has_rtm && !has(caps, ARCH_CAPS_TAA_NO)) ||
+		has(caps, ARCH_CAPS_FB_CLEAR) || has(caps, ARCH_CAPS_RFDS_CLEAR);
 
 	s->clear_buffers = caps->has_md_clear && (affected || all);
 	s->buffers_open = affected && !caps->has_md_clear;
@@ -66,7 +54,7 @@ static void choose_buffers(struct speculation *s, const struct cpu_caps *caps, b
 /* L1 terminal fault: a guest reads what is in the data cache, by an entry of its page tables that is not present. */
 static void choose_l1d(struct speculation *s, const struct cpu_caps *caps, bool all)
 {
-	const bool affected = !has(caps, RDCL_NO) && !has(caps, SKIP_L1DFL_VMENTRY);
+	const bool affected = !has(caps, ARCH_CAPS_RDCL_NO) && !has(caps, ARCH_CAPS_SKIP_L1DFL_VMENTRY);
 
 	s->flush_l1d = caps->has_l1d_flush && (affected || all);
 	s->l1d_open = affected && !caps->has_l1d_flush;

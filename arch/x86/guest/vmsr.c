@@ -80,8 +80,10 @@ static int32_t read_microcode(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *va
 
 /* IA32_ARCH_CAPABILITIES: the bits that say "not affected", none that offer an MSR we do not have. */
 #define ARCH_CAPS_SHOWN                                                                                                \
-	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) | BIT(15) |         \
-		BIT(17) | BIT(24) | BIT(26) | BIT(27))
+	(ARCH_CAPS_RDCL_NO | ARCH_CAPS_IBRS_ALL | ARCH_CAPS_RSBA | ARCH_CAPS_SKIP_L1DFL_VMENTRY | ARCH_CAPS_SSB_NO |   \
+		ARCH_CAPS_MDS_NO | ARCH_CAPS_PSCHANGE_MC_NO | ARCH_CAPS_TAA_NO | ARCH_CAPS_SBDR_SSDP_NO |              \
+		ARCH_CAPS_FBSDP_NO | ARCH_CAPS_PSDP_NO | ARCH_CAPS_FB_CLEAR | ARCH_CAPS_PBRSB_NO | ARCH_CAPS_GDS_NO |  \
+		ARCH_CAPS_RFDS_NO)
 
 static int32_t read_arch_caps(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
 {

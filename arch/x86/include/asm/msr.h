@@ -71,6 +71,25 @@
 #define FEATURE_CONTROL_VMX_IN_SMX 0x2UL
 #define FEATURE_CONTROL_VMX        0x4UL
 
+/* IA32_ARCH_CAPABILITIES (SDM vol 4, table 2-2). A CPU without it has none of them. */
+#define ARCH_CAPS_RDCL_NO            0x1UL
+#define ARCH_CAPS_IBRS_ALL           0x2UL
+#define ARCH_CAPS_RSBA               0x4UL
+#define ARCH_CAPS_SKIP_L1DFL_VMENTRY 0x8UL
+#define ARCH_CAPS_SSB_NO             0x10UL
+#define ARCH_CAPS_MDS_NO             0x20UL
+#define ARCH_CAPS_PSCHANGE_MC_NO     0x40UL
+#define ARCH_CAPS_TAA_NO             0x100UL
+#define ARCH_CAPS_SBDR_SSDP_NO       0x2000UL
+#define ARCH_CAPS_FBSDP_NO           0x4000UL
+#define ARCH_CAPS_PSDP_NO            0x8000UL
+#define ARCH_CAPS_FB_CLEAR           0x20000UL
+#define ARCH_CAPS_BHI_NO             0x100000UL
+#define ARCH_CAPS_PBRSB_NO           0x1000000UL
+#define ARCH_CAPS_GDS_NO             0x4000000UL
+#define ARCH_CAPS_RFDS_NO            0x8000000UL
+#define ARCH_CAPS_RFDS_CLEAR         0x10000000UL
+
 #define PRED_CMD_IBPB 0x1UL
 #define FLUSH_CMD_L1D 0x1UL
 
