@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A second in HLT, woken by a timer every now and then. What it costs is in the hypervisor's summary; a second CPU, if
- * there is one, is never started.
+ * Ten seconds in HLT, woken by a timer every now and then. What they cost is in the hypervisor's summary; a second CPU,
+ * if there is one, is never started.
  */
 #include <guests/lib/apic.h>
 #include <guests/lib/guest.h>
@@ -9,7 +9,7 @@
 const char subject_name[] = "idle";
 
 #define VEC_TIMER	0x53U
-#define PERIODS		10U
+#define PERIODS		100U
 #define COUNT		10000000U	/* bus ticks at divisor 1 */
 
 static void on_timer(struct trap *t)
