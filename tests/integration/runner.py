@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import threading
@@ -110,11 +111,12 @@ def _load_modules(words: str) -> list[BootModule]:
 
 
 class Runner:
-    def __init__(self, tests: list[Test], jobs: int, verbose: bool,
+    def __init__(self, tests: list[Test], jobs: int, verbose: bool, vary: int,
                  kernel_builder: subprocess.Popen[bytes] | None):
         self.tests = tests
         self.jobs = jobs
         self.verbose = verbose
+        self.vary = vary
         self._kernel_builder = kernel_builder
         self._locks: dict[str, threading.Lock] = {}
         self._isos: dict[str, Path] = {}
@@ -349,12 +351,18 @@ class Runner:
         if test.kind in OUR_LINUX and self._kernel_builder is not None:
             self._kernel_builder.wait()
 
+    def _ips(self, test: Boot) -> int:
+        """How many instructions a second of the simulator has: as always, or a little off (--vary)."""
+        if not self.vary:
+            return bochs.DEFAULT_IPS
+        return int(bochs.DEFAULT_IPS * random.Random(f"{self.vary} {test.name}").uniform(0.996, 1.004))
+
     def _boot(self, test: Boot) -> Result:
         self._check_possible(test)
         iso = self._iso(test)
         stock = test.machine == "bochs" and not bochs.find_bochs()[1]
         config = MachineConfig(iso=iso, kind=test.machine, cpu_model=test.cpu_model, cpus=test.cpus,
-                               memory_mb=test.memory_mb, firmware=test.firmware,
+                               memory_mb=test.memory_mb, firmware=test.firmware, ips=self._ips(test),
                                ignore_bad_msrs=not test.strict_msrs, quantum=test.quantum, com=test.com)
         folder = build_dir() / "test" / test.name
         timeout = test.timeout * (STOCK_FACTOR if stock else 1.0)
