@@ -42,7 +42,7 @@ CASES: list[tuple[str, bool, Boot, str, str, str]] = [
 
 
 def main() -> int:
-    runner = Runner([], jobs=1, verbose=False, kernel_builder=None)
+    runner = Runner([], jobs=1, verbose=False, vary=0, kernel_builder=None)
     failed = 0
     for i, (name, good, test, how, reason, text) in enumerate(CASES, 1):
         result = Result()
