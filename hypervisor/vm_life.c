@@ -119,7 +119,7 @@ const char *vm_life_error(int64_t error)
 	case -ESHUTDOWN:
 		return "has stopped for good";
 	case -EPERM:
-		return "is not loaded by the hypervisor, but by its device model";
+		return "is loaded and started by its device model (aril-dm in the Service VM)";
 	case -ENODEV:
 		return "cannot run on this machine";
 	case -EINVAL:

@@ -163,13 +163,14 @@ static void end_change(struct acrn_vm *vm, const char *what, int32_t ret)
 int32_t shell_cmd_vm_start(uint32_t argc, char **argv)
 {
 	struct acrn_vm *vm = shell_find_vm(argv[1]);
-	bool has_no_regs;
+	bool is_empty;
 
 	(void)argc;
 	if ((vm != NULL) && (shell_lock_vm(vm) == 0)) {
-		/* A User VM that was only created has no registers yet: those are its device model's. */
-		has_no_regs = (vm->config->load_order == SCN_POST_LAUNCHED_VM) && (vm->state == VM_CREATED);
-		end_change(vm, "started", has_no_regs ? -EPERM : vm_life_start(vm));
+		/* A User VM's memory, image and first registers are its device model's. */
+		is_empty = (vm->config->load_order == SCN_POST_LAUNCHED_VM) &&
+			((vm->state == VM_CREATED) || (vm->state == VM_POWERED_OFF));
+		end_change(vm, "started", is_empty ? -EPERM : vm_life_start(vm));
 	}
 	return 0;
 }

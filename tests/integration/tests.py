@@ -522,11 +522,12 @@ def console_tests() -> list[Test]:
         # What is right, instead.
         replace(idle, name="console/errors", end=("off",),
                 typed=((ready, "\rept SVM\rept SVM nowhere\rcpuid 77 1\rcpuid SVM 0x100000000\rlog loud\r"
-                        "vmexit nobody -j\rvm_lst\rhelp x\rpoweroff\r"),),
+                        "vmexit nobody -j\rvm_lst\rhelp x\rvm_start UVM1\rpoweroff\r"),),
                 must=(r"^usage: ept VM ADDRESS \[-j\]: where", r"'nowhere' is no number; write it as 4096 or 0x1000",
                       r"there is no VM '77'; `vm_list` shows them", r"leaf 0x100000000 is too large; it goes up to",
                       r"'loud' is no level; there are none, error", r'^\{"error":"there is no VM .nobody.',
-                      r"vm_lst: no such command; `help`", r"x: no such command; `help`")),
+                      r"vm_lst: no such command; `help`", r"x: no such command; `help`",
+                      r"'UVM1' is loaded and started by its device model \(aril-dm")),
         # The words of a panic, with names, and the VM that was on the CPU when there was one.
         replace(idle, name="console/panic", end=(), allow_panic=True,
                 typed=((ready, "\rpanic\r"),), until=r"PANIC: the machine is stopped: asked for on the console",
