@@ -48,8 +48,8 @@ def arguments() -> argparse.Namespace:
                         help="which Bochs: our fast build or Debian's package")
     parser.add_argument("--firmware", choices=("bios", "uefi"), default="bios", help="uefi: qemu only")
     parser.add_argument("--cpu-model", default="", help=f"default for Bochs: {bochs.DEFAULT_MODEL}")
-    parser.add_argument("--cpus", type=int, default=2)
-    parser.add_argument("--memory", type=int, default=1024, metavar="MIB")
+    parser.add_argument("--cpus", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--memory", type=int, default=1024, metavar="MIB", help="default: %(default)s")
     parser.add_argument("--scenario", type=Path, default=TOP / "boot" / "scenarios" / "default.xml",
                         metavar="FILE", help="XML or compiled blob")
     parser.add_argument("--module", action="append", default=[], metavar="TAG=FILE",
@@ -64,7 +64,23 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepare(args: argparse.Namespace, interactive: bool) -> Path:
+def machine_config(args: argparse.Namespace, iso: Path) -> MachineConfig:
+    return MachineConfig(iso=iso, kind=args.machine, cpu_model=args.cpu_model, cpus=args.cpus,
+                         memory_mb=args.memory, firmware=args.firmware, build=args.simulator)
+
+
+def check_arguments(args: argparse.Namespace) -> dict[str, Path]:
+    """What is wrong with them is said before anything is installed or built. Returns the modules that are given."""
+    if not args.scenario.is_file():
+        raise ToolError(f"there is no scenario {args.scenario}; those that come with Aril are in boot/scenarios")
+    if args.timeout < 0:
+        raise ToolError(f"--timeout {args.timeout:g}: seconds, more than 0")
+    if not args.iso:
+        machine_config(args, Path()).check()
+    return {module.tag: module.path for module in map(parse_module, args.module)}
+
+
+def prepare(args: argparse.Namespace, given: dict[str, Path], interactive: bool) -> Path:
     """Installs, builds, and returns the ISO."""
     groups = ["build", "image"]
     if not args.iso:
@@ -73,12 +89,6 @@ def prepare(args: argparse.Namespace, interactive: bool) -> Path:
     if not args.iso and args.machine == "bochs" and args.simulator != "stock":
         build.fast_bochs()
     build.hypervisor()
-    given = {}
-    for text in args.module:
-        module = parse_module(text)
-        given[module.tag] = module.path
-    if not args.scenario.is_file():
-        raise ToolError(f"there is no scenario {args.scenario}")
     words = args.svm or ("svm.do=once,shell" if interactive else "")
     changes: tuple[build.Change, ...] = ()
     if words and args.scenario.suffix == ".xml":
@@ -92,7 +102,7 @@ def prepare(args: argparse.Namespace, interactive: bool) -> Path:
 
 def attach(machine: Machine) -> None:
     """Joins the terminal with the serial line until the machine ends or Ctrl-A x is typed."""
-    say("attached to the hypervisor's console; Ctrl-A x leaves and ends the machine")
+    say("attached to the hypervisor's console: Enter for its shell (`help`); Ctrl-A x leaves and ends the machine")
     stdin, stdout = sys.stdin.fileno(), sys.stdout.fileno()
     old = termios.tcgetattr(stdin)
     prefix = False
@@ -178,16 +188,14 @@ def headless(machine: Machine, args: argparse.Namespace, stock: bool) -> int:
 def entry() -> int:
     args = arguments()
     interactive = sys.stdin.isatty() and sys.stdout.isatty() and not args.headless
-    iso = prepare(args, interactive)
+    iso = prepare(args, check_arguments(args), interactive)
     if args.iso:
         say(f"the ISO is {iso}")
         return 0
     if args.machine == "qemu" and not kvm_nested():
         say("notice: there is no nested VT-x here, so QEMU can show no more than the refusal")
-    config = MachineConfig(iso=iso, kind=args.machine, cpu_model=args.cpu_model, cpus=args.cpus,
-                           memory_mb=args.memory, firmware=args.firmware, build=args.simulator)
     stock = args.machine == "bochs" and not bochs.find_bochs(args.simulator)[1]
-    with Machine(config, build_dir() / "run") as machine:
+    with Machine(machine_config(args, iso), build_dir() / "run") as machine:
         say(f"booting: {args.machine}{' (packaged, slow)' if stock else ''}, {args.cpus} CPU(s), "
             f"{args.memory} MiB, scenario {args.scenario.name}")
         if not interactive:

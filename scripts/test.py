@@ -40,7 +40,8 @@ def select(tests: list[Test], names: list[str]) -> list[Test]:
 def entry() -> int:
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help="which tests (default: all but those that run by name only)")
     parser.add_argument("--list", action="store_true", help="only list the tests")
     parser.add_argument("--quick", action="store_true", help="leave out the slow ones")
     parser.add_argument("--no-linux", action="store_true", help="leave out what needs the Linux kernel")
@@ -48,8 +49,8 @@ def entry() -> int:
                         help="which Bochs: our fast build or Debian's package")
     parser.add_argument("--jobs", type=int, default=2, help="machines at the same time (default 2)")
     parser.add_argument("--vary", type=int, default=0, metavar="N",
-                        help="Bochs at a speed up to 0.4 %% off, chosen by N and the test's name: moves each timer against "
-                             "the code, to find tests that pass by chance")
+                        help="Bochs at a speed up to 0.4 %% off, chosen by N and the test's name: moves each timer "
+                             "against the code, to find tests that pass by chance")
     parser.add_argument("--no-build", action="store_true", help="take what the build directory holds")
     parser.add_argument("--verbose", action="store_true", help="show every guest's PASS lines too")
     args = parser.parse_args()

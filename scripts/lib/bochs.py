@@ -24,6 +24,9 @@ FAST_ONLY_MODELS = ("sapphire_rapids", "arrow_lake")
 REFUSED_MODELS = ("corei5_lynnfield_750", "core2_penryn_t9600", "p4_prescott_celeron_336",
                   "athlon64_clawhammer", "phenom_8650_toliman", "zambezi", "ryzen")
 DEFAULT_MODEL = "corei7_skylake_x"
+# What Bochs takes. With more CPUs it runs out of timers, or hangs.
+MAX_CPUS = 14
+MAX_MEMORY_MB = 2048
 
 # One simulated second in instructions, which is the TSC's rate too. Small enough that firmware
 # delays and 115200 baud cost little, large enough for Linux to calibrate its clocks.
@@ -63,11 +66,22 @@ def find_bochs(want: str = "auto") -> tuple[Path, bool]:
     return STOCK, False
 
 
+def check_machine(model: str, cpus: int, memory_mb: int) -> None:
+    """Raises ToolError for a machine that Bochs cannot be; its own words for it are hard to understand."""
+    models = VMX_MODELS + FAST_ONLY_MODELS
+    if model not in models + REFUSED_MODELS:
+        raise ToolError(f"Bochs CPU model '{model}': use one of\n  " + "\n  ".join(models)
+                        + "\nor, to see Aril's refusal, " + ", ".join(REFUSED_MODELS))
+    if not 1 <= cpus <= MAX_CPUS:
+        raise ToolError(f"Bochs has 1 to {MAX_CPUS} CPUs, {cpus} asked for")
+    if not 1 <= memory_mb <= MAX_MEMORY_MB:
+        raise ToolError(f"Bochs has 1 to {MAX_MEMORY_MB} MiB of memory, {memory_mb} asked for")
+
+
 def bochsrc(*, iso: Path, fast: bool, model: str, cpus: int, memory_mb: int, serial: str, log: Path,
             ips: int = DEFAULT_IPS, ignore_bad_msrs: bool = True, quantum: int = 16, com: int = 1) -> str:
     """The text of a bochsrc. `serial` is the path of a terminal (pty) that becomes COM1, or COM2 beside a dead COM1."""
-    if memory_mb > 2048:
-        raise ToolError(f"Bochs has at most 2048 MiB of memory, {memory_mb} asked for")
+    check_machine(model, cpus, memory_mb)
     display = "display_library: nogui" if fast else 'display_library: rfb, options="timeout=0"'
     return f"""\
 {display}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -150,12 +151,17 @@ def search_path() -> str:
 
 
 def main(entry: Callable[[], int]) -> None:
-    """Runs a script's main function; ToolErrors become one clear message and exit code 2."""
+    """Runs a script's main function; what the user can mend becomes one clear message and exit code 2."""
     os.environ["PATH"] = search_path()
     try:
         code = entry()
     except ToolError as e:
         print(f"error: {e}", file=sys.stderr)
+        code = 2
+    except OSError as e:
+        if e.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+            raise		# a fault of ours: with its traceback
+        print(f"error: {e.filename or 'writing'}: {e.strerror}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -46,6 +46,14 @@ class MachineConfig:
     com: int = 1			# bochs only: which serial port is read
     exit_port: bool = True		# qemu only: isa-debug-exit at 0xF4
 
+    def check(self) -> None:
+        """Raises ToolError for a machine that the simulator cannot be."""
+        if self.kind != "bochs":
+            return
+        if self.firmware != "bios":
+            raise ToolError("Bochs 2.7 and 3.0 can't boot UEFI; use --machine qemu")
+        bochs.check_machine(self.cpu_model or bochs.DEFAULT_MODEL, self.cpus, self.memory_mb)
+
 
 def kvm_nested() -> bool:
     """Whether /dev/kvm can be used and gives its guests VT-x."""
@@ -183,9 +191,11 @@ class Machine:
             code = self._proc.returncode if self._proc else None
             if code == 0:
                 return "off"
-            if code is not None and code & 1 and self.config.exit_port:
+            # What QEMU itself complains of ends it with 1, as a guest's debug exit with 0 does.
+            complaint = re.findall(r"^qemu-system-x86_64: (?!warning).*$", self.simulator_log(), re.M)
+            if code is not None and code & 1 and self.config.exit_port and not complaint:
                 return f"debug-exit {code >> 1}"
-            return f"crash: qemu exit code {code}: {self.simulator_log()[-300:]}"
+            return f"crash: qemu exit code {code}: {' '.join(complaint) or self.simulator_log()[-300:]}"
         log = self.simulator_log()
         if re.search(r"shutdown requested|ACPI.*soft power off|Shutdown port", log, re.I):
             return "off"
@@ -203,8 +213,7 @@ class Machine:
 
     def _bochs(self) -> list[str]:
         c = self.config
-        if c.firmware != "bios":
-            raise ToolError("Bochs 2.7 and 3.0 can't boot UEFI; use --machine qemu")
+        c.check()
         binary, fast = bochs.find_bochs(c.build)
         rc = self.workdir / "bochsrc"
         rc.write_text(bochs.bochsrc(

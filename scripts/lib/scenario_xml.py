@@ -103,6 +103,8 @@ def _schema_message(error: "etree._LogEntry") -> str | None:
     if "required but missing" in detail:
         missing = re.search(r"attribute '([^']*)'", detail)
         return f"<{element}> lacks the attribute {missing.group(1) if missing else attribute}; add it"
+    if "No matching global declaration" in detail:
+        return f"the document is an <{element}>; it must be an <aril-config scenario=\"NAME\">, see doc/scenario.md"
     return f"<{element}>: {detail.strip()}"
 
 

@@ -193,7 +193,8 @@ def jobs(names: list[str], deep: bool) -> list[tuple[str, Bounds, Broken | None,
 
 
 def entry() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="tests/proof/cbmc.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PROOFS))
     parser.add_argument("--deep", action="store_true")
     args = parser.parse_args()

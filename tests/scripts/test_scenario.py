@@ -303,6 +303,12 @@ class ScenarioTest(unittest.TestCase):
             with self.subTest(case[1]):
                 self.expect_message(case)
 
+    def test_another_root(self) -> None:
+        path = self.dir / "acrn.xml"
+        path.write_text(SAMPLE.replace("aril-config", "acrn-config"), encoding="utf-8")
+        self.assertIn(f"{path}:1: the document is an <acrn-config>; it must be an <aril-config",
+                      run("check", path).stderr)
+
     def test_meaning_messages(self) -> None:
         for case in MEANING:
             with self.subTest(case[1]):
@@ -360,6 +366,7 @@ class ScenarioTest(unittest.TestCase):
         out = self.dir / "never.bin"
         self.assertEqual(run("compile", self.sample("<slots>2", "<slots>0"), "-o", out).returncode, 1)
         self.assertFalse(out.exists())
+        self.assertIn("/nowhere/x.bin: No such file", run("compile", self.sample(), "-o", "/nowhere/x.bin").stderr)
 
     def test_entities_are_not_read(self) -> None:
         path = self.dir / "xxe.xml"
