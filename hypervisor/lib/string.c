@@ -31,9 +31,14 @@ void *memmove(void *dst, const void *src, size_t n)
 
 void *memset(void *dst, int c, size_t n)
 {
+	const uint64_t eight = (uint8_t)c * 0x0101010101010101UL;
 	void *d = dst;
+	size_t left = n / 8U;
 
-	__asm__ volatile("rep stosb" : "+D"(d), "+c"(n) : "a"((uint8_t)c) : "memory");
+	/* Not byte by byte on CPUs without ERMS, which are those before Ivy Bridge. */
+	__asm__ volatile("rep stosq" : "+D"(d), "+c"(left) : "a"(eight) : "memory");
+	left = n % 8U;
+	__asm__ volatile("rep stosb" : "+D"(d), "+c"(left) : "a"(eight) : "memory");
 	return dst;
 }
 

@@ -4,6 +4,7 @@
 
 #include <asm/msr.h>
 #include <asm/speculation.h>
+#include <lib/string.h>
 
 struct cpu_caps cpu_caps;
 
@@ -98,4 +99,23 @@ TEST(speculation_all_does_what_is_not_needed)
 
 	EXPECT(s.swap && s.guard_exit && s.clear_buffers && s.flush_l1d && s.barrier);
 	EXPECT_EQ(s.guard_entry, VMRUN_GUARDED);
+}
+
+TEST(speculation_page_size_erratum)
+{
+	struct cpu_caps caps = {.vendor = "GenuineIntel", .family = 6U, .model = 0x55U};
+
+	EXPECT(chosen(&caps, MITIGATIONS_AUTO).small_code);
+	EXPECT(!chosen(&caps, MITIGATIONS_OFF).small_code);
+	caps.arch_caps = ARCH_CAPS_PSCHANGE_MC_NO;
+	EXPECT(!chosen(&caps, MITIGATIONS_AUTO).small_code);
+	EXPECT(chosen(&caps, MITIGATIONS_ALL).small_code);
+	/* Goldmont says nothing, and is not affected. */
+	caps.arch_caps = 0UL;
+	caps.model = 0x5CU;
+	EXPECT(!chosen(&caps, MITIGATIONS_AUTO).small_code);
+	caps.family = 15U;
+	EXPECT(chosen(&caps, MITIGATIONS_AUTO).small_code);
+	memcpy(caps.vendor, "CentaurHauls", 12U);
+	EXPECT(!chosen(&caps, MITIGATIONS_AUTO).small_code);
 }

@@ -341,6 +341,8 @@ bool arch_cap_info(uint32_t index, struct arch_cap *cap)
 		{"IBRS, IBPB (SPEC_CTRL)", c->has_spec_ctrl, speculation_branches(), speculation_branches()},
 		{"MD_CLEAR (VERW)", c->has_md_clear, speculation_buffers(), speculation_buffers()},
 		{"L1D_FLUSH", c->has_l1d_flush, speculation_l1d(), speculation_l1d()},
+		/* Nothing is missing where the bit is: the defence is whole. */
+		{"code pages of one size", true, speculation_code(), ""},
 	};
 
 	if (index >= ARRAY_SIZE(rows)) {

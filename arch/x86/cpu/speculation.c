@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which defences against speculation this CPU needs and has. Where they act: vmx_entry.S, vmexit.c, vcpu_arch.c. */
+/* Which defences this CPU needs and has. Where they act: vmx_entry.S, vmexit.c, vcpu_arch.c; ept.c. */
 #include <asm/speculation.h>
 
 #include <asm/cpu.h>
@@ -60,6 +60,27 @@ static void choose_l1d(struct speculation *s, const struct cpu_caps *caps, bool 
 	s->l1d_open = affected && !caps->has_l1d_flush;
 }
 
+/*
+ * "Machine check error avoidance on page size change": those that Intel names as not affected, of the CPUs with what
+ * Aril needs, are Atoms and Xeon Phis. Newer CPUs say so.
+ */
+static bool has_page_size_erratum(const struct cpu_caps *caps)
+{
+	static const uint8_t free_models[] = {0x37U, 0x4AU, 0x4CU, 0x4DU, 0x5AU, 0x75U, /* Silvermont, Airmont */
+		0x5CU, 0x5FU, 0x7AU, 0x86U,                                             /* Goldmont, Tremont D */
+		0x57U, 0x85U};                                                          /* Knights Landing, Mill */
+
+	if (has(caps, ARCH_CAPS_PSCHANGE_MC_NO) || (strcmp(caps->vendor, "GenuineIntel") != 0)) {
+		return false;
+	}
+	for (uint32_t i = 0U; (caps->family == 6U) && (i < ARRAY_SIZE(free_models)); i++) {
+		if (caps->model == free_models[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
 void speculation_choose(struct speculation *s, const struct cpu_caps *caps, enum mitigations wanted)
 {
 	(void)memset(s, 0, sizeof(*s));
@@ -70,6 +91,7 @@ void speculation_choose(struct speculation *s, const struct cpu_caps *caps, enum
 	choose_branches(s, caps, wanted == MITIGATIONS_ALL);
 	choose_buffers(s, caps, wanted == MITIGATIONS_ALL);
 	choose_l1d(s, caps, wanted == MITIGATIONS_ALL);
+	s->small_code = has_page_size_erratum(caps) || (wanted == MITIGATIONS_ALL);
 	s->guard_entry = (s->swap || s->clear_buffers) ? VMRUN_GUARDED : 0U;
 }
 
@@ -105,6 +127,11 @@ const char *speculation_l1d(void)
 	return in_words("flushed before a VM runs", speculation.flush_l1d, speculation.l1d_open);
 }
 
+const char *speculation_code(void)
+{
+	return in_words("guests execute small pages", speculation.small_code, false);
+}
+
 void speculation_init(void)
 {
 	char word[32] = "";
@@ -119,7 +146,7 @@ void speculation_init(void)
 	}
 	speculation_choose(&speculation, &cpu_caps, mode);
 	if (told) {
-		pr_info("speculation: branches: %s; buffers: %s; L1D: %s", speculation_branches(),
-			speculation_buffers(), speculation_l1d());
+		pr_info("speculation: branches: %s; buffers: %s; L1D: %s; page sizes: %s", speculation_branches(),
+			speculation_buffers(), speculation_l1d(), speculation_code());
 	}
 }

@@ -5,6 +5,7 @@
  */
 #include <asm/guest.h>
 
+#include <asm/ept.h>
 #include <asm/msr.h>
 #include <asm/page.h>
 #include <hv/arch.h>
@@ -316,6 +317,18 @@ static bool emulate_simple(struct acrn_vcpu *vcpu, uint64_t qualification, int32
 
 /* ---- The exit ---- */
 
+static int32_t fetch_failed(struct acrn_vcpu *vcpu)
+{
+	const gpa_t gpa = exec_vmread(VMX_GUEST_PHYS_ADDR);
+	const int32_t status = ept_fetch(vcpu->vm, gpa);
+
+	if (status != 0) {
+		vcpu_fatal(vcpu, "executes at gpa %#lx (rip %#lx), where there is no memory", gpa,
+			exec_vmread(VMX_GUEST_RIP));
+	}
+	return status;
+}
+
 /* Any access that is not simple, and those that no VM comes through. */
 static int32_t __noinline emulate_any(struct acrn_vcpu *vcpu, uint64_t qualification)
 {
@@ -329,9 +342,7 @@ static int32_t __noinline emulate_any(struct acrn_vcpu *vcpu, uint64_t qualifica
 		exec_vmwrite(VMX_GUEST_INTERRUPTIBILITY, exec_vmread(VMX_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
 	}
 	if ((qualification & QUAL_FETCH) != 0UL) {
-		vcpu_fatal(vcpu, "executes at gpa %#lx (rip %#lx), where there is no memory",
-			exec_vmread(VMX_GUEST_PHYS_ADDR), exec_vmread(VMX_GUEST_RIP));
-		return -EFAULT;
+		return fetch_failed(vcpu);
 	}
 	if (arch->reinject_info != 0U) {
 		vcpu_fatal(vcpu, "delivers event %#x through gpa %#lx, where there is no memory", arch->reinject_info,

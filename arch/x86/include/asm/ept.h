@@ -3,6 +3,7 @@
 #ifndef ASM_EPT_H
 #define ASM_EPT_H
 
+#include <lib/types.h>
 #include <lib/util.h>
 
 struct acrn_vm;
@@ -20,5 +21,13 @@ int32_t __must_check ept_init(struct acrn_vm *vm);
 
 /** Frees the whole map. No vCPU of the VM runs. */
 void ept_destroy(struct acrn_vm *vm);
+
+/**
+ * The CPU could not fetch an instruction at `gpa`: on CPUs whose guests must not execute from large pages
+ * (speculation.small_code) the page becomes small ones, unless vm->lock is held by somebody. Between vcpu_map_begin()
+ * and vcpu_map_end().
+ * @return 0: enter the guest again; -EFAULT: nothing executable is there
+ */
+int32_t __must_check ept_fetch(struct acrn_vm *vm, gpa_t gpa);
 
 #endif

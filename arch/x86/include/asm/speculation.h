@@ -2,7 +2,7 @@
 /*
  * What VMs could learn from a CPU that runs ahead of itself, and what is done against it: chosen once, by what the CPU
  * reports (SDM 2.1 on IA32_SPEC_CTRL and IA32_ARCH_CAPABILITIES; Intel's "Speculative Execution Side Channel
- * Mitigations").
+ * Mitigations"). With it an erratum by which they could stop the machine.
  */
 #ifndef ASM_SPECULATION_H
 #define ASM_SPECULATION_H
@@ -26,6 +26,7 @@ struct speculation {
 	bool clear_buffers; /* VERW before each entry: any guarded one does it */
 	bool flush_l1d;     /* before a VM runs after anything else than its own quick exits */
 	bool barrier;       /* IBPB between two VMs */
+	bool small_code;    /* guests execute from 4 KiB pages only: page-size change machine check */
 	bool branches_open; /* affected, and nothing can be done about it: as the next two */
 	bool buffers_open;
 	bool l1d_open;
@@ -53,5 +54,6 @@ void speculation_host(void);
 const char *speculation_branches(void);
 const char *speculation_buffers(void);
 const char *speculation_l1d(void);
+const char *speculation_code(void);
 
 #endif
