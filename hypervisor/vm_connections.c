@@ -152,6 +152,7 @@ static int32_t attach_ivshmem(struct acrn_vm *vm, struct cross_vm *conn, uint32_
 	int32_t ret;
 
 	self->position = side;
+	self->has_intx = vm_is_service(vm); /* its firmware says "no MSI" */
 	self->ring = end->emits ? guest_rings : NULL;
 	self->cookie = end;
 	ret = ivshmem_attach(self, &vm->vpci, conn->hpa, conn->size);
@@ -213,6 +214,13 @@ int32_t vm_connections_attach(struct acrn_vm *vm)
 
 void vm_connections_reset(struct acrn_vm *vm)
 {
+	for (uint32_t i = 0U; i < 2U * connection_count; i++) {
+		const struct cross_vm_end *end = &connections[i / 2U].end[i % 2U];
+
+		if ((end->vm == vm) && (end->event == peer_rang)) {
+			ivshmem_reset(&ivshmem[i]);
+		}
+	}
 	cross_vm_connections_reset(vm);
 }
 

@@ -2,6 +2,7 @@
 /* Configuration space, BARs and INTx lines of a VM's PCI bus. */
 #include <dm/vpci.h>
 #include <dm/vpci_msix.h>
+#include <lib/bits.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 
@@ -123,16 +124,51 @@ static uint32_t decoded_at(const struct vpci_place *place, struct vpci_function 
 	return ((at >= base) && (size >= bar->size) && (at - base <= size - bar->size)) ? at : 0U;
 }
 
-/* @return index of the first route that ends above `at` */
-static uint32_t route_above(const struct vpci_routes *routes, uint32_t at)
+/*
+ * The tables of routes are a sequence lock's: written under the bus lock, read by vpci_find() without. Each word is
+ * stored with release and loaded with acquire, which cost nothing on x86 (SDM vol 3, 9.2.2): who sees a word that was
+ * stored while `seq` was odd sees that it is not what it was.
+ */
+
+static struct vpci_route route_get(const struct vpci_routes *routes, uint32_t index)
+{
+	struct vpci_route route;
+
+	__atomic_load(&routes->route[index], &route, __ATOMIC_ACQUIRE);
+	return route;
+}
+
+static void route_set(struct vpci_routes *routes, uint32_t index, struct vpci_route route)
+{
+	__atomic_store(&routes->route[index], &route, __ATOMIC_RELEASE);
+}
+
+static uint32_t route_count(const struct vpci_routes *routes)
+{
+	return __atomic_load_n(&routes->count, __ATOMIC_ACQUIRE);
+}
+
+static void route_set_count(struct vpci_routes *routes, uint32_t count)
+{
+	__atomic_store_n(&routes->count, count, __ATOMIC_RELEASE);
+}
+
+/* @return the address behind it */
+static uint32_t route_end(struct vpci_route route)
+{
+	return route.base + (1U << route.shift);
+}
+
+/* @return index of the first of `count` routes that ends above `at` */
+static uint32_t route_above(const struct vpci_routes *routes, uint32_t count, uint32_t at)
 {
 	uint32_t low = 0U;
-	uint32_t high = MIN(routes->count, VPCI_ROUTES);
+	uint32_t high = count;
 
 	while (low < high) {
 		const uint32_t mid = (low + high) / 2U;
 
-		if (routes->route[mid].end > at) {
+		if (route_end(route_get(routes, mid)) > at) {
 			high = mid;
 		} else {
 			low = mid + 1U;
@@ -142,18 +178,19 @@ static uint32_t route_above(const struct vpci_routes *routes, uint32_t at)
 }
 
 /* @return false: another BAR is there. Two at one address are the guest's mistake; the lower slot has it. */
-static bool route_insert(struct vpci_routes *routes, const struct vpci_route *route)
+static bool route_insert(struct vpci_routes *routes, struct vpci_route route)
 {
-	const uint32_t at = route_above(routes, route->base);
+	const uint32_t count = route_count(routes);
+	const uint32_t at = route_above(routes, count, route.base);
 
-	if ((at < routes->count) && (routes->route[at].base < route->end)) {
+	if ((at < count) && (route_get(routes, at).base < route_end(route))) {
 		return false;
 	}
-	for (uint32_t i = routes->count; i > at; i--) {
-		routes->route[i] = routes->route[i - 1U];
+	for (uint32_t i = count; i > at; i--) {
+		route_set(routes, i, route_get(routes, i - 1U));
 	}
-	routes->route[at] = *route;
-	routes->count++;
+	route_set(routes, at, route);
+	route_set_count(routes, count + 1U);
 	return true;
 }
 
@@ -163,9 +200,13 @@ static bool place_bar(struct vpci *bus, struct vpci_function *fn, uint32_t index
 	struct vpci_bar *bar = &fn->bar[index];
 	const uint32_t before = bar->at;
 	const uint32_t at = decoded_at(bus->place, fn, index);
-	const struct vpci_route route = {at, at + bar->size, (uint8_t)fn->slot, (uint8_t)index};
+	struct vpci_route route = {.base = at, .slot = (uint8_t)fn->slot, .bar = (uint8_t)index};
 
-	bar->at = ((at != 0U) && route_insert(is_io(bar) ? &bus->io : &bus->mem, &route)) ? at : 0U;
+	bar->at = 0U;
+	if (at != 0U) {
+		route.shift = (uint8_t)ffs64(bar->size);
+		bar->at = route_insert(is_io(bar) ? &bus->io : &bus->mem, route) ? at : 0U;
+	}
 	return (bar->hpa != 0UL) && (bar->at != before);
 }
 
@@ -174,10 +215,9 @@ static void update_routes(struct vpci *bus)
 {
 	bool moved = false;
 
-	__atomic_store_n(&bus->seq, bus->seq + 1U, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE); /* odd before the first change, as in vpci_find() */
-	bus->mem.count = 0U;
-	bus->io.count = 0U;
+	__atomic_store_n(&bus->seq, bus->seq + 1U, __ATOMIC_RELAXED); /* odd before the first change, by its release */
+	route_set_count(&bus->mem, 0U);
+	route_set_count(&bus->io, 0U);
 	for (uint32_t slot = 0U; slot < VPCI_SLOTS; slot++) {
 		struct vpci_function *fn = bus->slot[slot];
 
@@ -193,13 +233,14 @@ static void update_routes(struct vpci *bus)
 
 static bool route_find(const struct vpci_routes *routes, uint32_t at, uint32_t size, struct vpci_route *found)
 {
-	const uint32_t index = route_above(routes, at);
+	const uint32_t count = MIN(route_count(routes), VPCI_ROUTES);
+	const uint32_t index = route_above(routes, count, at);
 
-	if ((index >= MIN(routes->count, VPCI_ROUTES)) || (routes->route[index].base >= at + size)) {
+	if (index == count) {
 		return false;
 	}
-	*found = routes->route[index];
-	return true;
+	*found = route_get(routes, index);
+	return found->base < at + size;
 }
 
 int32_t vpci_find(struct vpci *bus, bool is_port, uint32_t at, uint32_t size, struct vpci_hit *hit)
@@ -212,12 +253,11 @@ int32_t vpci_find(struct vpci *bus, bool is_port, uint32_t at, uint32_t size, st
 	do {
 		before = __atomic_load_n(&bus->seq, __ATOMIC_ACQUIRE);
 		found = route_find(routes, at, size, &route);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (((before & 1U) != 0U) || (__atomic_load_n(&bus->seq, __ATOMIC_RELAXED) != before));
 	if (!found) {
 		return -ENODEV;
 	}
-	if ((at < route.base) || (at + size > route.end)) {
+	if ((at < route.base) || (at + size > route_end(route))) {
 		return -EIO;
 	}
 	*hit = (struct vpci_hit){bus->slot[route.slot], route.bar, at - route.base};

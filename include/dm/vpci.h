@@ -121,14 +121,16 @@ struct vpci_function {
 	struct vpci_bar bar[VPCI_BARS];
 };
 
+/* A word that is read and written at once. */
 struct vpci_route {
-	uint32_t base;
-	uint32_t end; /* not included */
+	_Alignas(8) uint32_t base;
+	uint8_t shift; /* 1 << shift bytes */
 	uint8_t slot;
 	uint8_t bar;
+	uint8_t unused;
 };
 
-/* Sorted by base, disjoint. */
+/* Sorted by base, disjoint. All accesses are atomic. */
 struct vpci_routes {
 	uint32_t count;
 	struct vpci_route route[VPCI_ROUTES];

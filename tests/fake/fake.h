@@ -49,6 +49,9 @@ void fake_machine(void);
 /** fake_machine(), but with VM4 "PRE" in it: 1 MiB of memory, started on CPU 2. @return VM4 */
 struct acrn_vm *fake_prelaunched(void);
 
+/** fake_machine(), but with connections; `prelaunched`: and with VM4, as fake_prelaunched(). @return VM4 */
+struct acrn_vm *fake_connected(const struct scenario_connection *connection, uint32_t count, bool prelaunched);
+
 extern struct scenario fake_scenario;
 
 /** Runs pCPU `cpu`'s scheduler until it idles, `max` turns at most. @return turns done */

@@ -22,6 +22,7 @@
 #include <hv/summary.h>
 #include <hv/timer.h>
 #include <hv/upcall.h>
+#include <hv/vm_connections.h>
 #include <hv/console.h>
 #include <hv/vm_console.h>
 #include <hv/vm_load.h>
@@ -734,18 +735,32 @@ void fake_machine(void)
 	vm_boot_all();
 }
 
-struct acrn_vm *fake_prelaunched(void)
+struct acrn_vm *fake_connected(const struct scenario_connection *connection, uint32_t count, bool prelaunched)
 {
+	struct scenario_vm *vm = &fake_scenario.vm[4];
+
 	fake_machine();
 	fake_machine_end();
-	fake_scenario.vm[4].refused = false;
-	fake_scenario.vm[4].mem_bytes = 0x100000UL;
-	fake_scenario.vm[4].mem_fixed = true;
-	fake_scenario.vm[4].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
-	fake_scenario.vm[4].autostart = true;
+	for (uint32_t i = 0U; i < count; i++) {
+		fake_scenario.connection[i] = connection[i];
+	}
+	fake_scenario.connection_count = count;
+	if (prelaunched) {
+		vm->refused = false;
+		vm->mem_bytes = 0x100000UL;
+		vm->mem_fixed = true;
+		vm->mem_hpa = (hpa_t)fake_ram + 0x100000UL;
+		vm->autostart = true;
+	}
+	vm_connections_init(&fake_scenario);
 	vm_init_slots(&fake_scenario);
 	vm_boot_all();
 	return vm_by_id(4U);
+}
+
+struct acrn_vm *fake_prelaunched(void)
+{
+	return fake_connected(NULL, 0U, true);
 }
 
 uint32_t fake_run(uint16_t cpu, uint32_t max)

@@ -2,10 +2,10 @@
 /*
  * Cross-VM connections as PCI functions: what is found, the dataport, events in both directions, acknowledging,
  * moving BARs, wild accesses; one end resets itself and in the end goes, while the other runs. The same program runs
- * in both VMs; the words of their command lines tell the ends apart: "first" stays to see the other one go. The word
- * rounds=N says how many events go to and fro; "segment": the functions are not on the machine's first bus.
+ * in both VMs (lib/ends.h). The word "segment": the functions are not on the machine's first bus.
  */
 #include <guests/lib/apic.h>
+#include <guests/lib/ends.h>
 #include <guests/lib/guest.h>
 #include <guests/lib/ioapic.h>
 #include <guests/lib/page.h>
@@ -19,18 +19,8 @@ const char subject_name[] = "crossvm";
 #define CONSUME		0x04U
 #define NAME		0x08U
 #define VEC0		0x55U	/* of the first interrupt line; the second's is one more */
-#define PATIENCE	20000000000UL	/* ticks: the other VM may start much later, or share the CPU */
-#define ROUNDS		2000U
 #define BURST		5000U
 #define MAX_FUNCTIONS	4U
-
-/* The dataport of "pair": what the two agree about. It survives their resets. */
-struct shared {
-	uint32_t step[2];	/* how far each end has come */
-	uint32_t burst;		/* events sent without waiting, so far */
-	uint32_t lives;		/* of the second */
-	uint32_t text[64];
-};
 
 struct function {
 	unsigned int slot;
@@ -45,8 +35,6 @@ struct function {
 static struct function functions[MAX_FUNCTIONS];
 static unsigned int function_count;
 static struct function *pair, *one_way, *loop;
-static volatile struct shared *shared;
-static bool first;
 
 static void read_name(const struct function *f, char *text)
 {
@@ -82,14 +70,13 @@ static void handler(struct trap *t)
 
 static void find(void)
 {
-	for (unsigned int slot = 1; slot < PCI_SLOTS && function_count < MAX_FUNCTIONS; slot++) {
+	for (unsigned int slot = pci_find(ID, 1); slot < PCI_SLOTS && function_count < MAX_FUNCTIONS;
+	     slot = pci_find(ID, slot + 1)) {
 		struct function *f = &functions[function_count];
 
-		if (pci_read32(slot, PCI_ID) != ID)
-			continue;
 		f->slot = slot;
-		f->events = pci_read32(slot, PCI_BAR(0)) & ~0xfU;
-		f->dataport = pci_read32(slot, PCI_BAR(1)) & ~0xfU;
+		f->events = pci_bar(slot, 0);
+		f->dataport = pci_bar(slot, 1);
 		f->size = pci_bar_size(slot, 1);
 		f->gsi = pci_read8(slot, PCI_INT_LINE);
 		read_name(f, f->name);
@@ -122,67 +109,25 @@ static void emit(const struct function *f)
 	*(volatile uint8_t *)(f->events + EMIT) = 1;
 }
 
-/* Until the other end is as far as we are now. */
-static bool meet(void)
+static void send(uint32_t number)
 {
-	uint64_t start = rdtsc();
-	uint32_t now = shared->step[!first];
-
-	now = ++shared->step[first];
-	while (shared->step[!first] < now) {
-		if (rdtsc() - start > PATIENCE)
-			return false;
-		irq_window();
-		cpu_pause();
-	}
-	return true;
+	(void)number;
+	emit(pair);
 }
 
-/* Sleeps until @count events have been taken. */
-static bool wait_taken(const struct function *f, uint32_t count)
+static void send_both(uint32_t number)
 {
-	uint64_t start = rdtsc();
-
-	while (f->taken < count) {
-		if (rdtsc() - start > PATIENCE)
-			return false;
-		__asm__ volatile("sti; hlt; cli" : : : "memory");
-	}
-	return true;
+	send(number);
+	emit(one_way);
 }
 
 static void test_dataport(void)
 {
-	bool ok = true;
-
-	for (unsigned int i = 0; i < 32; i++)
-		shared->text[(first ? 0 : 32) + i] = (first ? 0x1000 : 0x2000) + i;
-	report(meet(), "the other end is there");
-	for (unsigned int i = 0; i < 32; i++)
-		ok = ok && shared->text[(first ? 32 : 0) + i] == (first ? 0x2000 : 0x1000) + i;
-	report(ok, "each sees what the other has written");
-	*(volatile uint32_t *)(pair->dataport + (first ? 8188U : 8184U)) = first ? 0xa : 0xb;
-	(void)meet();
-	report(*(volatile uint32_t *)(pair->dataport + (first ? 8184U : 8188U)) == (first ? 0xb : 0xa),
+	ends_test_text();
+	*(volatile uint32_t *)(pair->dataport + (ends.first ? 8188U : 8184U)) = ends.first ? 0xa : 0xb;
+	(void)ends_meet();
+	report(*(volatile uint32_t *)(pair->dataport + (ends.first ? 8184U : 8188U)) == (ends.first ? 0xb : 0xa),
 	       "at the end of it, too");
-}
-
-static void test_to_and_fro(uint32_t rounds)
-{
-	uint32_t before = pair->taken, i;
-
-	(void)meet();
-	for (i = 0; i < rounds; i++) {
-		if (first)
-			emit(pair);
-		if (!wait_taken(pair, before + i + 1))
-			break;
-		if (!first)
-			emit(pair);
-	}
-	report(i == rounds, "%u events to and fro, asleep in between", rounds);
-	report(pair->taken - before == rounds, "not one more");
-	report(mmio_read32(pair->events + CONSUME) == 0, "none is left");
 }
 
 /* Events may be taken together, but the last one wakes. */
@@ -190,29 +135,29 @@ static void test_burst(void)
 {
 	uint32_t before = one_way->taken;
 
-	(void)meet();
-	if (first) {
+	(void)ends_meet();
+	if (ends.first) {
 		for (uint32_t i = 1; i <= BURST; i++) {
-			shared->burst = i;
+			ends.shared->burst = i;
 			emit(one_way);
 		}
 	} else {
 		uint64_t start = rdtsc();
 
-		while (shared->burst < BURST && rdtsc() - start < PATIENCE)
+		while (ends.shared->burst < BURST && rdtsc() - start < ENDS_PATIENCE)
 			__asm__ volatile("sti; hlt; cli" : : : "memory");
 		irq_window();
-		report(shared->burst == BURST, "%u events without waiting: the last one wakes", BURST);
+		report(ends.shared->burst == BURST, "%u events without waiting: the last one wakes", BURST);
 		report(one_way->taken > before && one_way->taken - before <= BURST, "and none is made up");
 	}
-	(void)meet();
-	if (!first) {
+	(void)ends_meet();
+	if (!ends.first) {
 		before = one_way->taken;
 		emit(one_way);
 		irq_window();
 		report(one_way->taken == before, "the other way there is nothing");
 	}
-	(void)meet();
+	(void)ends_meet();
 	report(mmio_read32(one_way->events + CONSUME) == 0, "all are acknowledged");
 }
 
@@ -252,7 +197,7 @@ static void test_move(void)
 	uint32_t home = pci_read32(f->slot, PCI_BAR(1));
 	volatile uint32_t *old = (volatile uint32_t *)f->dataport, *moved;
 	uint32_t place = pci_ecam != 0 ? (uint32_t)functions[0].events + 0x100000 : 0xd8000000;
-	unsigned int at = first ? 100 : 200;
+	unsigned int at = ends.first ? 100 : 200;
 	bool ok = true;
 
 	moved = (volatile uint32_t *)(uint64_t)place;
@@ -278,12 +223,7 @@ static void test_wild(void)
 	struct function *f = loop != NULL ? loop : one_way;
 	uint32_t bars[2] = { pci_read32(f->slot, PCI_BAR(0)), pci_read32(f->slot, PCI_BAR(1)) };
 
-	for (unsigned int width = 1; width <= 8; width *= 2) {
-		for (unsigned int offset = 0; offset < 4096; offset += offset < 256 ? 1 : 61) {
-			(void)wild_write(f->events + offset, width, ~0UL);
-			irq_window();
-		}
-	}
+	wild_registers(f->events, 4096, 61, ~0UL);
 	report(has_name(f), "wild writes to the event page: the name is as it was");
 	mmio_write32(f->events + CONSUME, 0);
 	wild_config(f->slot, 3000);
@@ -293,43 +233,6 @@ static void test_wild(void)
 	pci_write16(f->slot, PCI_COMMAND, PCI_CMD_MEM);
 	report(has_name(f), "and works when it is set up again");
 	mmio_write32(f->events + CONSUME, 0);
-}
-
-/* The second resets itself while the first goes on emitting. */
-static void test_other_resets(void)
-{
-	uint64_t start = rdtsc();
-	uint32_t sent = 0;
-
-	shared->lives = 1;
-	(void)meet();
-	while (shared->lives == 1 && rdtsc() - start < PATIENCE) {
-		emit(pair);
-		emit(one_way);
-		sent++;
-	}
-	report(shared->lives == 2 && sent != 0, "the other end resets while events come");
-	report(meet(), "and comes back");
-	shared->lives = 3;
-	start = rdtsc();
-	while (shared->lives == 3 && rdtsc() - start < PATIENCE)
-		emit(pair);
-	report(shared->lives == 4, "it hears events again");
-	for (unsigned int i = 0; i < 2000; i++)
-		emit(pair);
-	report(true, "it goes while events come");
-}
-
-static void second_life(void)
-{
-	uint32_t before = pair->taken;
-
-	shared->lives = 2;
-	(void)meet();
-	report(wait_taken(pair, before + 1), "after its reset an end hears events");
-	while (shared->lives != 3)
-		irq_window();
-	shared->lives = 4;
 }
 
 static void setup(void)
@@ -345,37 +248,31 @@ static void setup(void)
 
 void test_main(void)
 {
-	char rounds[16] = "";
-
-	first = boot_flag("first");
+	ends.first = boot_flag("first");
 	if (boot_flag("segment"))
 		report(pci_use_other_segment(), "a PCI segment besides the first");
 	find();
-	if (pair == NULL || one_way == NULL || (first && loop == NULL)) {
+	if (pair == NULL || one_way == NULL || (ends.first && loop == NULL)) {
 		report(false, "the connections of the scenario: %u functions", function_count);
 		return;
 	}
-	shared = (volatile struct shared *)pair->dataport;
+	ends.shared = (volatile struct ends_shared *)pair->dataport;
+	ends.taken = &pair->taken;
+	ends.send = send;
 	setup();
-	if (!first && shared->lives == 1) {
-		second_life();
+	if (ends_is_second_life()) {
+		ends_second_life();
 		return;
 	}
 	test_found();
 	test_dataport();
 	test_level();
-	test_to_and_fro(boot_option("rounds", rounds, sizeof(rounds)) ? (uint32_t)parse_number(rounds) : ROUNDS);
+	ends_test_to_and_fro();
+	report(mmio_read32(pair->events + CONSUME) == 0, "none is left");
 	test_burst();
 	test_move();
-	(void)meet();
+	(void)ends_meet();
 	test_wild();
-	(void)meet();
-	if (first) {
-		test_other_resets();
-	} else {
-		report(meet(), "the first is ready for a reset");
-		outb(0xcf9, 0x06);
-		for (;;)
-			__asm__ volatile("hlt");
-	}
+	(void)ends_meet();
+	ends_test_reset(send_both);
 }

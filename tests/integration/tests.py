@@ -303,11 +303,19 @@ def connection_tests() -> list[Test]:
     base = Boot(name="pre/crossvm", kind="pre", guest="crossvm", scenario=TEST_CONNECTION, cpus=2, timeout=120)
     one = (Change("PRE2", "cpu_affinity/pcpu/pcpu_id", "0"),)
     ivshmem = replace(base, name="pre/ivshmem", guest="ivshmem", changes=as_ivshmem(3))
-    rounds = Change("PRE1", "os_config/bootargs", "+rounds=100000")
+
+    def words(first: str, second: str) -> tuple[Change, ...]:
+        return Change("PRE1", "os_config/bootargs", f"+{first}"), Change("PRE2", "os_config/bootargs", second)
+
+    many = words("rounds=100000", "rounds=100000")
     return [base, replace(base, name="pre/crossvm-1cpu", cpus=1, changes=one),
             ivshmem, replace(ivshmem, name="pre/ivshmem-1cpu", cpus=1, changes=(*ivshmem.changes, *one)),
-            replace(base, name="pre/crossvm-100000", alone=True, timeout=1500,
-                    changes=(rounds, Change("PRE2", "os_config/bootargs", "rounds=100000")))]
+            # The accesses of Zephyr's driver, by ports and by memory.
+            replace(ivshmem, name="pre/ivshmem-zephyr",
+                    changes=(*ivshmem.changes, *words("order=zephyr", "order=zephyr mcfg"))),
+            replace(base, name="pre/crossvm-100000", alone=True, timeout=1500, changes=many),
+            replace(ivshmem, name="pre/ivshmem-100000", alone=True, timeout=1500,
+                    changes=(*ivshmem.changes, *many))]
 
 
 def ends_tests() -> list[Test]:
@@ -320,6 +328,7 @@ def ends_tests() -> list[Test]:
     return [service, replace(service, name="ends/service-1cpu", cpus=1, changes=one, alone=True),
             replace(user, name="ends/user-2cpu", alone=True), replace(user, cpus=1, changes=one),
             replace(service, name="ends/service-ivshmem", guest="ivshmem", changes=as_ivshmem(3), alone=True),
+            replace(service, name="ends/service-intx", guest="ivshmem", words="intx", changes=as_ivshmem(3)),
             replace(user, name="ends/user-ivshmem", guest="ivshmem", changes=as_ivshmem(4), alone=True)]
 
 
@@ -683,6 +692,16 @@ def debian_tests() -> list[Boot]:
                       r"\[SVM\] UIO: backwards: 'lirA ,olleH'",
                       r"\[SVM\] UIO: +\d+: \d+ IO-APIC 1-fasteoi uio_pci_generic",
                       r"\[PRE1\] UIO: the other end has it", pair.must[0])),
+        # It is told to use no MSI, and hears the doorbell by INTx.
+        replace(pair, name="debian/ivshmem-service", scenario=ENDS_LINUX,
+                changes=(*as_ivshmem(1),
+                         *(Change(vm, "os_config/bootargs", "+uvm.run=/bin/ivshmem-end") for vm in ("SVM", "PRE1"))),
+                must=(r"\[SVM\] ivshmem: class 0x050000, revision 0x00, 8 vectors, memory 8192 bytes, position 0",
+                      r"\[SVM\] ivshmem: backwards: 'lirA ,olleH'", r"\[PRE1\] ivshmem: the other end has it",
+                      r"\[SVM\] ivshmem: doorbell by INTx, status 1",
+                      r"\[SVM\] ivshmem: own doorbell by INTx, status 1",
+                      r"\[SVM\] ivshmem: +\d+: [1-9]\d* IO-APIC 1-fasteoi uio_pci_generic",
+                      r"\[PRE1\] ivshmem: own doorbell: 0 1", pair.must[0])),
         # A User VM's is on the bus that its device model describes.
         replace(pair, name="debian/uio-user", scenario=ENDS_DM,
                 must=(r"\[SVM\] \[UVM1\] UIO: connection 'text', driver uio_pci_generic",
@@ -737,6 +756,9 @@ def command_tests() -> list[Test]:
     # Millions of wake-ups between host threads, and memory that changes under them, under the race detector.
     tests.append(Command("stress/map", ("env", "MAP_CHANGES=100000", "make", "-C", str(TOP), "O=$O/tsan", "unit",
                                         "UNIT_SANITIZE=thread", "UNIT_RUN=map_live"), timeout=400, alone=True))
+    tests.append(Command("stress/bars", ("env", "VPCI_LOOKUPS=2000000", "make", "-C", str(TOP), "O=$O/tsan", "unit",
+                                         "UNIT_SANITIZE=thread", "UNIT_RUN=vpci_lookup msix_none ivshmem_intx"),
+                         timeout=400, alone=True))
     tests.append(Command("stress/wake", ("env", "WAKE_HOPS=500000", "make", "-C", str(TOP), "O=$O/tsan", "unit",
                                          "UNIT_SANITIZE=thread", "UNIT_RUN=wake_no"), timeout=300, alone=True))
     tests.append(Command("compare", (str(TOP / "scripts" / "compare-guests"),), timeout=600, last=True))

@@ -6,7 +6,6 @@
 #include <hv/acpi.h>
 #include <hv/boot_info.h>
 #include <hv/hypercall.h>
-#include <hv/ioreq.h>
 #include <hv/service_bus.h>
 #include <hv/vm.h>
 #include <hv/vm_acpi_bus.h>
@@ -16,6 +15,7 @@
 
 #include <string.h>
 
+#include "access.h"
 #include "fake.h"
 #include "unit.h"
 
@@ -32,34 +32,16 @@ static void note_emit(void *cookie)
 /* VM 4 is pre-launched and has an end of connection 0; the hypervisor is at the other. */
 static struct acrn_vm *start(void)
 {
-	fake_machine();
-	fake_machine_end();
-	fake_scenario.connection_count = 1U;
-	fake_scenario.connection[0] = (struct scenario_connection){.name = "echo", .vm = {PRE, SCN_CONNECTION_HV},
+	const struct scenario_connection echo = {.name = "echo", .vm = {PRE, SCN_CONNECTION_HV},
 		.emits = {true, true}, .type = SCN_CONNECTION_CROSSVM, .size = 0x2000U};
-	fake_scenario.vm[PRE].refused = false;
-	fake_scenario.vm[PRE].mem_bytes = 0x100000UL;
-	fake_scenario.vm[PRE].mem_fixed = true;
-	fake_scenario.vm[PRE].mem_hpa = (hpa_t)fake_ram + 0x100000UL;
-	fake_scenario.vm[PRE].autostart = true;
-	vm_connections_init(&fake_scenario);
-	vm_init_slots(&fake_scenario);
-	vm_boot_all();
+
 	emitted = 0U;
-	return vm_by_id(PRE);
+	return fake_connected(&echo, 1U, true);
 }
 
 static uint64_t page(struct acrn_vm *vm, uint32_t slot, bool is_write, uint32_t offset, uint32_t size, uint64_t value)
 {
-	struct io_request *req = &vm->vcpus[0].req;
-
-	*req = (struct io_request){.type = REQ_MMIO};
-	req->reqs.mmio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
-	req->reqs.mmio.address = vm->vpci.slot[slot]->bar[0].at + offset;
-	req->reqs.mmio.size = size;
-	req->reqs.mmio.value = value;
-	EXPECT_EQ(hv_emulate_mmio(&vm->vcpus[0], req), 0);
-	return req->reqs.mmio.value;
+	return access_bar(vm, slot, 0U, is_write, offset, size, value);
 }
 
 static uint32_t count_of(struct acrn_vm *vm, uint32_t slot)
@@ -186,14 +168,10 @@ TEST(crossvm_seed_functions)
 /* The fake machine, with one connection between these two. */
 static void start_with(uint8_t one, uint8_t other)
 {
-	fake_machine();
-	fake_machine_end();
-	fake_scenario.connection_count = 1U;
-	fake_scenario.connection[0] = (struct scenario_connection){.name = "pair", .vm = {one, other},
+	const struct scenario_connection pair = {.name = "pair", .vm = {one, other},
 		.emits = {true, true}, .type = SCN_CONNECTION_CROSSVM, .size = 0x2000U};
-	vm_connections_init(&fake_scenario);
-	vm_init_slots(&fake_scenario);
-	vm_boot_all();
+
+	(void)fake_connected(&pair, 1U, false);
 }
 
 static struct acrn_vm *create_user(void)
@@ -215,21 +193,6 @@ static void destroy_user(void)
 	spin_unlock(&vm->lock);
 }
 
-static int32_t port(struct acrn_vm *vm, bool is_write, uint16_t at, uint32_t size, uint32_t *value)
-{
-	struct io_request *req = &vm->vcpus[0].req;
-	int32_t ret;
-
-	*req = (struct io_request){.type = REQ_PORTIO};
-	req->reqs.pio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
-	req->reqs.pio.address = at;
-	req->reqs.pio.size = size;
-	req->reqs.pio.value = *value;
-	ret = hv_emulate_pio(&vm->vcpus[0], req);
-	*value = (uint32_t)req->reqs.pio.value;
-	return ret;
-}
-
 /* Whatever is not the function's goes on to the device model, as if there were no function. */
 TEST(crossvm_user_vm_shares_its_bus)
 {
@@ -245,29 +208,29 @@ TEST(crossvm_user_vm_shares_its_bus)
 	REQUIRE(vm->vpci.slot[slot] != NULL);
 	EXPECT_EQ(vm->vpci.slot[slot]->bar[0].at, VPCI_USER_MEM_BASE);
 	/* Slot 0: the address and the data are the device model's. */
-	EXPECT_EQ(port(vm, true, 0xCF8U, 4U, &value), -ENODEV);
+	EXPECT_EQ(access_port(vm, true, 0xCF8U, 4U, &value), -ENODEV);
 	EXPECT_EQ(value, 0x80000000U);
-	EXPECT_EQ(port(vm, false, 0xCFCU, 4U, &value), -ENODEV);
-	EXPECT_EQ(port(vm, true, 0xCFEU, 2U, &value), -ENODEV);
+	EXPECT_EQ(access_port(vm, false, 0xCFCU, 4U, &value), -ENODEV);
+	EXPECT_EQ(access_port(vm, true, 0xCFEU, 2U, &value), -ENODEV);
 	/* The address reads back; the reset port and pieces of the register are the device model's. */
-	EXPECT_EQ(port(vm, false, 0xCF8U, 4U, &value), 0);
+	EXPECT_EQ(access_port(vm, false, 0xCF8U, 4U, &value), 0);
 	EXPECT_EQ(value, 0x80000000U);
-	EXPECT_EQ(port(vm, false, 0xCF8U, 2U, &value), -ENODEV);
-	EXPECT_EQ(port(vm, true, 0xCF9U, 1U, &value), -ENODEV);
+	EXPECT_EQ(access_port(vm, false, 0xCF8U, 2U, &value), -ENODEV);
+	EXPECT_EQ(access_port(vm, true, 0xCF9U, 1U, &value), -ENODEV);
 	/* The function. */
 	value = 0x80000000U | (slot << 11U);
-	EXPECT_EQ(port(vm, true, 0xCF8U, 4U, &value), 0);
-	EXPECT_EQ(port(vm, false, 0xCFCU, 4U, &value), 0);
+	EXPECT_EQ(access_port(vm, true, 0xCF8U, 4U, &value), 0);
+	EXPECT_EQ(access_port(vm, false, 0xCFCU, 4U, &value), 0);
 	EXPECT_EQ(value, 0xA1111AF4U);
 	value = 0x80000100U | (slot << 11U); /* function 1 of its slot: nobody */
-	EXPECT_EQ(port(vm, true, 0xCF8U, 4U, &value), 0);
-	EXPECT_EQ(port(vm, false, 0xCFCU, 4U, &value), 0);
+	EXPECT_EQ(access_port(vm, true, 0xCF8U, 4U, &value), 0);
+	EXPECT_EQ(access_port(vm, false, 0xCFCU, 4U, &value), 0);
 	EXPECT_EQ(value, 0xFFFFFFFFU);
 	value = 0x80010000U | (slot << 11U); /* another bus */
-	EXPECT_EQ(port(vm, true, 0xCF8U, 4U, &value), -ENODEV);
+	EXPECT_EQ(access_port(vm, true, 0xCF8U, 4U, &value), -ENODEV);
 	value = slot << 11U; /* not enabled */
-	EXPECT_EQ(port(vm, true, 0xCF8U, 4U, &value), -ENODEV);
-	EXPECT_EQ(port(vm, false, 0xCFCU, 4U, &value), -ENODEV);
+	EXPECT_EQ(access_port(vm, true, 0xCF8U, 4U, &value), -ENODEV);
+	EXPECT_EQ(access_port(vm, false, 0xCFCU, 4U, &value), -ENODEV);
 	/* In memory. */
 	req = &vm->vcpus[0].req;
 	*req = (struct io_request){.type = REQ_MMIO};
@@ -296,7 +259,7 @@ TEST(crossvm_user_vm_without_an_end)
 	start_with(2U, SCN_CONNECTION_HV);
 	vm = create_user();
 	EXPECT(!vm->vpci.active);
-	EXPECT_EQ(port(vm, false, 0xCF8U, 4U, &value), -ENODEV);
+	EXPECT_EQ(access_port(vm, false, 0xCF8U, 4U, &value), -ENODEV);
 	EXPECT(!vm_by_id(0U)->vpci.active);
 	fake_machine_end();
 }

@@ -2,7 +2,6 @@
 /* The PCI bus of a VM: configuration space, moving BARs, shared lines, memory behind BARs. */
 #include <dm/vpci.h>
 #include <hv/arch.h>
-#include <hv/ioreq.h>
 #include <hv/upcall.h>
 #include <hv/vcpu_thread.h>
 #include <hv/vm.h>
@@ -10,8 +9,10 @@
 #include <lib/errno.h>
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "access.h"
 #include "fake.h"
 #include "unit.h"
 
@@ -248,7 +249,10 @@ TEST(vpci_room)
 	EXPECT_EQ(vpci_add(&bus, &fn[0]), -ENOSPC);
 }
 
-/* BARs move while another CPU looks them up: it finds a whole BAR or none. */
+/*
+ * BARs move while another CPU looks them up: it finds a whole BAR or none. VPCI_LOOKUPS in the environment: how often;
+ * 200000 if nothing is said. stress/bars does it under the race detector.
+ */
 static void *mover(void *arg)
 {
 	bool *const stop = arg;
@@ -261,14 +265,16 @@ static void *mover(void *arg)
 
 TEST(vpci_lookup_while_bars_move)
 {
+	const char *wanted = getenv("VPCI_LOOKUPS");
+	const uint64_t lookups = (wanted != NULL) ? strtoull(wanted, NULL, 10) : 200000UL;
 	pthread_t thread;
 	bool stop = false;
 	uint32_t hits = 0U;
 
 	make_bus();
 	EXPECT_EQ(pthread_create(&thread, NULL, mover, &stop), 0);
-	for (uint32_t i = 0U; i < 200000U; i++) {
-		const uint32_t at = 0xD0000000U + (i % 5U) * 0x10000U + 0x10U;
+	for (uint64_t i = 0U; i < lookups; i++) {
+		const uint32_t at = 0xD0000000U + (uint32_t)(i % 5U) * 0x10000U + 0x10U;
 		struct vpci_hit hit;
 
 		if (vpci_find(&bus, false, at, 4U, &hit) == 0) {
@@ -284,61 +290,34 @@ TEST(vpci_lookup_while_bars_move)
 
 /* ---- In a VM ---- */
 
-static uint32_t port(struct acrn_vm *vm, bool is_write, uint16_t at, uint32_t size, uint32_t value)
-{
-	struct io_request req = {.type = REQ_PORTIO};
-
-	req.reqs.pio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
-	req.reqs.pio.address = at;
-	req.reqs.pio.size = size;
-	req.reqs.pio.value = value;
-	EXPECT_EQ(hv_emulate_pio(&vm->vcpus[0], &req), 0);
-	return (uint32_t)req.reqs.pio.value;
-}
-
-static int32_t memory(struct acrn_vm *vm, bool is_write, uint64_t at, uint32_t size, uint64_t *value)
-{
-	struct io_request *req = &vm->vcpus[0].req;
-	int32_t ret;
-
-	req->type = REQ_MMIO;
-	req->reqs.mmio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
-	req->reqs.mmio.address = at;
-	req->reqs.mmio.size = size;
-	req->reqs.mmio.value = *value;
-	ret = hv_emulate_mmio(&vm->vcpus[0], req);
-	*value = req->reqs.mmio.value;
-	return ret;
-}
-
 TEST(vpci_ports_and_memory_in_a_vm)
 {
 	struct acrn_vm *vm = fake_prelaunched();
 	uint64_t value = 0UL;
 
-	EXPECT_EQ(port(vm, false, 0xCFCU, 4U, 0U), 0xFFFFFFFFU); /* not enabled */
-	(void)port(vm, true, 0xCF8U, 4U, 0x80000003U);
-	EXPECT_EQ(port(vm, false, 0xCF8U, 4U, 0U), 0x80000000U);
-	EXPECT_EQ(port(vm, false, 0xCFCU, 4U, 0U), 0x00425E14U);
-	EXPECT_EQ(port(vm, false, 0xCFCU, 4U, 0U), 0x00425E14U); /* the register stays selected */
-	EXPECT_EQ(port(vm, false, 0xCFDU, 1U, 0U), 0x5EU);
-	EXPECT_EQ(port(vm, false, 0xCFEU, 2U, 0U), 0x0042U);
-	EXPECT_EQ(port(vm, false, 0xCFDU, 2U, 0U), 0x425EU);
-	(void)port(vm, true, 0xCF8U, 2U, 0x1234U); /* no double word */
-	(void)port(vm, true, 0xCF9U, 1U, 0x02U);
-	EXPECT_EQ(port(vm, false, 0xCF8U, 4U, 0U), 0x80000000U);
-	EXPECT_EQ(port(vm, false, 0xCF8U, 2U, 0U), 0xFFFFU);
-	(void)port(vm, true, 0xCF8U, 4U, 0x80010000U); /* bus 1 */
-	EXPECT_EQ(port(vm, false, 0xCFCU, 4U, 0U), 0xFFFFFFFFU);
-	EXPECT_EQ(memory(vm, false, VPCI_ECAM_BASE, 4U, &value), 0);
+	EXPECT_EQ(access_io(vm, false, 0xCFCU, 4U, 0U), 0xFFFFFFFFU); /* not enabled */
+	(void)access_io(vm, true, 0xCF8U, 4U, 0x80000003U);
+	EXPECT_EQ(access_io(vm, false, 0xCF8U, 4U, 0U), 0x80000000U);
+	EXPECT_EQ(access_io(vm, false, 0xCFCU, 4U, 0U), 0x00425E14U);
+	EXPECT_EQ(access_io(vm, false, 0xCFCU, 4U, 0U), 0x00425E14U); /* the register stays selected */
+	EXPECT_EQ(access_io(vm, false, 0xCFDU, 1U, 0U), 0x5EU);
+	EXPECT_EQ(access_io(vm, false, 0xCFEU, 2U, 0U), 0x0042U);
+	EXPECT_EQ(access_io(vm, false, 0xCFDU, 2U, 0U), 0x425EU);
+	(void)access_io(vm, true, 0xCF8U, 2U, 0x1234U); /* no double word */
+	(void)access_io(vm, true, 0xCF9U, 1U, 0x02U);
+	EXPECT_EQ(access_io(vm, false, 0xCF8U, 4U, 0U), 0x80000000U);
+	EXPECT_EQ(access_io(vm, false, 0xCF8U, 2U, 0U), 0xFFFFU);
+	(void)access_io(vm, true, 0xCF8U, 4U, 0x80010000U); /* bus 1 */
+	EXPECT_EQ(access_io(vm, false, 0xCFCU, 4U, 0U), 0xFFFFFFFFU);
+	EXPECT_EQ(access_memory(vm, false, VPCI_ECAM_BASE, 4U, &value), 0);
 	EXPECT_EQ(value, 0x00425E14U);
-	EXPECT_EQ(memory(vm, false, VPCI_ECAM_BASE + 4U, 8U, &value), 0);
+	EXPECT_EQ(access_memory(vm, false, VPCI_ECAM_BASE + 4U, 8U, &value), 0);
 	EXPECT_EQ(value, 0x0600000000000000UL);
-	EXPECT_EQ(memory(vm, false, VPCI_ECAM_BASE + 0xFFCU, 8U, &value), -EIO);
-	EXPECT_EQ(memory(vm, false, VPCI_ECAM_BASE + 0x8000U, 2U, &value), 0);
+	EXPECT_EQ(access_memory(vm, false, VPCI_ECAM_BASE + 0xFFCU, 8U, &value), -EIO);
+	EXPECT_EQ(access_memory(vm, false, VPCI_ECAM_BASE + 0x8000U, 2U, &value), 0);
 	EXPECT_EQ(value, 0xFFFFU);
-	EXPECT_EQ(memory(vm, false, VPCI_MEM_BASE, 4U, &value), -ENODEV);
-	EXPECT_EQ(port(vm, false, VPCI_IO_BASE, 1U, 0U), 0xFFU);
+	EXPECT_EQ(access_memory(vm, false, VPCI_MEM_BASE, 4U, &value), -ENODEV);
+	EXPECT_EQ(access_io(vm, false, VPCI_IO_BASE, 1U, 0U), 0xFFU);
 	fake_machine_end();
 }
 

@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* PM1 and the PM timer of a pre-launched VM, by its ports. */
 #include <dm/vpm.h>
-#include <hv/ioreq.h>
 #include <hv/vm.h>
 
 #include <string.h>
 
+#include "access.h"
 #include "fake.h"
 #include "unit.h"
-
-static uint32_t io(struct acrn_vm *vm, bool is_write, uint16_t port, uint32_t size, uint32_t value)
-{
-	struct io_request req = {.type = REQ_PORTIO};
-
-	req.reqs.pio.direction = is_write ? REQUEST_WRITE : REQUEST_READ;
-	req.reqs.pio.address = port;
-	req.reqs.pio.size = size;
-	req.reqs.pio.value = value;
-	EXPECT_EQ(hv_emulate_pio(&vm->vcpus[0], &req), 0);
-	return (uint32_t)req.reqs.pio.value;
-}
 
 TEST(vpm_timer_rate)
 {
@@ -35,22 +23,22 @@ TEST(vpm_registers_and_power_off)
 
 	vm = fake_prelaunched();
 	EXPECT_EQ(vm->state, VM_RUNNING);
-	EXPECT_EQ(io(vm, false, 0x600U, 4U, 0U), 0U);
-	(void)io(vm, true, 0x602U, 2U, 0xFFFFU);
-	(void)io(vm, true, 0x600U, 2U, 0xFFFFU); /* clears status; enable stays */
-	EXPECT_EQ(io(vm, false, 0x600U, 4U, 0U), 0x47210000U);
-	EXPECT_EQ(io(vm, false, 0x603U, 1U, 0U), 0x47U);
-	EXPECT_EQ(io(vm, false, 0x604U, 2U, 0U), 1U); /* ACPI mode is on */
+	EXPECT_EQ(access_io(vm, false, 0x600U, 4U, 0U), 0U);
+	(void)access_io(vm, true, 0x602U, 2U, 0xFFFFU);
+	(void)access_io(vm, true, 0x600U, 2U, 0xFFFFU); /* clears status; enable stays */
+	EXPECT_EQ(access_io(vm, false, 0x600U, 4U, 0U), 0x47210000U);
+	EXPECT_EQ(access_io(vm, false, 0x603U, 1U, 0U), 0x47U);
+	EXPECT_EQ(access_io(vm, false, 0x604U, 2U, 0U), 1U); /* ACPI mode is on */
 	fake_time = 5000000UL;
-	EXPECT(io(vm, false, 0x608U, 4U, 0U) - 5U * VPM_TMR_HZ < 100U); /* the fake clock ticks with each look */
-	(void)io(vm, true, 0x608U, 4U, 1U);
-	EXPECT(io(vm, false, 0x608U, 4U, 0U) - 5U * VPM_TMR_HZ < 100U); /* the fake clock ticks with each look */
-	(void)io(vm, true, 0x604U, 2U, (3U << 10U) | 0x2000U); /* S3 */
+	EXPECT(access_io(vm, false, 0x608U, 4U, 0U) - 5U * VPM_TMR_HZ < 100U); /* the fake clock ticks with each look */
+	(void)access_io(vm, true, 0x608U, 4U, 1U);
+	EXPECT(access_io(vm, false, 0x608U, 4U, 0U) - 5U * VPM_TMR_HZ < 100U); /* the fake clock ticks with each look */
+	(void)access_io(vm, true, 0x604U, 2U, (3U << 10U) | 0x2000U); /* S3 */
 	EXPECT(!vm->stop_requested);
-	(void)io(vm, true, 0x604U, 2U, 5U << 10U); /* the type alone */
+	(void)access_io(vm, true, 0x604U, 2U, 5U << 10U); /* the type alone */
 	EXPECT(!vm->stop_requested);
-	EXPECT_EQ(io(vm, false, 0x604U, 2U, 0U), 0x1401U);
-	(void)io(vm, true, 0x605U, 1U, 0x34U); /* the high byte alone */
+	EXPECT_EQ(access_io(vm, false, 0x604U, 2U, 0U), 0x1401U);
+	(void)access_io(vm, true, 0x605U, 1U, 0x34U); /* the high byte alone */
 	EXPECT(vm->stop_requested);
 	EXPECT(strcmp(vm->stop_reason, "power off") == 0);
 	fake_machine_end();

@@ -9,7 +9,7 @@
 
 uint64_t pci_ecam;
 
-bool pci_use_other_segment(void)
+static bool use_segment(bool other)
 {
 	const uint8_t *mcfg = acpi_find("MCFG");
 	uint32_t length;
@@ -20,8 +20,18 @@ bool pci_use_other_segment(void)
 	memcpy(&length, mcfg + 4, sizeof(length));
 	for (uint32_t at = MCFG_FIXED; at + MCFG_ENTRY <= length; at += MCFG_ENTRY) {
 		memcpy(&segment, mcfg + at + 8, sizeof(segment));
-		if (segment != 0)
+		if ((segment != 0) == other)
 			memcpy(&pci_ecam, mcfg + at, sizeof(pci_ecam));
 	}
 	return pci_ecam != 0;
+}
+
+bool pci_use_other_segment(void)
+{
+	return use_segment(true);
+}
+
+bool pci_use_memory(void)
+{
+	return use_segment(false);
 }

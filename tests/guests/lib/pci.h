@@ -36,6 +36,9 @@ extern uint64_t pci_ecam;
 /* From now on the last segment of the MCFG but 0 is meant (PCI Firmware 3.2, 4.1.2). False when there is none. */
 bool pci_use_other_segment(void);
 
+/* From now on configuration space is accessed by memory. False when there is no MCFG. */
+bool pci_use_memory(void);
+
 static inline volatile void *pci_memory(unsigned int slot, unsigned int reg)
 {
 	return (volatile void *)(pci_ecam + (slot << 15) + reg);
@@ -98,6 +101,20 @@ static inline void pci_write8(unsigned int slot, unsigned int reg, uint8_t value
 	}
 	pci_select(slot, 0, reg);
 	outb((uint16_t)(PCI_DATA_PORT + (reg & 3)), value);
+}
+
+/* The first slot from @slot on whose function 0 has @id; PCI_SLOTS: none. */
+static inline unsigned int pci_find(uint32_t id, unsigned int slot)
+{
+	while (slot < PCI_SLOTS && pci_read32(slot, PCI_ID) != id)
+		slot++;
+	return slot;
+}
+
+/* Where memory BAR @bar is. */
+static inline uint64_t pci_bar(unsigned int slot, unsigned int bar)
+{
+	return pci_read32(slot, PCI_BAR(bar)) & ~0xfU;
 }
 
 /* Size in bytes of memory BAR @bar, by writing ones to it and putting it back. */

@@ -35,6 +35,16 @@ int wild_write(uint64_t at, unsigned int width, uint64_t value)
 	return catch_exception(do_write, &w, NULL);
 }
 
+void wild_registers(uint64_t base, unsigned int size, unsigned int step, uint64_t value)
+{
+	for (unsigned int width = 1; width <= 8; width *= 2) {
+		for (unsigned int offset = 0; offset < size; offset += offset < 256 ? 1 : step) {
+			(void)wild_write(base + offset, width, value);
+			irq_window();
+		}
+	}
+}
+
 void wild_config(unsigned int slot, unsigned int count)
 {
 	uint64_t random = 0x9e3779b97f4a7c15UL;

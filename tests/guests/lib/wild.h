@@ -8,6 +8,9 @@
 /* A write of @width (1, 2, 4, 8) bytes; one over the end of a device may be #GP. Returns NO_TRAP or the vector. */
 int wild_write(uint64_t at, unsigned int width, uint64_t value);
 
+/* Writes of every width at each of the first 256 bytes from @base, and at each @step-th behind, up to @size. */
+void wild_registers(uint64_t base, unsigned int size, unsigned int step, uint64_t value);
+
 /* @count writes of random bytes, words and double words to random registers of a PCI function's configuration. */
 void wild_config(unsigned int slot, unsigned int count);
 
