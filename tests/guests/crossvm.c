@@ -248,17 +248,14 @@ static void setup(void)
 
 void test_main(void)
 {
-	ends.first = boot_flag("first");
 	if (boot_flag("segment"))
 		report(pci_use_other_segment(), "a PCI segment besides the first");
 	find();
-	if (pair == NULL || one_way == NULL || (ends.first && loop == NULL)) {
+	if (pair == NULL || one_way == NULL || (boot_flag("first") && loop == NULL)) {
 		report(false, "the connections of the scenario: %u functions", function_count);
 		return;
 	}
-	ends.shared = (volatile struct ends_shared *)pair->dataport;
-	ends.taken = &pair->taken;
-	ends.send = send;
+	ends_begin(pair->dataport, &pair->taken, send);
 	setup();
 	if (ends_is_second_life()) {
 		ends_second_life();

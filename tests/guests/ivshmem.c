@@ -447,19 +447,16 @@ void test_main(void)
 {
 	uint32_t share;
 
-	ends.first = boot_flag("first");
 	segment = boot_flag("segment");
 	intx = boot_flag("intx");
 	if (segment)
 		report(pci_use_other_segment(), "a PCI segment besides the first");
 	find();
-	if (pair == NULL || one_way == NULL || (ends.first && loop == NULL)) {
+	if (pair == NULL || one_way == NULL || (boot_flag("first") && loop == NULL)) {
 		report(false, "the connections of the scenario: %u functions", function_count);
 		return;
 	}
-	ends.shared = (volatile struct ends_shared *)pair->memory;
-	ends.taken = &pair->taken;
-	ends.send = send;
+	ends_begin(pair->memory, &pair->taken, send);
 	lapic_enable();
 	if (!ends_is_second_life())
 		test_found();

@@ -329,6 +329,8 @@ def ends_tests() -> list[Test]:
             replace(user, name="ends/user-2cpu", alone=True), replace(user, cpus=1, changes=one),
             replace(service, name="ends/service-ivshmem", guest="ivshmem", changes=as_ivshmem(3), alone=True),
             replace(service, name="ends/service-intx", guest="ivshmem", words="intx", changes=as_ivshmem(3)),
+            replace(service, name="ends/service-intx-100000", guest="ivshmem", words="intx rounds=100000", alone=True,
+                    changes=(*as_ivshmem(3), Change("PRE1", "os_config/bootargs", "rounds=100000")), timeout=1500),
             replace(user, name="ends/user-ivshmem", guest="ivshmem", changes=as_ivshmem(4), alone=True)]
 
 

@@ -20,7 +20,6 @@ struct ends_shared {
 	uint32_t text[64];
 };
 
-/* What the subject tells. */
 struct ends {
 	bool first;
 	volatile struct ends_shared *shared;
@@ -29,6 +28,9 @@ struct ends {
 };
 
 extern struct ends ends;
+
+/* The connection's memory is at @memory. Which end this is, the command line says. */
+void ends_begin(uint64_t memory, volatile uint32_t *taken, void (*send)(uint32_t number));
 
 /* Until the other end is as far as we are now. */
 bool ends_meet(void);

@@ -45,25 +45,34 @@ void wild_registers(uint64_t base, unsigned int size, unsigned int step, uint64_
 	}
 }
 
+/* By ports also over the end of the data register; there are no quad words. */
+static void config_write(unsigned int slot, unsigned int reg, unsigned int width, uint64_t value)
+{
+	uint16_t port = (uint16_t)(PCI_DATA_PORT + (reg & 3));
+
+	if (pci_ecam != 0) {
+		(void)wild_write(pci_ecam + (slot << 15) + reg, width, value);
+		return;
+	}
+	pci_select(slot, 0, reg);
+	if (width == 1)
+		outb(port, (uint8_t)value);
+	else if (width == 2)
+		outw(port, (uint16_t)value);
+	else
+		outl(port, (uint32_t)value);
+}
+
 void wild_config(unsigned int slot, unsigned int count)
 {
 	uint64_t random = 0x9e3779b97f4a7c15UL;
 
+	for (unsigned int i = 0; i < 8; i++) {
+		for (unsigned int reg = 0; reg < 256; reg++)
+			config_write(slot, reg, 1U << i % 4, i < 4 ? ~0UL : 0);
+	}
 	for (unsigned int i = 0; i < count; i++) {
 		random = random * 6364136223846793005UL + 1442695040888963407UL;
-		if (pci_ecam != 0) {
-			unsigned int width = 1U << (random & 3);
-
-			(void)wild_write(pci_ecam + (slot << 15) + ((random >> 16) & 0xff & ~(width - 1UL)), width,
-					 random >> 24);
-			continue;
-		}
-		pci_select(slot, 0, (uint32_t)(random >> 16) & 0xff);
-		if ((random & 3) == 0)
-			outl(PCI_DATA_PORT, (uint32_t)(random >> 24));
-		else if ((random & 3) == 1)
-			outw((uint16_t)(PCI_DATA_PORT + (random >> 60) % 3), (uint16_t)(random >> 24));
-		else
-			outb((uint16_t)(PCI_DATA_PORT + (random >> 60) % 4), (uint8_t)(random >> 24));
+		config_write(slot, (uint32_t)(random >> 16) & 0xff, 1U << (random & 3), random >> 24);
 	}
 }

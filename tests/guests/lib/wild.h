@@ -11,7 +11,7 @@ int wild_write(uint64_t at, unsigned int width, uint64_t value);
 /* Writes of every width at each of the first 256 bytes from @base, and at each @step-th behind, up to @size. */
 void wild_registers(uint64_t base, unsigned int size, unsigned int step, uint64_t value);
 
-/* @count writes of random bytes, words and double words to random registers of a PCI function's configuration. */
+/* Writes of every width, of ones and of zeros, at each byte of a function's configuration; then @count at random. */
 void wild_config(unsigned int slot, unsigned int count);
 
 #endif /* GUESTS_LIB_WILD_H */
