@@ -120,7 +120,7 @@ ACRN_STATIC_ASSERT(offsetof(struct pci_request, bus) == 28, "pci bus");
 #define ACRN_INVALID_VMID 0xFFFFU
 #define ACRN_VM_NAME_LEN  16U /* with the final NUL */
 
-/* vm_flag bits; those in GUEST_FLAG_DM_MASK may be set by the device model, the others are the scenario's. */
+/* vm_flag bits. CREATE_VM takes IO_COMPLETION_POLLING, and RT, which changes nothing; all others are -EINVAL. */
 #define GUEST_FLAG_LAPIC_PASSTHROUGH     (1UL << 1)
 #define GUEST_FLAG_IO_COMPLETION_POLLING (1UL << 2)
 #define GUEST_FLAG_RT                    (1UL << 4)
