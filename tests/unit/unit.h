@@ -9,12 +9,10 @@
  *		EXPECT_EQ(f(2), 4);
  *	}
  *
- * Tests register themselves; all tests/unit/test_*.c and unit.c make one program. It prints one
- *line per test
- * ("ok 3 - name" or "not ok 3 - name", with the failed expectations before it as "# file:line:
- *...") and a last line "# N passed, N failed". Arguments select tests whose name contains one of
- *them. The exit code is 0 if at least one test ran and none failed. UNIT_SEED in the environment
- *changes the sequence of unit_rand64().
+ * Tests register themselves; all tests/unit/test_*.c and unit.c make one program. It prints one line for each test,
+ * "ok 3 - name" or "not ok 3 - name", with the failed expectations before it as "# file:line: ...", and a last line
+ * "# N passed, N failed". Arguments select tests whose name contains one of them. The exit code is 0 if at least one
+ * test ran and none failed. UNIT_SEED in the environment changes the sequence of unit_rand64().
  */
 #ifndef UNIT_UNIT_H
 #define UNIT_UNIT_H

@@ -94,8 +94,9 @@ UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-
 
 # Tests linked apart, with their product files, and all names then made local: CPU code with its own headers instead
 # of the fake's, or modules that the fake replaces for the others.
-UNIT_APART := ept speculation vlapic vm_console vm_load
+UNIT_APART := ept log speculation vlapic vm_console vm_load
 UNIT_APART_ept := tests/unit/test_ept.c arch/x86/vmx/ept.c
+UNIT_APART_log := tests/unit/test_log.c hypervisor/debug/log.c
 UNIT_APART_speculation := tests/unit/test_speculation.c arch/x86/cpu/speculation.c
 UNIT_APART_vlapic := tests/unit/test_vlapic.c $(wildcard arch/x86/guest/vlapic*.c) \
 	hypervisor/dm/vioapic.c hypervisor/dm/vpic.c
