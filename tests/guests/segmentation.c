@@ -8,6 +8,7 @@
 #include <guests/lib/exec.h>
 #include <guests/lib/guest.h>
 #include <guests/lib/legacy.h>
+#include <guests/lib/page.h>
 
 const char subject_name[] = "segmentation";
 
@@ -379,6 +380,33 @@ static void test_64bit(void)
 	report(rdmsr(MSR_FS_BASE) == 0, "64-bit: a selector into FS sets its base");
 }
 
+/* CPUID ends the 4 GiB; what follows is at 0. */
+static void test_wrap(void)
+{
+	static const uint64_t top = 0xfffff000UL;
+	uint8_t *const last = page_alloc();
+	uint8_t *const first = page_alloc();
+	const uint64_t was_top = *page_entry(top);
+	const uint64_t was_0 = *page_entry(0);
+
+	last[0xffe] = 0x0f; /* CPUID */
+	last[0xfff] = 0xa2;
+	first[0] = 0xcb; /* LRET */
+	page_map(top, (uintptr_t)last, PTE_P | PTE_W);
+	page_map(0, (uintptr_t)first, PTE_P | PTE_W);
+	invlpg((void *)top);
+	invlpg(NULL);
+	l = legacy_protected(0);
+	l.eax = 0;
+	l.ebx = 0;
+	legacy_compat((void (*)(void))(top + 0xffe), &l);
+	report(l.ebx == cpuid(0, 0).ebx, "compatibility mode: EIP wraps at 4 GiB behind CPUID");
+	*page_entry(top) = was_top;
+	*page_entry(0) = was_0;
+	invlpg((void *)top);
+	invlpg(NULL);
+}
+
 void test_main(void)
 {
 	if (lapic_present())
@@ -393,4 +421,5 @@ void test_main(void)
 	test_ldt();
 	test_long_mode();
 	test_64bit();
+	test_wrap();
 }

@@ -73,8 +73,8 @@ static inline void skip_instruction(struct acrn_vcpu *vcpu)
 {
 	uint64_t next = exec_vmread(VMX_GUEST_RIP) + exec_vmread(VMX_EXIT_INSTR_LEN);
 
-	/* Outside 64-bit mode EIP wraps at 4 GiB. */
-	if (unlikely((next >> 32U) == 1UL) && ((vcpu->arch.efer & EFER_LMA) == 0UL)) {
+	/* Outside 64-bit mode EIP wraps at 4 GiB; with more in RIP no entry succeeds (SDM 27.3.1.4). */
+	if (unlikely((next >> 32U) == 1UL) && ((uint32_t)next < INSTR_MAX_LEN) && !vcpu_in_64bit_code(vcpu)) {
 		next &= 0xFFFFFFFFUL;
 	}
 	retire_to(vcpu, next);
