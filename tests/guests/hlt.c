@@ -147,6 +147,48 @@ static void test_other_cpu(void)
 	trap_set_handler(VEC_NMI, NULL);
 }
 
+static volatile unsigned int nmis;
+static volatile bool went_on, stayed;
+
+/* The IRET of the interrupt that ends the HLT lets the second NMI in. */
+static void halt_in_nmi(struct trap *t)
+{
+	(void)t;
+	if (++nmis == 1) {
+		sti_hlt_cli();
+		went_on = true;
+	}
+}
+
+static void nmi_nmi_wake(void *arg)
+{
+	send_nmi(arg);
+	for (unsigned int i = 0; i < 100000 && nmis == 0; i++)
+		delay_ticks(1000);
+	send_nmi(arg);
+	delay_ticks(50000);
+	stayed = nmis == 1 && !went_on;
+	wake_bsp(arg);
+}
+
+static void test_blocked_nmi(void)
+{
+	uint32_t id = lapic_id();
+
+	if (smp_online() < 2)
+		return;
+	trap_set_ist(VEC_NMI, 0);	/* one inside another would overwrite its frame */
+	trap_set_handler(VEC_NMI, halt_in_nmi);
+	trap_count_reset(VEC_OTHER);
+	on_cpu_async(1, nmi_nmi_wake, &id);
+	report(on_cpu_wait(1), "two NMIs and an interrupt were sent");
+	for (unsigned int i = 0; i < 100000 && !went_on; i++)
+		delay_ticks(1000);
+	report(stayed, "HLT in an NMI's handler: another CPU's NMI does not wake it");
+	report(went_on && nmis == 2 && trap_count(VEC_OTHER) == 1, "... and comes after an interrupt that does");
+	trap_set_handler(VEC_NMI, NULL);
+}
+
 static void test_ping(void)
 {
 	uint32_t id = lapic_id();
@@ -177,4 +219,5 @@ void test_main(void)
 	test_nmi();
 	test_other_cpu();
 	test_ping();
+	test_blocked_nmi();
 }

@@ -10,10 +10,11 @@ const char subject_name[] = "nmi";
 
 #define NOBODY	0x7f00
 #define VEC_A	0x61U
+#define HALT_COUNT 50000U	/* of the local APIC's timer */
 
 static unsigned int taken, depth, depth_max;
 
-enum action { NOTHING, SEND_ONE, SEND_TWO, SEND_EXITS, SEND_FAULT, SEND_WINDOW };
+enum action { NOTHING, SEND_ONE, SEND_TWO, SEND_EXITS, SEND_FAULT, SEND_WINDOW, SEND_HALT };
 static enum action action;
 
 static void send_nmi(void)
@@ -28,6 +29,16 @@ static void do_fault(void *unused)
 }
 
 static unsigned int seen_inside;
+
+static uint64_t timers_at_end;
+
+static void halt_until_timer(void)
+{
+	trap_count_reset(VEC_A);
+	lapic_write(APIC_TMICT, HALT_COUNT);
+	sti_hlt_cli();
+	timers_at_end = trap_count(VEC_A);
+}
 
 static void on_nmi(struct trap *frame)
 {
@@ -48,6 +59,8 @@ static void on_nmi(struct trap *frame)
 		}
 		if (action == SEND_WINDOW)
 			irq_window();
+		if (action == SEND_HALT)
+			halt_until_timer();
 		seen_inside = taken;
 		if (action == SEND_FAULT) {
 			/* The fault's handler ends by IRET, which unblocks NMIs. */
@@ -124,6 +137,21 @@ static void test_unblocking(void)
 	trap_set_handler(VEC_A, NULL);
 }
 
+/* An NMI that waits for another one's IRET does not end a HLT. */
+static void test_halt(void)
+{
+	begin(SEND_HALT);
+	trap_set_handler(VEC_A, trap_handler_eoi);
+	lapic_write(APIC_TDCR, 0xb);
+	lapic_write(APIC_LVT_TIMER, VEC_A);
+	send_nmi();
+	settle();
+	report(timers_at_end == 1, "HLT in the handler, with another NMI waiting, ends at an interrupt");
+	report(taken == 2 && seen_inside == 2, "... whose IRET lets the NMI in");
+	lapic_write(APIC_LVT_TIMER, LVT_MASKED);
+	trap_set_handler(VEC_A, NULL);
+}
+
 static uint64_t order[4];
 static unsigned int order_count;
 
@@ -182,6 +210,7 @@ void test_main(void)
 	test_basic();
 	test_blocking();
 	test_unblocking();
+	test_halt();
 	test_order();
 	test_many();
 	begin(SEND_FAULT);

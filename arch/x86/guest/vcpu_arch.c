@@ -285,13 +285,8 @@ static void take_nmis(struct acrn_vcpu *vcpu)
 	struct vcpu_arch *const arch = &vcpu->arch;
 	const uint32_t nmis = vlapic_take_nmis(&arch->vlapic);
 
-	/*
-	 * A vCPU that waits for SIPI meets it at the first instruction of its start-up code, in real mode: not in a VM
-	 * without firmware, which has no vector table there.
-	 */
-	if ((vcpu->state != VCPU_INIT) || vm_is_service(vcpu->vm)) {
-		arch->nmis_pending = (uint8_t)MIN(arch->nmis_pending + nmis, 2U);
-	}
+	/* One that waits for SIPI keeps it, and meets it at the first instruction of its start-up code. */
+	arch->nmis_pending = (uint8_t)MIN(arch->nmis_pending + nmis, 2U);
 }
 
 bool vcpu_take_requests(struct acrn_vcpu *vcpu)
@@ -340,10 +335,10 @@ void vcpu_build(struct acrn_vcpu *vcpu)
 bool arch_vcpu_has_event(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
-	const uint64_t ends_hlt = BIT(VCPU_REQ_NMI) | BIT(VCPU_REQ_INIT) | BIT(VCPU_REQ_SIPI);
+	const uint64_t ends_hlt = BIT(VCPU_REQ_INIT) | BIT(VCPU_REQ_SIPI) | (arch->halt_nmi ? BIT(VCPU_REQ_NMI) : 0UL);
 
-	if (((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & ends_hlt) != 0UL) || (arch->nmis_pending != 0U) ||
-		arch->exc_pending) {
+	if (((__atomic_load_n(&vcpu->requests, __ATOMIC_ACQUIRE) & ends_hlt) != 0UL) ||
+		(arch->halt_nmi && (arch->nmis_pending != 0U)) || arch->exc_pending) {
 		return true;
 	}
 	return arch->halt_if && ((vlapic_pending_vector(&arch->vlapic) >= 0) || vlapic_extint_pending(&arch->vlapic));

@@ -38,20 +38,28 @@ static void __noinline end_flags(struct acrn_vcpu *vcpu, uint64_t rflags, uint32
 	}
 }
 
-static inline void retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
+/* As it was during the instruction. */
+struct interruptible {
+	uint64_t rflags;
+	uint32_t shadow; /* BLOCK_BY_* */
+};
+
+static inline struct interruptible retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
 {
-	const uint64_t rflags = exec_vmread(VMX_GUEST_RFLAGS);
-	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
+	const struct interruptible was = {
+		.rflags = exec_vmread(VMX_GUEST_RFLAGS), .shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY)};
+	const uint32_t ends = was.shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS);
 
 	exec_vmwrite(VMX_GUEST_RIP, next_rip);
-	if (unlikely(((shadow & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) | (rflags & (RFLAGS_RF | RFLAGS_TF))) != 0UL)) {
-		end_flags(vcpu, rflags, shadow);
+	if (unlikely((ends | (was.rflags & (RFLAGS_RF | RFLAGS_TF))) != 0UL)) {
+		end_flags(vcpu, was.rflags, was.shadow);
 	}
+	return was;
 }
 
 void vcpu_retire_to(struct acrn_vcpu *vcpu, uint64_t next_rip)
 {
-	retire_to(vcpu, next_rip);
+	(void)retire_to(vcpu, next_rip);
 }
 
 void vcpu_end_iteration(struct acrn_vcpu *vcpu)
@@ -69,7 +77,7 @@ void vcpu_end_iteration(struct acrn_vcpu *vcpu)
 	}
 }
 
-static inline void skip_instruction(struct acrn_vcpu *vcpu)
+static inline struct interruptible skip_instruction(struct acrn_vcpu *vcpu)
 {
 	uint64_t next = exec_vmread(VMX_GUEST_RIP) + exec_vmread(VMX_EXIT_INSTR_LEN);
 
@@ -77,12 +85,12 @@ static inline void skip_instruction(struct acrn_vcpu *vcpu)
 	if (unlikely((next >> 32U) == 1UL) && ((uint32_t)next < INSTR_MAX_LEN) && !vcpu_in_64bit_code(vcpu)) {
 		next &= 0xFFFFFFFFUL;
 	}
-	retire_to(vcpu, next);
+	return retire_to(vcpu, next);
 }
 
 void vcpu_skip_instruction(struct acrn_vcpu *vcpu)
 {
-	skip_instruction(vcpu);
+	(void)skip_instruction(vcpu);
 }
 
 /* ---- Handlers ---- */
@@ -110,8 +118,10 @@ static int32_t triple_fault_vmexit_handler(struct acrn_vcpu *vcpu)
 static int32_t hlt_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	/* Past the HLT first: the STI shadow must not survive it, or `sti; hlt; cli` would never be interrupted. */
-	vcpu_skip_instruction(vcpu);
-	vcpu->arch.halt_if = (exec_vmread(VMX_GUEST_RFLAGS) & RFLAGS_IF) != 0UL;
+	const struct interruptible was = skip_instruction(vcpu);
+
+	vcpu->arch.halt_if = (was.rflags & RFLAGS_IF) != 0UL;
+	vcpu->arch.halt_nmi = (was.shadow & BLOCK_BY_NMI) == 0U;
 	vcpu->arch.check_events = true;
 	vcpu_halt(vcpu);
 	return 0;
@@ -317,7 +327,7 @@ static inline int32_t run_once(struct acrn_vcpu *vcpu)
 	}
 	ret = dispatch(vcpu);
 	if (ret == VMEXIT_SKIP) {
-		skip_instruction(vcpu);
+		(void)skip_instruction(vcpu);
 		ret = VMEXIT_ENTER_AGAIN;
 	}
 	return ret;

@@ -137,6 +137,7 @@ struct vcpu_arch {
 	struct instr_emul emul;
 	bool check_events;     /* look for something to inject before the next entry */
 	bool halt_if;          /* RFLAGS.IF at the HLT */
+	bool halt_nmi;         /* NMIs were not blocked there: they end it */
 	uint64_t tsc_offset;   /* guest TSC - host TSC */
 	bool emul_active;      /* an MMIO instruction is under way in `emul` */
 	bool emul_simple;      /* and it needs nothing but the answer: instr_simple_end() */
