@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The accesses to an ivshmem function that Zephyr makes, in its order, by its source of 2025:
+ * The accesses to an ivshmem function that Zephyr makes, in its order, by its source, a version that knows ivshmem-v2:
  * drivers/virtualization/virt_ivshmem.c, drivers/pcie/host/pcie.c and msi.c, arch/x86/core/pcie.c. All are of 4 bytes;
  * without pci_use_memory() they are made by ports, with the address register cleared behind each.
  */
