@@ -159,6 +159,7 @@ static int32_t preemption_timer_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	(void)vcpu;
 	arch_irq_window();
+	vmx_preemption_timer_set();
 	return 0;
 }
 

@@ -11,8 +11,8 @@
 #include <lib/string.h>
 
 /*
- * An interrupt gets through to a guest that spins with IF = 0 at most this late, counted from the last entry. A guest
- * that exits now and then never lets it expire.
+ * An interrupt gets through to a guest that runs with IF = 0 after this much of its own time at most: the timer goes on
+ * where the last exit stopped it.
  */
 #define HELP_US 1000UL
 

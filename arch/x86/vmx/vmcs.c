@@ -111,7 +111,9 @@ static void build_controls(struct acrn_vcpu *vcpu)
 	exec_vmwrite(VMX_PROC_CTLS2, arch->proc_ctls2);
 	exec_vmwrite(VMX_EXIT_CTLS,
 		vmx_ctls(&c->exit,
-			EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_LOAD_EFER,
+			EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
+				EXIT_LOAD_EFER |
+				if_has(vmx_interrupts_need_help(), c->exit.may_be_one & EXIT_SAVE_PREEMPTION),
 			"exit"));
 	exec_vmwrite(VMX_ENTRY_CTLS, arch->entry_ctls);
 

@@ -162,13 +162,14 @@ enum vmcs_field {
 #define PROC2_INVPCID      BIT32(12)
 #define PROC2_XSAVES       BIT32(20)
 
-#define EXIT_HOST_64    BIT32(9)
-#define EXIT_ACK_INTR   BIT32(15)
-#define EXIT_SAVE_PAT   BIT32(18)
-#define EXIT_LOAD_PAT   BIT32(19)
-#define EXIT_SAVE_EFER  BIT32(20)
-#define EXIT_LOAD_EFER  BIT32(21)
-#define EXIT_SAVE_DEBUG BIT32(2)
+#define EXIT_HOST_64         BIT32(9)
+#define EXIT_ACK_INTR        BIT32(15)
+#define EXIT_SAVE_PAT        BIT32(18)
+#define EXIT_LOAD_PAT        BIT32(19)
+#define EXIT_SAVE_EFER       BIT32(20)
+#define EXIT_LOAD_EFER       BIT32(21)
+#define EXIT_SAVE_PREEMPTION BIT32(22)
+#define EXIT_SAVE_DEBUG      BIT32(2)
 
 #define ENTRY_LOAD_DEBUG BIT32(2)
 #define ENTRY_IA32E      BIT32(9)
@@ -338,7 +339,7 @@ bool vmx_vid_is_broken(void);
 /** Looks at the machine, unless the command line says "no-quirks". Boot CPU, after acpi_init(). */
 void vmx_quirks_init(void);
 
-/** Sets the time of the preemption timer in the current VMCS: it starts anew at each entry. */
+/** Sets the time of the preemption timer in the current VMCS, which exits save: it counts what the guest runs. */
 void vmx_preemption_timer_set(void);
 
 struct guest_gprs;
