@@ -194,6 +194,9 @@ static void test_contents(struct uvm *u)
 		.size = 4096UL};
 	struct vm_memory_region r;
 
+	/* -ENODEV: another hypervisor of this kind leaves RAX as it was. */
+	expect(hypercall(HC_ASSIGN_PCIDEV, u->vmid, gpa(&regs)), -ENODEV, "ASSIGN_PCIDEV: there is none");
+	expect(hypercall(HC_ASSIGN_MMIODEV, u->vmid, gpa(&regs)), -ENODEV, "ASSIGN_MMIODEV: there is none");
 	expect(set_page_at(u, gpa(u->page) + 8UL), -EINVAL, "a request page that is not aligned");
 	expect(set_page_at(u, OUTSIDE_GPA), -EINVAL, "a request page outside memory");
 	expect(set_page_at(u, gpa(u->page)), 0, "a good request page");

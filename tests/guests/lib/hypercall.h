@@ -12,13 +12,16 @@
 #include <guests/lib/x86.h>
 #include <public/acrn_hv_defs.h>
 
+/* In RAX before the call: neither 0 nor an errno, so that a result which was never written shows. */
+#define NO_RESULT 0x600dULL
+
 /* 0 or a negative errno. Addresses are guest-physical, which the identity map makes the pointer. */
 static inline int64_t hypercall(uint64_t id, uint64_t arg1, uint64_t arg2)
 {
 	register uint64_t r8 __asm__("r8") = id;
-	int64_t result;
+	int64_t result = NO_RESULT;
 
-	__asm__ volatile("vmcall" : "=a"(result) : "r"(r8), "D"(arg1), "S"(arg2) : "memory");
+	__asm__ volatile("vmcall" : "+a"(result) : "r"(r8), "D"(arg1), "S"(arg2) : "memory");
 	return result;
 }
 
