@@ -2,8 +2,8 @@
 /*
  * The log in RAM: a ring of text behind a header that can be found again after a warm reset.
  *
- * Lines are collected in the image first. log_move() takes them to the fixed place at the top of the memory pool:
- * the same physical address in each boot of one machine, where the log of the boot before may still be.
+ * Lines are collected in the image first. log_move() takes them to the fixed place at the beginning of the memory
+ * pool: the same physical address in each boot of one machine, where the log of the boot before may still be.
  */
 #include <config.h>
 #include <hv/arch.h>

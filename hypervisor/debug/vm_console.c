@@ -20,7 +20,8 @@ enum esc_state {
 struct vm_console {
 	const char *name; /* NULL: the VM has no console */
 	struct vuart *vuart;
-	uint32_t esc; /* enum esc_state */
+	uint32_t esc;  /* enum esc_state */
+	uint32_t more; /* bytes that a UTF-8 character still wants */
 	uint32_t len;
 	bool cr_held;  /* attached: a CR waits for the next byte */
 	uint64_t last; /* TSC of the last byte */
@@ -56,6 +57,25 @@ static void flush_line(struct vm_console *console)
 	console->len = 0U;
 }
 
+/*
+ * A byte above 0x7F: kept if it is UTF-8. U+0080 to U+009F are control characters, U+009B does what ESC [ does; so
+ * does a lone byte of that value on a terminal without UTF-8.
+ */
+static bool is_utf8(struct vm_console *console, uint8_t c)
+{
+	if ((console->more == 0U) || (console->len == 0U) || ((c & 0xC0U) != 0x80U)) {
+		console->more = (c < 0xC2U) ? 0U : ((c < 0xE0U) ? 1U : ((c < 0xF0U) ? 2U : ((c < 0xF5U) ? 3U : 0U)));
+		return console->more != 0U;
+	}
+	console->more--;
+	if ((c < 0xA0U) && ((uint8_t)console->line[console->len - 1U] == 0xC2U)) {
+		console->len--;
+		console->esc = (c == 0x9BU) ? ESC_CSI : ESC_NONE;
+		return false;
+	}
+	return true;
+}
+
 /* Bytes that would move the cursor or erase the screen must not reach lines shared by all VMs. */
 static bool is_text(struct vm_console *console, uint8_t c)
 {
@@ -75,6 +95,10 @@ static bool is_text(struct vm_console *console, uint8_t c)
 		console->esc = ESC_SEEN;
 		return false;
 	}
+	if (c >= 0x80U) {
+		return is_utf8(console, c);
+	}
+	console->more = 0U;
 	return ((c >= 0x20U) && (c != 0x7FU)) || (c == (uint8_t)'\t');
 }
 
@@ -87,6 +111,7 @@ static void put_line_buffered(struct vm_console *console, uint8_t c)
 		if (console->len != 0U) {
 			console->len--;
 		}
+		console->more = 0U;
 	} else if (is_text(console, c)) {
 		console->line[console->len] = (char)c;
 		console->len++;

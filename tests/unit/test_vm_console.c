@@ -99,6 +99,21 @@ TEST(vm_console_filters)
 	EXPECT(took("[SVM] x\n"));
 	put(0U, "gr\303\274n\n");
 	EXPECT(took("[SVM] gr\303\274n\n"));
+	put(0U, "\342\202\254 \303\233 \360\237\231\202\n");
+	EXPECT(took("[SVM] \342\202\254 \303\233 \360\237\231\202\n"));
+	/* CSI as one character (U+009B), and as one byte: a line could go up, and over another's mark. */
+	put(0U, "a\302\2332Ab\302\205c\n");
+	EXPECT(took("[SVM] abc\n"));
+	put(0U, "a\2332A\303\274\2332A\200b\303\b\233c\377\300\n");
+	EXPECT(took("[SVM] a2A\303\2742Abc\n"));
+	put(0U, "\302");
+	EXPECT_EQ(vm_console_attach(0U), 0);
+	vm_console_detach();
+	out_len = 0U;
+	put(0U, "\233A\n");
+	EXPECT(took("[SVM] A\n"));
+	put(0U, "\302\n\2331A\n");
+	EXPECT(took("[SVM] \302\n[SVM] 1A\n"));
 }
 
 TEST(vm_console_long_line)
@@ -117,6 +132,14 @@ TEST(vm_console_long_line)
 	}
 	EXPECT_EQ(marks, 3);
 	EXPECT_EQ(out_len, 2U * VM_CONSOLE_LINE + 5U + 3U * 7U);
+	/* A character that the cut goes through. */
+	start();
+	for (i = 0U; i < VM_CONSOLE_LINE - 1U; i++) {
+		console_vm_putc(0U, (uint8_t)'x');
+	}
+	put(0U, "\302\2332A\n");
+	p = strchr(out, '\n');
+	EXPECT((p != NULL) && (strcmp(p, "\n[SVM] 2A\n") == 0));
 }
 
 TEST(vm_console_prompt_appears_after_a_while)
