@@ -7,6 +7,7 @@
 #include <guests/lib/apic.h>
 #include <guests/lib/exec.h>
 #include <guests/lib/guest.h>
+#include <guests/lib/page.h>
 
 const char subject_name[] = "cpuid";
 
@@ -257,6 +258,23 @@ static void test_around(void)
 	trap_set_handler(0x60, NULL);
 }
 
+/* What follows the last byte of the lower half is not canonical. */
+static void test_last_byte(void)
+{
+	const uint64_t top = 0x7ffffffff000UL;
+	uint8_t *last = page_alloc();
+	struct regs r;
+	struct trap t;
+
+	last[0xffe] = 0x0f; /* CPUID */
+	last[0xfff] = 0xa2;
+	page_map(top, (uint64_t)last, PTE_P | PTE_W);
+	regs_fill(&r);
+	r.rax = 0;
+	report(exec_catch(&r, (const uint8_t *)top + 0xffe, &t) == VEC_GP && t.rip == top + 0x1000 &&
+	       t.rbx == cpuid(0, 0).ebx, "at the end of the lower half: #GP behind it");
+}
+
 void test_main(void)
 {
 	test_registers();
@@ -267,4 +285,5 @@ void test_main(void)
 	test_subleaves();
 	test_hypervisor();
 	test_around();
+	test_last_byte();
 }

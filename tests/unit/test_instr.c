@@ -226,6 +226,12 @@ TEST(instr_segment_checks)
 	expect_fault(g, run(g, 2U, 0x8A, 0x03), 13U);
 	g->regs[INSTR_REG_RBX] = 0xFFFFFFFDUL;
 	expect_fault(g, run(g, 2U, 0x8B, 0x03), 13U);
+	g->regs[INSTR_REG_RBX] = 0xFFFEUL; /* of 16 bits: up to 64 KiB */
+	g->segs[INSTR_SEG_DS].attr = ATTR_DOWN & ~0x4000U;
+	expect_fault(g, run(g, 2U, 0x8B, 0x03), 13U);
+	EXPECT_EQ(run(g, 3U, 0x66, 0x8B, 0x03), 0);
+	g->segs[INSTR_SEG_DS].attr = ATTR_DOWN;
+	g->regs[INSTR_REG_RIP] = 0x100UL;
 	g->regs[INSTR_REG_RBX] = 0x1000UL;
 	EXPECT_EQ(run(g, 2U, 0x8A, 0x03), 0);
 	/* a base: linear addresses wrap at 4 GiB */
@@ -299,6 +305,13 @@ TEST(instr_page_faults)
 	EXPECT_EQ(g->ctx.fault.error_code, 2);
 	EXPECT_EQ(g->writes, 0);
 	EXPECT_EQ(g->mem[0xFFE], 0);
+	/* ... or the first: the second is not looked at */
+	g->fault_page = 0UL;
+	g->checks = 0U;
+	EXPECT_EQ(run(g, 2U, 0x89, 0x03), -EFAULT);
+	EXPECT_EQ(g->ctx.fault.cr2, 0xFFE);
+	EXPECT_EQ(g->checks, 1);
+	g->fault_page = 0x1000UL;
 	/* the read of a read-modify-write faults as a write */
 	g->regs[INSTR_REG_RBX] = 0x1000UL;
 	EXPECT_EQ(run(g, 2U, 0x01, 0x03), -EFAULT);
@@ -407,6 +420,61 @@ TEST(instr_pending_read_modify_write)
 	EXPECT_EQ(g->regs[INSTR_REG_RAX], 5);
 }
 
+/** rep stosd of three elements, the first of which waits. */
+static struct guest *waiting_for_rep(void)
+{
+	struct guest *g = setup(INSTR_MODE_64);
+
+	g->regs[INSTR_REG_RCX] = 3UL;
+	g->pend_at = 1U;
+	EXPECT_EQ(run(g, 2U, 0xF3, 0xAB), INSTR_PENDING);
+	EXPECT_EQ(instr_emul_complete(&g->ctx, 0UL), 0);
+	return g;
+}
+
+/* A log that is not of this instruction with these registers ends it: no access is done twice, none is left out. */
+TEST(instr_replay_that_differs)
+{
+	struct guest *g = waiting_for_rep();
+
+	g->regs[INSTR_REG_RCX] = 0UL; /* now there is no access */
+	EXPECT_EQ(instr_emul_run(&g->ctx), -EIO);
+	g = waiting_for_rep();
+	g->ctx.log[0].size = 2U;
+	EXPECT_EQ(instr_emul_run(&g->ctx), -EIO);
+	g = waiting_for_rep();
+	g->ctx.log[0].write = false;
+	EXPECT_EQ(instr_emul_run(&g->ctx), -EIO);
+	EXPECT_EQ(g->writes, 1);
+	EXPECT_EQ(g->regs[INSTR_REG_RCX], 3);
+	g = waiting_for_rep();
+	EXPECT_EQ(instr_emul_run(&g->ctx), INSTR_MORE);
+}
+
+static int32_t odd_answer(void *arg, gla_t gla, uint32_t size, uint64_t *val, struct instr_fault *fault)
+{
+	(void)gla;
+	(void)size;
+	(void)fault;
+	*val = 1UL;
+	return ((struct guest *)arg)->reads++ == 0U ? INSTR_MORE : -ENODEV;
+}
+
+/* What operations should not say is an error; other errors of theirs are passed on. */
+TEST(instr_operations_that_fail)
+{
+	static const uint8_t load[INSTR_MAX_LEN] = {0x8BU, 0x03U};
+	struct instr_ops odd = ops;
+	struct guest *g = setup(INSTR_MODE_64);
+
+	odd.mem_read = odd_answer;
+	instr_emul_init(&g->ctx, &odd, g, &g->cpu);
+	EXPECT_EQ(instr_emul_start(&g->ctx, load, INSTR_MAX_LEN), 0);
+	EXPECT_EQ(instr_emul_run(&g->ctx), -EIO);
+	EXPECT_EQ(instr_emul_run(&g->ctx), -ENODEV);
+	EXPECT_EQ(g->regs[INSTR_REG_RIP], 0x100);
+}
+
 TEST(instr_outside_of_the_set)
 {
 	struct guest *g = setup(INSTR_MODE_64);
@@ -448,17 +516,19 @@ TEST(instr_vector_move_faults)
 
 	vec_ops.get_vec = get_vec;
 	vec_ops.put_vec = put_vec;
-	for (i = 0U; i < 7U; i++) {
+	for (i = 0U; i < 9U; i++) {
 		static const struct {
 			uint64_t cr0, cr4, xcr0;
 			bool vex;
 			uint8_t vector; /* 0: none */
-		} cases[7] = {{0UL, 0UL, 1UL, false, 6U}, {4UL, 0x200UL, 1UL, false, 6U},
+		} cases[9] = {{0UL, 0UL, 1UL, false, 6U}, {4UL, 0x200UL, 1UL, false, 6U},
 			{8UL, 0x200UL, 1UL, false, 7U}, {0UL, 0x200UL, 1UL, false, 0U},
 			{0UL, 0x40200UL, 3UL, true, 6U}, {0UL, 0x200UL, 7UL, true, 6U},
-			{0UL, 0x40200UL, 7UL, true, 0U}};
+			{0UL, 0x40200UL, 7UL, true, 0U}, {1UL, 0x40200UL, 7UL, true, 6U}, /* real mode */
+			{0x20000UL, 0x40200UL, 7UL, true, 6U}};                          /* V86 mode */
 
-		g->cpu.cr0 = 0x80000001UL | cases[i].cr0;
+		g->cpu.vm86 = cases[i].cr0 == 0x20000UL;
+		g->cpu.cr0 = 0x80000001UL ^ cases[i].cr0;
 		g->cpu.cr4 = cases[i].cr4;
 		g->cpu.xcr0 = cases[i].xcr0;
 		instr_emul_init(&g->ctx, &vec_ops, g, &g->cpu);
@@ -476,6 +546,8 @@ TEST(instr_vector_move_faults)
 			EXPECT_EQ(vec_reg[16], cases[i].vex ? 0 : 0xEE);
 		}
 	}
+	g->cpu = (struct instr_cpu){.mode = INSTR_MODE_64, .cr0 = 0x80000001UL, .cr4 = 0x200UL};
+	instr_emul_init(&g->ctx, &vec_ops, g, &g->cpu);
 	g->regs[INSTR_REG_RBX] = 8UL; /* not aligned */
 	EXPECT_EQ(instr_emul_start(&g->ctx, movaps, 3U), 0);
 	EXPECT_EQ(instr_emul_run(&g->ctx), -EFAULT);

@@ -70,6 +70,16 @@ static int32_t ram_cmpxchg(void *arg, gpa_t gpa, uint32_t size, uint64_t old, ui
 	return 0;
 }
 
+static int32_t rom_cmpxchg(void *arg, gpa_t gpa, uint32_t size, uint64_t old, uint64_t val)
+{
+	(void)arg;
+	(void)gpa;
+	(void)size;
+	(void)old;
+	(void)val;
+	return -EFAULT;
+}
+
 static struct ram ram;
 static struct guest_walk_ops ops = {ram_read, NULL, &ram};
 
@@ -433,4 +443,24 @@ TEST(walk_accessed_dirty)
 	put(leaf, 8U, 0x5000UL | P | W);
 	ram.changes_left = 1000U;
 	EXPECT_EQ(guest_walk(&st, &ops, gla, GUEST_WALK_WRITE, &res), -EAGAIN);
+	/* a table that cannot be written */
+	ops.cmpxchg = rom_cmpxchg;
+	EXPECT_EQ(guest_walk(&st, &ops, gla, GUEST_WALK_READ, &res), -EIO);
+}
+
+/* With all 52 address bits none of them is reserved. */
+TEST(walk_52_address_bits)
+{
+	const gla_t gla = 0x00007ABCDEF12345UL;
+	struct guest_walk_state st = state64(0UL, 0UL, 0UL);
+	struct guest_walk_result res;
+
+	reset();
+	map(4U, 1U, gla, P | W, 0xFFFFFFFFFF000UL | P);
+	st.maxphyaddr = 51U;
+	EXPECT_EQ(guest_walk(&st, &ops, gla, GUEST_WALK_READ, &res), -EFAULT);
+	EXPECT_EQ(res.error_code, PF_EC_PRESENT | PF_EC_RSVD);
+	st.maxphyaddr = 52U;
+	EXPECT_EQ(guest_walk(&st, &ops, gla, GUEST_WALK_READ, &res), 0);
+	EXPECT_EQ(res.gpa, 0xFFFFFFFFFF345UL);
 }

@@ -94,15 +94,20 @@ UNIT_CFLAGS := -std=gnu17 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-
 
 # Tests linked apart, with their product files, and all names then made local: CPU code with its own headers instead
 # of the fake's, or modules that the fake replaces for the others.
-UNIT_APART := ept log speculation vlapic vm_console vm_load
+UNIT_APART := ept log mmio speculation vlapic vm_console vm_load vmexit
 UNIT_APART_ept := tests/unit/test_ept.c arch/x86/vmx/ept.c
 UNIT_APART_log := tests/unit/test_log.c hypervisor/debug/log.c
+UNIT_APART_mmio := tests/unit/test_mmio.c arch/x86/guest/mmio.c $(wildcard arch/x86/guest/instr_*.c)
 UNIT_APART_speculation := tests/unit/test_speculation.c arch/x86/cpu/speculation.c
 UNIT_APART_vlapic := tests/unit/test_vlapic.c $(wildcard arch/x86/guest/vlapic*.c) \
 	hypervisor/dm/vioapic.c hypervisor/dm/vpic.c
 UNIT_APART_vm_console := tests/unit/test_vm_console.c hypervisor/debug/vm_console.c hypervisor/dm/vuart.c
 UNIT_APART_vm_load := tests/unit/test_vm_load.c $(wildcard hypervisor/vm_load*.c hypervisor/vm_multiboot*.c \
 	hypervisor/vm_acpi*.c) hypervisor/vm_e820.c hypervisor/acpi_tables.c hypervisor/lib/acpi_table.c
+UNIT_APART_vmexit := tests/unit/test_vmexit.c arch/x86/guest/vmexit.c
+# Their VMCS is an array.
+UNIT_APART_FIRST_mmio := -Itests/fake/vmcs
+UNIT_APART_FIRST_vmexit := -Itests/fake/vmcs
 # Not CPU code: the fake's headers.
 UNIT_APART_FIRST_vm_load := -Itests/fake/include
 UNIT_APART_CFLAGS := $(filter-out -Itests/fake/include,$(UNIT_CFLAGS)) -Itests/fake/include

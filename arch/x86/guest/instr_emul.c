@@ -265,9 +265,10 @@ int32_t emul_bytes(struct instr_emul *ctx, gla_t gla, uint32_t size, uint8_t *bu
 	return ret;
 }
 
+/** Whether 1, 2, 4 or 8 bytes are one part of an access. */
 static bool is_one_part(gla_t gla, uint32_t size)
 {
-	return ((size & (size - 1U)) == 0U) && (((gla & (PAGE_SIZE - 1UL)) + size) <= PAGE_SIZE);
+	return ((gla & (PAGE_SIZE - 1UL)) + size) <= PAGE_SIZE;
 }
 
 int32_t emul_read(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t *val)

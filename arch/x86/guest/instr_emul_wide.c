@@ -74,7 +74,7 @@ int32_t emul_vector(struct instr_emul *ctx)
 	uint32_t i;
 	int32_t ret;
 
-	if ((ctx->ops->get_vec == NULL) || (ctx->ops->put_vec == NULL)) {
+	if (ctx->ops->get_vec == NULL) {
 		return -EINVAL;
 	}
 	ret = vector_enabled(ctx);

@@ -212,7 +212,7 @@ struct instr_ops {
 	void (*put_reg)(void *arg, uint32_t reg, uint64_t val);
 	/** Reads a segment register. @seg INSTR_SEG_* */
 	void (*get_seg)(void *arg, uint32_t seg, struct instr_seg *val);
-	/** Reads all 32 bytes of YMM0..15 (the upper half may be 0 without AVX). NULL: no vector
+	/** Reads all 32 bytes of YMM0..15 (the upper half may be 0 without AVX). This and put_vec are NULL: no vector
 	 * moves. */
 	void (*get_vec)(void *arg, uint32_t reg, uint8_t val[32]);
 	/** Writes the low size bytes (16 or 32) of a vector register; zero_rest: bits above them

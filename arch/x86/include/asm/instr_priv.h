@@ -86,7 +86,7 @@ int32_t emul_operand(struct instr_emul *ctx, const uint64_t *new_rsp, bool other
 /** Reads or writes 1..32 bytes in parts of 1, 2, 4 or 8 bytes, none of which crosses a page. @return as emul_read() */
 int32_t emul_bytes(struct instr_emul *ctx, gla_t gla, uint32_t size, uint8_t *buf, bool write);
 
-/** Reads or writes 1..8 bytes. @return 0, INSTR_PENDING, -EFAULT or what ops returned */
+/** Reads or writes 1, 2, 4 or 8 bytes. @return 0, INSTR_PENDING, -EFAULT or what ops returned */
 int32_t emul_read(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t *val);
 int32_t emul_write(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t val);
 
