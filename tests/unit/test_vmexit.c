@@ -36,7 +36,7 @@ static struct acrn_vcpu *const vcpu = &vm.vcpus[0];
 /* What was asked of others, since start(). */
 static struct {
 	uint32_t entries, fatal, ud, gp, db, loads, builds, l1d_flushes, invepts, irq_vector, halts, yields;
-	uint32_t irq_windows, triple, dumps, injections, traced, wbinvds;
+	uint32_t irq_windows, triple, dumps, injections, traced, wbinvds, timers_set;
 	const char *handler;
 } seen;
 
@@ -153,6 +153,11 @@ void vmx_invept(uint64_t eptp)
 {
 	EXPECT_EQ(eptp, vm.arch.eptp);
 	seen.invepts++;
+}
+
+void vmx_preemption_timer_set(void)
+{
+	seen.timers_set++;
 }
 
 void irq_dispatch(uint32_t vector)
@@ -363,6 +368,7 @@ TEST(vmexit_small_handlers)
 	start();
 	EXPECT_EQ(exit_for(EXIT_PREEMPTION_TIMER), 0);
 	EXPECT_EQ(seen.irq_windows, 1U);
+	EXPECT_EQ(seen.timers_set, 1U);
 	EXPECT_EQ(fake_vmcs[VMX_GUEST_RIP], RIP);
 
 	start(); /* caches matter to the Service VM only */
