@@ -13,6 +13,7 @@ const char subject_name[] = "msr";
 
 STUB(do_rdmsr, "rdmsr");
 STUB(do_wrmsr, "wrmsr");
+STUB(do_rdpmc, "rdpmc");
 
 static void test_unknown(void)
 {
@@ -42,6 +43,37 @@ static void test_unknown(void)
 	report(exec_catch(&r, do_rdmsr, &t) == VEC_GP && t.rip == (uint64_t)do_rdmsr &&
 	       t.rax == before.rax && t.rdx == before.rdx && t.rcx == before.rcx,
 	       "RDMSR that faults leaves the registers and RIP alone");
+}
+
+/* A machine without performance monitoring, which a VM is: no version, no MSR, no counter. */
+static void test_no_pmu(void)
+{
+	/* IA32_: PMC0, PERFEVTSEL0, FIXED_CTR0, PERF_CAPABILITIES, FIXED_CTR_CTRL, PERF_GLOBAL_*, PEBS_ENABLE, DS_AREA */
+	static const uint32_t msrs[] = { 0xc1, 0x186, 0x309, 0x345, 0x38d, 0x38e, 0x38f, 0x390, 0x3f1, 0x600 };
+	struct regs r;
+	struct trap t;
+	uint64_t v;
+	bool has_pmu = cpuid(0, 0).eax >= 0xa && (cpuid(0xa, 0).eax & 0xff) != 0, ok = true;
+
+	if (on_hypervisor()) {
+		report(!has_pmu, "CPUID 0AH offers a VM no performance monitoring");
+	} else if (has_pmu) {
+		report_skip("performance monitoring is there");
+		return;
+	}
+	report((cpuid(1, 0).ecx & BIT(15)) == 0, "without performance monitoring no PERF_CAPABILITIES");
+	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++) {
+		bool gp = rdmsr_safe(msrs[i], &v) == VEC_GP && wrmsr_safe(msrs[i], 0) == VEC_GP;
+
+		if (!gp)
+			report_info("MSR %#x: no #GP", msrs[i]);
+		ok = ok && gp;
+	}
+	report(ok, "without performance monitoring its MSRs: #GP");
+	regs_fill(&r);
+	r.rcx = 0;
+	report(exec_catch(&r, do_rdpmc, &t) == VEC_GP && t.err == 0 && t.rip == (uint64_t)do_rdpmc,
+	       "RDPMC of a counter that is not there: #GP");
 }
 
 static void test_registers(void)
@@ -315,6 +347,7 @@ static void test_misc(void)
 void test_main(void)
 {
 	test_unknown();
+	test_no_pmu();
 	test_registers();
 	test_user();
 	test_efer();

@@ -189,26 +189,6 @@ static bool feature7(unsigned int ebx_bit)
 	return (cpuid(7, 0).ebx & BIT(ebx_bit)) != 0;
 }
 
-static uint64_t *super_pml4;
-
-/* The identity map of all that the library uses without U, so that SMEP and SMAP let it live. */
-static void make_supervisor_map(void)
-{
-	uint64_t *pdpt = page_alloc(), *old = (uint64_t *)(read_cr3() & PTE_ADDR);
-
-	super_pml4 = page_alloc();
-	for (int i = 0; i < 512; i++)
-		super_pml4[i] = old[i];
-	super_pml4[0] = (uint64_t)pdpt | PTE_P | PTE_W;
-	for (uint64_t g = 0; g < 4; g++) {
-		uint64_t *pd = page_alloc();
-
-		pdpt[g] = (uint64_t)pd | PTE_P | PTE_W;
-		for (uint64_t i = 0; i < 512; i++)
-			pd[i] = (g << 30 | i << 21) | PTE_P | PTE_W | PTE_PS | (g == 3 && i >= 480 ? PTE_PCD : 0);
-	}
-}
-
 static void test_smep(void)
 {
 	uint64_t cr4 = read_cr4();
@@ -256,11 +236,6 @@ static void test_smap(void)
 	write_cr4(cr4);
 }
 
-static void pkru_set(uint32_t v)
-{
-	__asm__ volatile("wrpkru" : : "a"(v), "c"(0), "d"(0) : "memory");
-}
-
 static void test_keys(void)
 {
 	uint64_t cr4 = read_cr4();
@@ -287,22 +262,22 @@ static void test_keys(void)
 	for (enum how how = LOAD; how < HOWS; how++) {
 		bool write = how == STORE || how == INS;
 
-		pkru_set(0);
+		wrpkru(0);
 		check(how, window, -1, "protection key 5, all allowed");
-		pkru_set(1U << 10);
+		wrpkru(1U << 10);
 		check_key(how, write ? 0x23 : 0x21, "protection key 5, access disabled: PK and P");
-		pkru_set(2U << 10);
+		wrpkru(2U << 10);
 		check(how, window, write ? 0x23 : -1, "protection key 5, write disabled");
 		write_cr0(read_cr0() & ~CR0_WP);
 		check(how, window, -1, "protection key 5, write disabled, without WP");
 		write_cr0(read_cr0() | CR0_WP);
-		pkru_set(3U << 8);
+		wrpkru(3U << 8);
 		check(how, window, -1, "another key's rights");
 	}
 	map(PTE_P | PTE_W | 5UL << 59);
-	pkru_set(3U << 10);
+	wrpkru(3U << 10);
 	check(LOAD, window, -1, "a supervisor page has no key");
-	pkru_set(0);
+	wrpkru(0);
 	write_cr4(cr4);
 	map(PTE_P | PTE_W);
 }
@@ -622,8 +597,7 @@ void test_main(void)
 	test_large();
 	test_crossing();
 	cr3 = read_cr3();
-	make_supervisor_map();
-	write_cr3((uint64_t)super_pml4);
+	write_cr3((uint64_t)page_supervisor_map());
 	test_smep();
 	test_smap();
 	test_keys();

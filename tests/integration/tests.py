@@ -152,6 +152,7 @@ GUESTS: dict[str, Guest] = {
     "pit": DEVICE_OF_PRE,
     "pmtimer": DEVICE_OF_PRE,
     "realmode": CPU_ALONE,
+    "rights": CPU_ALONE,
     "rtc": DEVICE_OF_PRE,
     "segmentation": CPU_ALONE,
     "spec_ctrl": CPU_ALONE,
@@ -584,7 +585,7 @@ def model_tests() -> list[Test]:
         tests += [_guest_test("uvm", name, f"model/{model}/", model) for name in ("hello", "pio")
                   if name in guest_names()]
     # What the default model lacks: protection keys, more states; and a CPU without SMEP, PCID, XSAVE.
-    tests += [_guest_test("svm", name, f"model/{model}/", model) for name in ("paging", "xsave")
+    tests += [_guest_test("svm", name, f"model/{model}/", model) for name in ("paging", "rights", "xsave")
               for model in ("sapphire_rapids", "corei5_arrandale_m520")]
     return [replace(t, slow=True) if isinstance(t, Boot) else t for t in tests]
 

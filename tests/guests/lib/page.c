@@ -58,3 +58,20 @@ uint64_t page_window(unsigned int pages)
 	window_next += (pages + 1) * PAGE_SIZE;
 	return va;
 }
+
+uint64_t *page_supervisor_map(void)
+{
+	uint64_t *pml4 = page_alloc(), *pdpt = page_alloc(), *old = (uint64_t *)(read_cr3() & PTE_ADDR);
+
+	for (int i = 0; i < 512; i++)
+		pml4[i] = old[i];
+	pml4[0] = (uint64_t)pdpt | PTE_P | PTE_W;
+	for (uint64_t g = 0; g < 4; g++) {
+		uint64_t *pd = page_alloc();
+
+		pdpt[g] = (uint64_t)pd | PTE_P | PTE_W;
+		for (uint64_t i = 0; i < 512; i++)
+			pd[i] = (g << 30 | i << 21) | PTE_P | PTE_W | PTE_PS | (g == 3 && i >= 480 ? PTE_PCD : 0);
+	}
+	return pml4;
+}

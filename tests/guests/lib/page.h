@@ -28,6 +28,8 @@ void *page_alloc(void);
 void page_map(uint64_t va, uint64_t pa, uint64_t flags);
 /* The 4 KiB entry of @va, splitting or creating tables as needed. INVLPG is the caller's. */
 uint64_t *page_entry(uint64_t va);
+/* A PML4 with what is mapped now, but the first 4 GiB for CPL 0 only: the library lives under SMEP and SMAP. */
+uint64_t *page_supervisor_map(void);
 /* @pages consecutive addresses in the alias window, followed by an unmapped guard page. */
 uint64_t page_window(unsigned int pages);
 

@@ -208,6 +208,11 @@ static inline void write_flags(uint64_t v)
 	__asm__ volatile("pushq %0\n\tpopfq" : : "r"(v) : "memory", "cc");
 }
 
+static inline void wrpkru(uint32_t v)
+{
+	__asm__ volatile("wrpkru" : : "a"(v), "c"(0), "d"(0) : "memory");
+}
+
 static inline void invlpg(const volatile void *va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
