@@ -152,7 +152,7 @@ static int32_t build_prelaunched(struct vm_loader *ld)
 
 	_Static_assert(sizeof(area) >= VM_ACPI_PRE_SIZE, "room for the tables");
 	if (ld->config->mem_bytes < LOADER_1M) {
-		pr_warn("VM%u '%s': less than 1 MiB of memory; it gets no ACPI tables", ld->vm->vm_id, ld->vm->name);
+		vm_loader_note(ld, LOG_WARN, "less than 1 MiB of memory; it gets no ACPI tables");
 		return 0;
 	}
 	(void)memset(&in, 0, sizeof(in));
@@ -188,8 +188,7 @@ int32_t vm_acpi_build(struct vm_loader *ld)
 	find_tables(&in);
 	find_cpus(ld, &in);
 	if (in.madt == NULL) {
-		pr_warn("VM%u '%s': the machine has no usable MADT; it gets no ACPI tables", ld->vm->vm_id,
-			ld->vm->name);
+		vm_loader_note(ld, LOG_WARN, "the machine has no usable MADT; it gets no ACPI tables");
 		return 0;
 	}
 	at = vm_loader_alloc(ld, AREA_SIZE, PAGE_SIZE, LOADER_1M, LOADER_4G, "ACPI tables");
@@ -202,8 +201,7 @@ int32_t vm_acpi_build(struct vm_loader *ld)
 			ld, "its ACPI tables do not fit %lu bytes, or the machine's MADT is broken", AREA_SIZE);
 	}
 	if (kept != in.cpu_count) {
-		pr_warn("VM%u '%s': the machine's MADT names %u of its %u vCPUs", ld->vm->vm_id, ld->vm->name, kept,
-			in.cpu_count);
+		vm_loader_note(ld, LOG_WARN, "the machine's MADT names %u of its %u vCPUs", kept, in.cpu_count);
 	}
 	ret = vm_e820_set(&ld->map, at, AREA_SIZE, MEM_ACPI_RECLAIM);
 	if (ret == 0) {

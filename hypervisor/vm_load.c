@@ -58,6 +58,19 @@ int32_t vm_loader_refuse(const struct vm_loader *ld, const char *fmt, ...)
 	return -EINVAL;
 }
 
+void vm_loader_note(const struct vm_loader *ld, enum log_level level, const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+
+	if (ld->vm->restart == VM_RESTART_NONE) {
+		va_start(args, fmt);
+		(void)vsnprintf(text, sizeof(text), fmt, args);
+		va_end(args);
+		log_line(level, "VM%u '%s': %s", ld->vm->vm_id, ld->vm->name, text);
+	}
+}
+
 /* ---- Reading and writing ---- */
 
 bool vm_image_read(const struct vm_image *image, uint64_t at, void *dst, uint64_t len)
@@ -154,8 +167,7 @@ static int32_t move_image(struct vm_loader *ld, struct vm_image *image, uint64_t
 	}
 	ret = vm_loader_write(ld, to, hpa_to_hva(image->hpa), image->size);
 	if (ret == 0) {
-		pr_info("VM%u '%s': module '%s' moved from 0x%lx to 0x%lx", ld->vm->vm_id, ld->vm->name, image->tag,
-			image->hpa, to);
+		vm_loader_note(ld, LOG_INFO, "module '%s' moved from 0x%lx to 0x%lx", image->tag, image->hpa, to);
 		if (ld->identity) {
 			vm_e820_release(&ld->map, image->hpa, image->size);
 			image->hpa = to;
@@ -562,9 +574,8 @@ int32_t vm_load_image(struct acrn_vm *vm)
 	ld->config = vm->config;
 	ld->identity = vm_is_service(vm);
 	ret = load(ld);
-	/* Not for each reset of a guest that does nothing else. */
-	if ((ret == 0) && (vm->restart == VM_RESTART_NONE)) {
-		pr_info("VM%u '%s': '%s' loaded, entry 0x%lx, command line \"%s\"", vm->vm_id, vm->name, ld->kernel.tag,
+	if (ret == 0) {
+		vm_loader_note(ld, LOG_INFO, "'%s' loaded, entry 0x%lx, command line \"%s\"", ld->kernel.tag,
 			ld->regs.rip, ld->cmdline);
 	}
 	spin_unlock(&loader_lock);

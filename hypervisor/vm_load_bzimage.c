@@ -270,17 +270,18 @@ static void fill_zero_page(
 static void warn_of_gaps(const struct vm_loader *ld, const struct bzimage_plan *plan)
 {
 	if (strlen(ld->cmdline) > plan->cmdline_max) {
-		pr_warn("VM%u '%s': the kernel reads only %u characters of its command line", ld->vm->vm_id,
-			ld->vm->name, plan->cmdline_max);
+		vm_loader_note(
+			ld, LOG_WARN, "the kernel reads only %u characters of its command line", plan->cmdline_max);
 	}
 	if (ld->module_count > (ld->has_ramdisk ? 1U : 0U)) {
-		pr_warn("VM%u '%s': Linux's boot protocol has no modules but the ramdisk; the others are not passed",
-			ld->vm->vm_id, ld->vm->name);
+		vm_loader_note(ld, LOG_WARN,
+			"Linux's boot protocol has no modules but the ramdisk; the others are not passed");
 	}
 	if (ld->identity && (plan->version < VERSION_RSDP) && (boot_info.efi_system_table != 0UL)) {
-		pr_warn("VM%u '%s': boot protocol %x.%02x has no acpi_rsdp_addr: under EFI the kernel won't find ACPI "
-			"tables; use Linux 5.0 or later",
-			ld->vm->vm_id, ld->vm->name, plan->version >> 8U, plan->version & 0xFFU);
+		vm_loader_note(ld, LOG_WARN,
+			"boot protocol %x.%02x has no acpi_rsdp_addr: under EFI the kernel won't find ACPI tables; "
+			"use Linux 5.0 or later",
+			plan->version >> 8U, plan->version & 0xFFU);
 	}
 }
 

@@ -24,7 +24,7 @@ int32_t vm_load_raw(struct vm_loader *ld)
 			entry, base, ld->kernel.size);
 	}
 	if ((ld->module_count != 0U) || (ld->cmdline[0] != '\0')) {
-		pr_warn("VM%u '%s': a raw image gets no modules and no command line", ld->vm->vm_id, ld->vm->name);
+		vm_loader_note(ld, LOG_WARN, "a raw image gets no modules and no command line");
 	}
 	ret = vm_loader_claim(ld, base, ld->kernel.size, "the raw image");
 	if (ret == 0) {

@@ -4,11 +4,12 @@
  * vm_load_{elf,bzimage,raw}.c reads the image, places everything and fills `regs`.
  *
  * An image is hostile: it is only read through vm_image_read(), and every place it names goes through
- * vm_loader_claim(). Boot only, one VM at a time, vm->lock held.
+ * vm_loader_claim(). At boot, and whenever a pre-launched VM begins anew; one VM at a time, vm->lock held.
  */
 #ifndef HV_VM_LOADER_H
 #define HV_VM_LOADER_H
 
+#include <hv/log.h>
 #include <hv/scenario.h>
 #include <hv/vm_e820.h>
 #include <lib/util.h>
@@ -48,6 +49,12 @@ struct vm_loader {
 
 /** Logs "VMn 'name': ..." at error level. @return -EINVAL, so that a check can end with it */
 int32_t vm_loader_refuse(const struct vm_loader *ld, const char *fmt, ...) __printf(2, 3);
+
+/**
+ * Logs "VMn 'name': ...", but not when the guest has reset itself: it may do nothing else, and the lines were written
+ * at its first start.
+ */
+void vm_loader_note(const struct vm_loader *ld, enum log_level level, const char *fmt, ...) __printf(3, 4);
 
 /** Copies [at, at+len) of the image. @return false if that is not inside it (nothing is copied) */
 bool __must_check vm_image_read(const struct vm_image *image, uint64_t at, void *dst, uint64_t len);

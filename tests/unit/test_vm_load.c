@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fake.h"
 #include "unit.h"
 
 /* Linked apart from the other tests, with what it needs (unit.mk). */
@@ -781,7 +782,14 @@ TEST(vm_load_raw_image)
 	config.kern_addr = true;
 	config.kern_load_addr = 0x600000UL;
 	config.kern_entry_addr = 0x600040UL;
+	strcpy(config.bootargs, "word");
+	fake_log[0] = '\0';
+	vm.restart = VM_RESTART_UNDER_WAY;
 	EXPECT_EQ(vm_load_image(&vm), 0);
+	EXPECT(fake_log[0] == '\0');
+	vm.restart = VM_RESTART_NONE;
+	EXPECT_EQ(vm_load_image(&vm), 0);
+	EXPECT(strstr(fake_log, "a raw image gets no modules and no command line") != NULL);
 	EXPECT_EQ(set_regs.rip, 0x600040);
 	EXPECT_EQ(*(uint8_t *)0x6000FFUL, 0x90);
 	config.kern_entry_addr = 0x600100UL;
@@ -820,6 +828,14 @@ TEST(vm_load_prelaunched_gets_copies)
 	EXPECT_EQ(set_regs.idt.limit, 0x3FF);
 	EXPECT_EQ(r32(0x15U * 4U), 0xF000FF53U); /* and BIOS calls that return */
 	EXPECT_EQ(guest_ram[0xFFF53], 0xCF);
+	EXPECT(strstr(fake_log, "module 'rd' moved from 0x500000") != NULL);
+	EXPECT(strstr(fake_log, "'kernel' loaded, entry") != NULL);
+	/* The guest has reset itself, and may do so for ever: not a line. */
+	fake_log[0] = '\0';
+	vm.restart = VM_RESTART_UNDER_WAY;
+	EXPECT_EQ(vm_load_image(&vm), 0);
+	EXPECT(fake_log[0] == '\0');
+	vm.restart = VM_RESTART_NONE;
 	config.mem_bytes = 0x300000UL; /* too small for where it is linked */
 	EXPECT_EQ(vm_load_image(&vm), -EINVAL);
 	free(guest_ram);
