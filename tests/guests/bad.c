@@ -8,11 +8,13 @@
  *	bad=insn	an instruction on a device's memory that the hypervisor does not emulate
  *	bad=ins, outs	string I/O with an operand where there is no memory
  *	bad=stack	an exception with its stack there
+ *	bad=init	INIT to its boot CPU, which goes on at the reset vector: there is no firmware
  *	bad=cli_spin	spins for ever with interrupts off
  *	bad=cli_hlt	halts for ever with interrupts off
  * Only this VM may suffer. It says what it is about to do, and has no PASS line of its own: whoever
  * runs it looks at what the others did.
  */
+#include <guests/lib/apic.h>
 #include <guests/lib/guest.h>
 #include <guests/lib/page.h>
 
@@ -120,6 +122,13 @@ static void cli_hlt(void)
 		__asm__ volatile("cli\n\thlt" : : : "memory");
 }
 
+static void init(void)
+{
+	lapic_enable();
+	lapic_ipi(ICR_INIT | ICR_ASSERT, lapic_id());
+	delay_ticks(100000);
+}
+
 void test_main(void)
 {
 	static const struct {
@@ -128,7 +137,8 @@ void test_main(void)
 	} ways[] = {
 		{ "triple", triple }, { "garbage", garbage }, { "unmapped", unmapped },
 		{ "unmapped_data", unmapped_data }, { "insn", insn },
-		{ "ins", ins }, { "outs", outs }, { "stack", stack }, { "cli_spin", cli_spin }, { "cli_hlt", cli_hlt },
+		{ "ins", ins }, { "outs", outs }, { "stack", stack }, { "init", init }, { "cli_spin", cli_spin },
+		{ "cli_hlt", cli_hlt },
 	};
 	char name[32];
 

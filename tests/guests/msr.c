@@ -48,7 +48,7 @@ static void test_unknown(void)
 /* A machine without performance monitoring, which a VM is: no version, no MSR, no counter. */
 static void test_no_pmu(void)
 {
-	/* IA32_: PMC0, PERFEVTSEL0, FIXED_CTR0, PERF_CAPABILITIES, FIXED_CTR_CTRL, PERF_GLOBAL_*, PEBS_ENABLE, DS_AREA */
+	/* PMC0, PERFEVTSEL0, FIXED_CTR0, PERF_CAPABILITIES, FIXED_CTR_CTRL, PERF_GLOBAL_*, PEBS_ENABLE, DS_AREA */
 	static const uint32_t msrs[] = { 0xc1, 0x186, 0x309, 0x345, 0x38d, 0x38e, 0x38f, 0x390, 0x3f1, 0x600 };
 	struct regs r;
 	struct trap t;

@@ -122,9 +122,9 @@ static void try_entries(struct rights *r, uint64_t *e2, uint64_t *e1, unsigned i
 			if (is_as_expected(r, how))
 				continue;
 			if (wrong[how]++ == 0)
-				report_info("kind %u: PDE %#lx PTE %#lx key %u%s%s%s%s%s: error code %#lx, not %#x", how,
-					    r->pde, r->pte, r->key, r->user ? " user" : "", r->wp ? " WP" : "",
-					    r->smep ? " SMEP" : "", r->smap ? " SMAP" : "", r->ac ? " AC" : "", t.err,
+				report_info("kind %u: PDE %#lx PTE %#lx key %u%s%s%s%s%s: error code %#lx, not %#x",
+					    (unsigned int)how, r->pde, r->pte, r->key, r->user ? " user" : "",
+					    r->wp ? " WP" : "", r->smep ? " SMEP" : "", r->smap ? " SMAP" : "", r->ac ? " AC" : "", t.err,
 					    (unsigned int)expected_of(r, how));
 		}
 	}
@@ -135,6 +135,8 @@ static void try_settings(bool user, bool keys, unsigned int *wrong)
 {
 	uint64_t *e1 = page_entry(VA), *e2 = (uint64_t *)(read_cr3() & PTE_ADDR);
 	uint64_t cr0 = read_cr0(), cr4 = read_cr4();
+	const uint32_t features = cpuid(7, 0).ebx;
+	const bool has_smep = (features & BIT(7)) != 0, has_smap = (features & BIT(20)) != 0;
 
 	e2 = (uint64_t *)(e2[VA >> 39 & 511] & PTE_ADDR);
 	e2 = (uint64_t *)(e2[VA >> 30 & 511] & PTE_ADDR);
@@ -144,7 +146,7 @@ static void try_settings(bool user, bool keys, unsigned int *wrong)
 				    .ac = (n & 8) != 0 };
 
 		/* At CPL 3 they mean nothing, and the map is one of user pages, which they would forbid the library. */
-		if (((r.smep || r.smap || r.ac) && user) || (r.smep && (cpuid(7, 0).ebx & BIT(7)) == 0) || (r.smap && (cpuid(7, 0).ebx & BIT(20)) == 0))
+		if (((r.smep || r.smap || r.ac) && user) || (r.smep && !has_smep) || (r.smap && !has_smap))
 			continue;
 		write_cr0(r.wp ? cr0 | CR0_WP : cr0 & ~CR0_WP);
 		write_cr4(cr4 | (r.smep ? CR4_SMEP : 0) | (r.smap ? CR4_SMAP : 0) | (keys ? CR4_PKE : 0));

@@ -410,7 +410,8 @@ def bad_tests() -> list[Test]:
                 ("insn", r"MMIO instruction at rip 0x[0-9a-f]+ cannot be emulated \(-\d+\): dd [37][0-7] "),
                 ("ins", r"INS from port 0x7f00: operand is not in writable memory"),
                 ("outs", r"string I/O at port 0x7f00: operand at .* is not in memory"),
-                ("stack", r"delivers event 0x80000306 through gpa 0x[0-9a-f]+, where"))),
+                ("stack", r"delivers event 0x80000306 through gpa 0x[0-9a-f]+, where"),
+                ("init", r"executes at gpa 0xfffffff0 \(rip 0xfff0\), where there is no memory"))),
             *(replace(hang, name=f"bad/{how}", guest_words=f"bad={how} expect=hang")
               for how in ("cli_spin", "cli_hlt")),
             *(replace(svm, name=f"bad/svm-{how}", words=f"bad={how}") for how in ("triple", "garbage", "unmapped")),
