@@ -124,8 +124,8 @@ static void try_entries(struct rights *r, uint64_t *e2, uint64_t *e1, unsigned i
 			if (wrong[how]++ == 0)
 				report_info("kind %u: PDE %#lx PTE %#lx key %u%s%s%s%s%s: error code %#lx, not %#x",
 					    (unsigned int)how, r->pde, r->pte, r->key, r->user ? " user" : "",
-					    r->wp ? " WP" : "", r->smep ? " SMEP" : "", r->smap ? " SMAP" : "", r->ac ? " AC" : "", t.err,
-					    (unsigned int)expected_of(r, how));
+					    r->wp ? " WP" : "", r->smep ? " SMEP" : "", r->smap ? " SMAP" : "",
+					    r->ac ? " AC" : "", t.err, (unsigned int)expected_of(r, how));
 		}
 	}
 	*e2 = table | PTE_P | PTE_W | PTE_U;
