@@ -100,7 +100,8 @@ static const struct vpci_ops face_ops = {.read = page_read, .write = page_write}
 
 void consume_connection_event(struct acrn_vm *vm, uint64_t event_id, bool inject_irq)
 {
-	for (uint32_t i = 0U; i < FUNCTIONS; i++) {
+	/* CROSSVM_NO_CONSUME is nobody's id, and that of functions that are just being made. */
+	for (uint32_t i = 0U; (i < FUNCTIONS) && (event_id != CROSSVM_NO_CONSUME); i++) {
 		struct function *self = &functions[i];
 
 		if ((__atomic_load_n(&self->vm, __ATOMIC_ACQUIRE) == vm) && (self->consume_id == event_id)) {

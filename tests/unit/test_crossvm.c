@@ -122,6 +122,20 @@ TEST(crossvm_ends_come_and_go)
 	EXPECT_EQ(heard, 2U);
 }
 
+TEST(crossvm_that_consumes_nothing_hears_nothing)
+{
+	struct acrn_vm *vm = start();
+	const hpa_t frame = (hpa_t)fake_ram;
+	const crossvm_dataport_handle_t dataport = {0x2000U, 2, &frame};
+	const crossvm_handle_t handle = {&dataport, note_emit, NULL, CROSSVM_NO_CONSUME, "mute"};
+
+	EXPECT_EQ(cross_vm_connections_init_common(vm, 0UL, &handle, 1, &vm->vpci, NULL), 0);
+	consume_connection_event(vm, CROSSVM_NO_CONSUME, true);
+	EXPECT_EQ(count_of(vm, 2U), 0U);
+	EXPECT(!vm->vpci.slot[2]->intx);
+	fake_machine_end();
+}
+
 TEST(crossvm_seed_functions)
 {
 	struct acrn_vm *vm = start();
