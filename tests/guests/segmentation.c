@@ -48,6 +48,12 @@ LEG(ins_es, "movw %ax, %es\n\tcld\n\tmovl %ebx, %edi\n\tinsb");
 LEG(insl_es, "movw %ax, %es\n\tcld\n\tmovl %ebx, %edi\n\tinsl");
 LEG(outs_ss, "cld\n\tmovl %ebx, %esi\n\t.byte 0x36\n\toutsb");
 
+/* For compatibility mode. */
+__asm__(".pushsection .text\n\t.code32\n"
+	"outsw_gs:\n\tpushl %gs\n\tmovw %ax, %gs\n\tcld\n\t.byte 0x65\n\toutsw\n\tpopl %gs\n\tlret\n"
+	"\t.code64\n\t.popsection\n");
+void outsw_gs(void);
+
 static struct legacy l;
 static uint8_t area[0x3000] __attribute__((aligned(4096)));
 
@@ -380,7 +386,7 @@ static void test_64bit(void)
 	report(rdmsr(MSR_FS_BASE) == 0, "64-bit: a selector into FS sets its base");
 }
 
-/* CPUID ends the 4 GiB; what follows is at 0. */
+/* CPUID ends the 4 GiB; what follows is at 0. The same for an operand. */
 static void test_wrap(void)
 {
 	static const uint64_t top = 0xfffff000UL;
@@ -401,6 +407,14 @@ static void test_wrap(void)
 	l.ebx = 0;
 	legacy_compat((void (*)(void))(top + 0xffe), &l);
 	report(l.ebx == cpuid(0, 0).ebx, "compatibility mode: EIP wraps at 4 GiB behind CPUID");
+	put(SEL_A, legacy_desc((uint32_t)top, 0xffff, ACC_DATA | ACC_W, FL_BIG));
+	l = legacy_protected(0);
+	l.eax = SEL_A;
+	l.edx = COM1_SCR - 1;
+	l.esi = 0xfff;
+	outb(COM1_SCR, 0);
+	legacy_compat(outsw_gs, &l);
+	report(inb(COM1_SCR) == first[0], "compatibility mode: an operand of OUTSW wraps at 4 GiB");
 	*page_entry(top) = was_top;
 	*page_entry(0) = was_0;
 	invlpg((void *)top);

@@ -145,6 +145,12 @@ static void reg_add(struct acrn_vcpu *vcpu, uint32_t reg, int64_t delta)
 	*r = (pio->addr_size == 2U) ? ((*r & ~0xFFFFUL) | value) : value;
 }
 
+/* Outside 64-bit mode linear addresses wrap at 4 GiB. */
+static gla_t linear(const struct string_exit *str, uint64_t address)
+{
+	return str->code64 ? address : (address & 0xFFFFFFFFUL);
+}
+
 static uint64_t rep_count(const struct acrn_vcpu *vcpu)
 {
 	return vcpu->arch.gprs.reg[GPR_RCX] & addr_mask(&vcpu->arch.pio);
@@ -200,7 +206,7 @@ static bool operand_is_aligned(struct acrn_vcpu *vcpu, gla_t gla)
 }
 
 /* Where the element is in guest-physical memory. @return 0, or -EFAULT: a fault was queued */
-static int32_t find_operand(struct acrn_vcpu *vcpu, gla_t gla)
+static int32_t find_operand(struct acrn_vcpu *vcpu, const struct string_exit *str, gla_t gla)
 {
 	struct pio_exit *const pio = &vcpu->arch.pio;
 	const uint32_t access = pio->is_in ? GUEST_WALK_WRITE : GUEST_WALK_READ;
@@ -209,7 +215,7 @@ static int32_t find_operand(struct acrn_vcpu *vcpu, gla_t gla)
 	pio->first = (uint8_t)MIN((uint64_t)pio->size, room);
 	pio->gpa[1] = INVALID_GPA;
 	for (uint32_t i = 0U; i < ((pio->first < pio->size) ? 2U : 1U); i++) {
-		const gla_t at = gla + ((i == 0U) ? 0UL : pio->first);
+		const gla_t at = linear(str, gla + ((i == 0U) ? 0UL : pio->first));
 		uint32_t error = 0U;
 		const struct guest_translation *t;
 		const int32_t status = vcpu_translate(vcpu, at, access, &t, &error);
@@ -300,7 +306,7 @@ static int32_t begin_element(struct acrn_vcpu *vcpu, const struct string_exit *s
 	struct pio_exit *const pio = &vcpu->arch.pio;
 	struct pio_request *const req = &vcpu->req.reqs.pio;
 	const uint64_t offset = operand_offset(vcpu);
-	const gla_t gla = (str->base + offset) & (str->code64 ? ~0UL : 0xFFFFFFFFUL);
+	const gla_t gla = linear(str, str->base + offset);
 	uint32_t value = 0U;
 	int32_t status;
 
@@ -308,7 +314,7 @@ static int32_t begin_element(struct acrn_vcpu *vcpu, const struct string_exit *s
 	if (!operand_is_legal(vcpu, str, offset, gla) || !operand_is_aligned(vcpu, gla)) {
 		return -EFAULT;
 	}
-	status = find_operand(vcpu, gla);
+	status = find_operand(vcpu, str, gla);
 	if (status == -EFAULT) {
 		return status;
 	}
