@@ -31,8 +31,8 @@ FLOOR = 95.0
 IO_PATH = (
     "arch/x86/guest/vmexit.c", "arch/x86/guest/vmx_io.c", "arch/x86/guest/mmio.c", "arch/x86/guest/guest_walk.c",
     "arch/x86/guest/instr_decode.c", "arch/x86/guest/instr_emul.c", "arch/x86/guest/instr_emul_alu.c",
-    "arch/x86/guest/instr_emul_string.c", "arch/x86/guest/instr_emul_wide.c", "hypervisor/ioreq.c",
-    "hypervisor/vhm.c", "hypervisor/vcpu_thread.c", "hypervisor/guest_copy.c",
+    "arch/x86/guest/instr_emul_math.c", "arch/x86/guest/instr_emul_string.c", "arch/x86/guest/instr_emul_wide.c",
+    "hypervisor/ioreq.c", "hypervisor/vhm.c", "hypervisor/vcpu_thread.c", "hypervisor/guest_copy.c",
 )
 COUNTERS = re.compile(r"^coverage: ([0-9a-z]+)$", re.M)
 # llvm/ProfileData/InstrProfData.inc, version 8: magic "\xfflprofr\x81", then the header's words.

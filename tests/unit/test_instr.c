@@ -488,6 +488,109 @@ TEST(instr_outside_of_the_set)
 	EXPECT_EQ(run(g, 0U), -EAGAIN);
 }
 
+/** DIV or IDIV (F6, F7 with ModRM) of RDX:RAX or AX by the value at 0x1000. @return as instr_emul_run() */
+static int32_t divide(struct guest *g, int opcode, int modrm, uint64_t rdx, uint64_t rax, uint64_t by)
+{
+	memcpy(&g->mem[0x1000], &by, sizeof(by));
+	g->regs[INSTR_REG_RIP] = 0x100UL;
+	g->regs[INSTR_REG_RBX] = 0x1000UL;
+	g->regs[INSTR_REG_RDX] = rdx;
+	g->regs[INSTR_REG_RAX] = rax;
+	return run(g, 3U, 0x48, opcode, modrm);
+}
+
+TEST(instr_divide_error)
+{
+	static const struct {
+		int opcode, modrm;
+		uint64_t rdx, rax, by, quotient, rest;
+		bool error;
+	} cases[] = {
+		{0xF7, 0x33, 0UL, 7UL, 0UL, 0UL, 0UL, true},        /* by 0 */
+		{0xF7, 0x33, 5UL, 0UL, 5UL, 0UL, 0UL, true},        /* too large by one */
+		{0xF7, 0x33, 4UL, ~0UL, 5UL, ~0UL, 4UL, false},     /* just not */
+		{0xF7, 0x33, ~1UL, ~0UL, ~0UL, ~0UL, ~1UL, false},  /* the bit that leaves 64 counts */
+		{0xF7, 0x3B, ~0UL, 1UL << 63, ~0UL, 0UL, 0UL, true} /* -2^63 / -1 */,
+		{0xF7, 0x3B, ~0UL, 1UL << 63, 1UL, 1UL << 63, 0UL, false},
+		{0xF7, 0x3B, 0UL, 1UL << 63, 1UL, 0UL, 0UL, true}, /* 2^63 */
+		{0xF7, 0x3B, 0UL, 1UL << 63, ~0UL, 1UL << 63, 0UL, false},
+		{0xF7, 0x3B, ~0UL, (uint64_t)-7L, 2UL, (uint64_t)-3L, (uint64_t)-1L, false},
+		{0xF7, 0x3B, 1UL << 63, 0UL, 1UL << 63, 0UL, 0UL, true}, /* -2^127 */
+		{0xF6, 0x33, 0UL, 0x1000UL, 0x10UL, 0UL, 0UL, true},     /* AX by a byte */
+		{0xF6, 0x3B, 0UL, 0xFF80UL, 0xFFUL, 0UL, 0UL, true},     /* -128 / -1 */
+		{0xF6, 0x3B, 0UL, 0xFF80UL, 0x01UL, 0x80UL, 0UL, false},
+	};
+	struct guest *g = setup(INSTR_MODE_64);
+
+	for (uint32_t i = 0U; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const bool byte = cases[i].opcode == 0xF6;
+		const int32_t ret = divide(
+			g, cases[i].opcode, cases[i].modrm, cases[i].rdx, cases[i].rax, cases[i].by);
+
+		if (cases[i].error) {
+			EXPECT_EQ(ret, -EFAULT);
+			EXPECT_EQ(g->ctx.fault.vector, 0);
+			EXPECT_EQ(g->ctx.fault.has_error_code, false);
+			EXPECT_EQ(g->regs[INSTR_REG_RAX], cases[i].rax);
+			EXPECT_EQ(g->regs[INSTR_REG_RIP], 0x100);
+		} else {
+			EXPECT_EQ(ret, 0);
+			EXPECT_EQ(g->regs[INSTR_REG_RAX], cases[i].quotient | (byte ? (cases[i].rest << 8U) : 0UL));
+			EXPECT_EQ(g->regs[INSTR_REG_RDX], byte ? 0UL : cases[i].rest);
+			EXPECT_EQ(g->regs[INSTR_REG_RIP], 0x103);
+		}
+	}
+	g->fault_page = 0x1000UL; /* a fault of the operand comes first */
+	EXPECT_EQ(divide(g, 0xF7, 0x33, 5UL, 0UL, 0UL), -EFAULT);
+	EXPECT_EQ(g->ctx.fault.vector, 14);
+}
+
+/* F3 before BSF and BSR: by what CPU it is. With 0 they leave the register. */
+TEST(instr_bit_scans_of_zero_and_of_old_cpus)
+{
+	static const struct {
+		bool counts;
+		int opcode;
+		uint64_t mem, res, flags; /* of ZF and CF */
+	} cases[] = {
+		{false, 0xBC, 0UL, ~5UL, 0x40UL}, {false, 0xBD, 0UL, ~5UL, 0x40UL},
+		{false, 0xBC, 0x10UL, 4UL, 0UL},  {false, 0xBD, 0x10UL, 4UL, 0UL},
+		{true, 0xBC, 0UL, 64UL, 1UL},     {true, 0xBD, 0UL, 64UL, 1UL},
+		{true, 0xBC, 1UL, 0UL, 0x40UL},   {true, 0xBD, 1UL << 63, 0UL, 0x40UL},
+		{true, 0xBC, 0x10UL, 4UL, 0UL},   {true, 0xBD, 0x10UL, 59UL, 0UL},
+	};
+
+	for (uint32_t i = 0U; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct guest *g = setup(INSTR_MODE_64);
+
+		g->cpu.has_tzcnt = cases[i].counts;
+		g->cpu.has_lzcnt = cases[i].counts;
+		g->regs[INSTR_REG_RAX] = ~5UL;
+		g->regs[INSTR_REG_RBX] = 0x1000UL;
+		memcpy(&g->mem[0x1000], &cases[i].mem, 8U);
+		EXPECT_EQ(run(g, 5U, 0xF3, 0x48, 0x0F, cases[i].opcode, 0x03), 0);
+		EXPECT_EQ(g->regs[INSTR_REG_RAX], cases[i].res);
+		EXPECT_EQ(g->regs[INSTR_REG_RFLAGS] & 0x41UL, cases[i].flags);
+	}
+}
+
+/* A count of 0 writes what was read and changes no flag; the register's other bits do not count. */
+TEST(instr_shift_by_nothing)
+{
+	struct guest *g = setup(INSTR_MODE_64);
+
+	g->regs[INSTR_REG_RBX] = 0x1000UL;
+	g->regs[INSTR_REG_RCX] = 0xFFE0UL;
+	g->regs[INSTR_REG_RFLAGS] = 0x8D7UL;
+	g->mem[0x1000] = 0x81U;
+	EXPECT_EQ(run(g, 2U, 0xD3, 0x23), 0); /* shl dword [rbx], cl */
+	EXPECT_EQ(g->writes, 1);
+	EXPECT_EQ(g->mem[0x1000], 0x81);
+	EXPECT_EQ(g->regs[INSTR_REG_RFLAGS], 0x8D7);
+	EXPECT_EQ(run(g, 3U, 0xF0, 0xD3, 0x23), -EINVAL); /* LOCK is not for shifts */
+	EXPECT_EQ(run(g, 3U, 0x0F, 0xB8, 0x03), -EINVAL); /* POPCNT without F3 */
+}
+
 static uint8_t vec_reg[32];
 
 static void get_vec(void *arg, uint32_t reg, uint8_t val[32])

@@ -21,6 +21,10 @@
 #define AFTER_OFFSET 48U /* from the instruction to where all paths of it meet */
 #define FLAGS_ARITH  0x8D5UL
 #define FLAGS_DF     0x400UL
+#define FLAG_CF	     0x1UL
+#define FLAG_AF	     0x10UL
+#define FLAG_ZF	     0x40UL
+#define FLAG_OF	     0x800UL
 
 /** Registers of a guest, or of the CPU; the generated code knows the layout. */
 struct regs {
@@ -39,6 +43,12 @@ struct area {
 	uint8_t code[0x1000] __attribute__((aligned(4096)));
 	uint8_t buf[BUF_SIZE] __attribute__((aligned(4096)));
 };
+
+static struct instr_cpu cpu = {.mode = INSTR_MODE_64,
+	.cpl = 3U,
+	.cr0 = 0x80050033UL,
+	.cr4 = 0x40620UL,
+	.xcr0 = 7UL};
 
 static struct area *area;
 static uint32_t instr_offset; /* of the tested instruction in code */
@@ -91,6 +101,8 @@ static bool native_setup(void)
 	if (!__builtin_cpu_supports("avx2")) {
 		return false;
 	}
+	cpu.has_tzcnt = __builtin_cpu_supports("bmi");
+	cpu.has_lzcnt = __builtin_cpu_supports("lzcnt");
 	p = mmap(NULL, sizeof(*area), PROT_READ | PROT_WRITE | PROT_EXEC,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	if (p == MAP_FAILED) {
@@ -290,12 +302,6 @@ static uint64_t finish_pending(struct guest *g)
 	return val;
 }
 
-static const struct instr_cpu cpu = {.mode = INSTR_MODE_64,
-	.cpl = 3U,
-	.cr0 = 0x80050033UL,
-	.cr4 = 0x40620UL,
-	.xcr0 = 7UL};
-
 static uint32_t simple_runs;
 
 /** The short way, with the address that the emulator finds. @return false if the instruction is not for it */
@@ -419,6 +425,7 @@ static void random_instr(uint8_t *bytes)
 		bytes[pos + 1U] &= (bytes[pos] == 0x8FU) ? 0xC7U : 0xFFU;
 		break;
 	default:
+		bytes[pos] = ((r & 0x1000U) != 0U) ? (uint8_t)(0xF6U | (bytes[pos] & 1U)) : bytes[pos];
 		break;
 	}
 }
@@ -432,6 +439,8 @@ static bool host_has(const struct instr *in, const uint8_t *bytes)
 	case INSTR_JMP: /* with prefix 66 AMD's CPUs branch to a 16-bit address, Intel's ignore it
 			 */
 		return (memchr(bytes, 0x66, in->len) == NULL) && (in->seg != INSTR_SEG_FS);
+	case INSTR_POPCNT:
+		return __builtin_cpu_supports("popcnt") && (in->seg != INSTR_SEG_FS);
 	default:
 		return in->seg != INSTR_SEG_FS;
 	}
@@ -549,10 +558,47 @@ static uint8_t *operand_in_buf(const struct instr *in, const struct regs *regs)
 	return (addr < (BUF_SIZE - 32U)) ? area->buf + addr : NULL;
 }
 
+/** Flags that the SDM leaves undefined after a shift or rotation. */
+static uint64_t undefined_after_shift(const struct instr *in, const struct regs *before)
+{
+	const uint64_t by = (in->form == INSTR_FORM_M)	  ? 1UL
+			    : (in->form == INSTR_FORM_MI) ? in->imm
+							  : before->gpr[INSTR_REG_RCX];
+	const uint64_t count = by & ((in->op_size == 8U) ? 63UL : 31UL);
+	uint64_t flags = (count > 1UL) ? FLAG_OF : 0UL;
+
+	if (in->op >= INSTR_SHL) {
+		flags |= (count != 0UL) ? FLAG_AF : 0UL;
+		flags |= ((in->op != INSTR_SAR) && (count >= 8UL * in->op_size)) ? FLAG_CF : 0UL;
+	}
+	return flags;
+}
+
 /** Flags that the SDM leaves undefined. */
-static uint64_t undefined_flags(const struct instr *in)
+static uint64_t undefined_flags(const struct instr *in, const struct regs *before)
 {
 	switch (in->op) {
+	case INSTR_ROL:
+	case INSTR_ROR:
+	case INSTR_RCL:
+	case INSTR_RCR:
+	case INSTR_SHL:
+	case INSTR_SHR:
+	case INSTR_SAR:
+		return undefined_after_shift(in, before);
+	case INSTR_MUL:
+	case INSTR_IMUL:
+		return FLAGS_ARITH & ~(FLAG_CF | FLAG_OF);
+	case INSTR_DIV:
+	case INSTR_IDIV:
+		return FLAGS_ARITH;
+	case INSTR_BSF:
+	case INSTR_BSR:
+		return FLAGS_ARITH & ~FLAG_ZF;
+	case INSTR_TZCNT:
+		return FLAGS_ARITH & ~(FLAG_ZF | (cpu.has_tzcnt ? FLAG_CF : 0UL));
+	case INSTR_LZCNT:
+		return FLAGS_ARITH & ~(FLAG_ZF | (cpu.has_lzcnt ? FLAG_CF : 0UL));
 	case INSTR_AND:
 	case INSTR_OR:
 	case INSTR_XOR:
@@ -589,11 +635,41 @@ static void compare(const struct instr *in, const struct guest *g, uint64_t rip)
 	}
 	EXPECT_EQ(g->regs.rip, rip);
 	EXPECT_EQ((g->regs.rflags ^ area->out.rflags) & (FLAGS_ARITH | FLAGS_DF) &
-			  ~undefined_flags(in),
+			  ~undefined_flags(in, &area->in),
 		0);
 	EXPECT(memcmp(g->regs.vec, area->out.vec, sizeof(g->regs.vec)) == 0);
 	EXPECT(memcmp(g->buf, area->buf, BUF_SIZE) == 0);
 	EXPECT_EQ(g->bad_access, false);
+}
+
+/** Values with which the instruction does what it seldom does with random ones. */
+static void choose_values(const struct instr *in, struct regs *regs, uint8_t *operand)
+{
+	if ((operand != NULL) && ((unit_rand64() & 1U) != 0U)) {
+		if ((in->op == INSTR_CMPXCHG) && (in->base != INSTR_REG_RAX) &&
+			(in->index != INSTR_REG_RAX)) {
+			memcpy(&regs->gpr[INSTR_REG_RAX], operand, in->mem_size);
+		} else if ((in->op == INSTR_CMPXCHG8B) && (in->base > 2U) && (in->index > 2U) &&
+			   (in->base != 0U)) {
+			memcpy(&regs->gpr[INSTR_REG_RAX], operand, in->mem_size / 2U);
+			memcpy(&regs->gpr[INSTR_REG_RDX], operand + (in->mem_size / 2U),
+				in->mem_size / 2U);
+		}
+	}
+
+	if (((in->op == INSTR_DIV) || (in->op == INSTR_IDIV)) && (in->base != INSTR_REG_RDX) &&
+		(in->index != INSTR_REG_RDX)) {
+		/* often a quotient that is not too large, of bytes too */
+		uint64_t sign = ((unit_rand64() & 1U) != 0U) ? 0UL : ~0UL;
+
+		regs->gpr[INSTR_REG_RDX] = sign;
+		if ((in->op_size == 1U) && (in->base != INSTR_REG_RAX) && (in->index != INSTR_REG_RAX)) {
+			regs->gpr[INSTR_REG_RAX] = (unit_rand64() & 0x7FFUL) ^ sign;
+		}
+	}
+	if (((in->op == INSTR_BSF) || (in->op == INSTR_BSR)) && (operand != NULL) && (in->op_size == 4U)) {
+		operand[0] |= 1U; /* of 0 some older CPUs clear the upper half of the register */
+	}
 }
 
 /** One random instruction; false if the bytes made none that can be run. */
@@ -637,18 +713,7 @@ static bool try_one(uint32_t *counts)
 		rip = jump;
 		memcpy(operand, &jump, 8U);
 	}
-	if ((operand != NULL) && ((unit_rand64() & 1U) != 0U)) {
-		if ((in.op == INSTR_CMPXCHG) && (in.base != INSTR_REG_RAX) &&
-			(in.index != INSTR_REG_RAX)) {
-			memcpy(&regs->gpr[INSTR_REG_RAX], operand, in.mem_size);
-		} else if ((in.op == INSTR_CMPXCHG8B) && (in.base > 2U) && (in.index > 2U) &&
-			   (in.base != 0U)) {
-			memcpy(&regs->gpr[INSTR_REG_RAX], operand, in.mem_size / 2U);
-			memcpy(&regs->gpr[INSTR_REG_RDX], operand + (in.mem_size / 2U),
-				in.mem_size / 2U);
-		}
-	}
-
+	choose_values(&in, regs, operand);
 	now.regs = *regs;
 	memcpy(now.buf, area->buf, BUF_SIZE);
 	now.pending_percent = 0U;
@@ -686,7 +751,7 @@ TEST(instr_emul_agrees_with_cpu)
 		unit_skip("no AVX2 or no executable memory");
 		return;
 	}
-	for (i = 0U; (i < 4000000U) && (run < 60000U) && !unit_failed(); i++) {
+	for (i = 0U; (i < 8000000U) && (run < 120000U) && !unit_failed(); i++) {
 		run += try_one(counts) ? 1U : 0U;
 	}
 	printf("# %u instructions run, %u times the short way\n", run, simple_runs);

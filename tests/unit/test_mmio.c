@@ -5,6 +5,7 @@
  */
 #include <asm/guest.h>
 
+#include <asm/caps.h>
 #include <asm/ept.h>
 #include <asm/msr.h>
 #include <hv/arch.h>
@@ -35,6 +36,7 @@
 
 uint64_t fake_vmcs[FAKE_VMCS_FIELDS];
 struct percpu fake_percpu;
+struct cpu_caps cpu_caps;
 struct sched_give_way sched_give_way[CONFIG_MAX_PCPU_NUM];
 
 static struct acrn_vm vm;

@@ -18,6 +18,7 @@ UNIT_PRODUCT := $(wildcard \
 	arch/x86/guest/instr_decode.c \
 	arch/x86/guest/instr_emul.c \
 	arch/x86/guest/instr_emul_alu.c \
+	arch/x86/guest/instr_emul_math.c \
 	arch/x86/guest/instr_emul_string.c \
 	arch/x86/guest/instr_emul_wide.c \
 	hypervisor/lib/acpi_table.c \

@@ -135,6 +135,8 @@ static void survey_cpu(struct cpu_caps *caps)
 	caps->has_hypervisor_bit = (leaf1.ecx & CPUID1_ECX_HYPERVISOR) != 0U;
 	caps->has_arat = (leaf6.eax & BIT32(2)) != 0U;
 	caps->has_fsgsbase = (leaf7.ebx & BIT32(0)) != 0U;
+	caps->has_tzcnt = (leaf7.ebx & BIT32(3)) != 0U; /* BMI1 */
+	caps->has_lzcnt = (ext1.ecx & BIT32(5)) != 0U;
 	caps->has_smep = (leaf7.ebx & BIT32(7)) != 0U;
 	caps->has_invpcid = (leaf7.ebx & BIT32(10)) != 0U;
 	caps->has_smap = (leaf7.ebx & BIT32(20)) != 0U;

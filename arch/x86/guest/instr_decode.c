@@ -23,6 +23,7 @@ enum group {
 	GROUP_NONE,
 	GROUP_1,  /* 80..83 */
 	GROUP_1A, /* 8F */
+	GROUP_2,  /* C0, C1, D0..D3 */
 	GROUP_3,  /* F6, F7 */
 	GROUP_4,  /* FE */
 	GROUP_5,  /* FF */
@@ -62,6 +63,8 @@ static const struct opcode one_byte_map[256] = {
 	ALU(0x30, XOR),
 	ALU(0x38, CMP),
 	[0x63] = OP(MOVSX, RM, 0U), /* MOVSXD; in 64-bit mode only */
+	[0x69] = OP(IMUL, RMI, 0U),
+	[0x6B] = OP(IMUL, RMI, F_IMM8),
 	[0x80] = GRP(GROUP_1, MI, F_BYTE | F_IMM8),
 	[0x81] = GRP(GROUP_1, MI, 0U),
 	[0x82] = GRP(GROUP_1, MI, F_BYTE | F_IMM8), /* not in 64-bit mode */
@@ -90,8 +93,14 @@ static const struct opcode one_byte_map[256] = {
 	[0xAD] = OP(LODS, STRING, 0U),
 	[0xAE] = OP(SCAS, STRING, F_BYTE),
 	[0xAF] = OP(SCAS, STRING, 0U),
+	[0xC0] = GRP(GROUP_2, MI, F_BYTE | F_IMM8),
+	[0xC1] = GRP(GROUP_2, MI, F_IMM8),
 	[0xC6] = GRP(GROUP_11, MI, F_BYTE | F_IMM8),
 	[0xC7] = GRP(GROUP_11, MI, 0U),
+	[0xD0] = GRP(GROUP_2, M, F_BYTE), /* by 1 */
+	[0xD1] = GRP(GROUP_2, M, 0U),
+	[0xD2] = GRP(GROUP_2, MR, F_BYTE), /* by CL */
+	[0xD3] = GRP(GROUP_2, MR, 0U),
 	[0xF6] = GRP(GROUP_3, M, F_BYTE),
 	[0xF7] = GRP(GROUP_3, M, 0U),
 	[0xFE] = GRP(GROUP_4, M, F_BYTE),
@@ -104,13 +113,17 @@ static const struct opcode two_byte_map[256] = {
 	[0xA3] = OP(BT, MR, 0U),
 	[0xAB] = OP(BTS, MR, 0U),
 	[0xAE] = GRP(GROUP_15, M, 0U),
+	[0xAF] = OP(IMUL, RM, 0U),
 	[0xB0] = OP(CMPXCHG, MR, F_BYTE),
 	[0xB1] = OP(CMPXCHG, MR, 0U),
 	[0xB3] = OP(BTR, MR, 0U),
 	[0xB6] = OP(MOVZX, RM, F_MEM1),
 	[0xB7] = OP(MOVZX, RM, F_MEM2),
+	[0xB8] = OP(POPCNT, RM, 0U), /* with F3 only */
 	[0xBA] = GRP(GROUP_8, MI, F_IMM8),
 	[0xBB] = OP(BTC, MR, 0U),
+	[0xBC] = OP(BSF, RM, 0U), /* with F3: TZCNT */
+	[0xBD] = OP(BSR, RM, 0U), /* with F3: LZCNT */
 	[0xBE] = OP(MOVSX, RM, F_MEM1),
 	[0xBF] = OP(MOVSX, RM, F_MEM2),
 	[0xC0] = OP(XADD, MR, F_BYTE),
@@ -124,7 +137,8 @@ static const struct opcode two_byte_map[256] = {
 static const uint8_t group_op[GROUP_COUNT][8] = {
 	[GROUP_1] = {INSTR_ADD, INSTR_OR, INSTR_ADC, INSTR_SBB, INSTR_AND, INSTR_SUB, INSTR_XOR, INSTR_CMP},
 	[GROUP_1A] = {INSTR_POP, NO, NO, NO, NO, NO, NO, NO},
-	[GROUP_3] = {INSTR_TEST, INSTR_TEST, INSTR_NOT, INSTR_NEG, NO, NO, NO, NO},
+	[GROUP_2] = {INSTR_ROL, INSTR_ROR, INSTR_RCL, INSTR_RCR, INSTR_SHL, INSTR_SHR, INSTR_SHL, INSTR_SAR},
+	[GROUP_3] = {INSTR_TEST, INSTR_TEST, INSTR_NOT, INSTR_NEG, INSTR_MUL, INSTR_IMUL, INSTR_DIV, INSTR_IDIV},
 	[GROUP_4] = {INSTR_INC, INSTR_DEC, NO, NO, NO, NO, NO, NO},
 	[GROUP_5] = {INSTR_INC, INSTR_DEC, INSTR_CALL, NO, INSTR_JMP, NO, INSTR_PUSH, NO},
 	[GROUP_8] = {NO, NO, NO, NO, INSTR_BT, INSTR_BTS, INSTR_BTR, INSTR_BTC},
@@ -417,6 +431,11 @@ static int32_t resolve_group(struct decoder *d, const struct opcode *def, uint32
 	}
 	in->op = group_op[def->group][d->modrm_reg];
 	switch (def->group) {
+	case GROUP_2:
+		if (in->form == INSTR_FORM_MR) {
+			in->reg = INSTR_REG_RCX;
+		}
+		break;
 	case GROUP_3:
 		if (in->op == INSTR_TEST) {
 			in->form = INSTR_FORM_MI;
@@ -448,7 +467,7 @@ static uint8_t operand_access(const struct instr *in)
 	if (in->form == INSTR_FORM_STRING) {
 		return 0U;
 	}
-	if (in->form == INSTR_FORM_RM) {
+	if ((in->form == INSTR_FORM_RM) || (in->form == INSTR_FORM_RMI)) {
 		return INSTR_ACCESS_READ;
 	}
 	switch (in->op) {
@@ -459,6 +478,10 @@ static uint8_t operand_access(const struct instr *in)
 	case INSTR_CALL:
 	case INSTR_JMP:
 	case INSTR_CLFLUSH:
+	case INSTR_MUL:
+	case INSTR_IMUL:
+	case INSTR_DIV:
+	case INSTR_IDIV:
 		return INSTR_ACCESS_READ;
 	case INSTR_MOV:
 	case INSTR_MOVBE:
@@ -489,16 +512,30 @@ static int32_t finish(struct decoder *d, uint32_t flags)
 		in->mem_size = ((in->rex & REX_W) != 0U) ? 16U : 8U;
 		in->aligned = in->mem_size == 16U;
 	}
-	if (in->form == INSTR_FORM_MI) {
+	if ((in->form == INSTR_FORM_MI) || (in->form == INSTR_FORM_RMI)) {
 		ret = fetch_signed(d, ((flags & F_IMM8) != 0U) ? 1U : MIN(in->op_size, 4U), &in->imm);
 	}
 	in->access = operand_access(in);
-	/* LOCK is for what reads, changes and writes memory; each instruction that does so allows
-	 * it. */
-	if (in->lock && (in->access != (INSTR_ACCESS_READ | INSTR_ACCESS_WRITE))) {
+	/* LOCK is for what reads, changes and writes memory, but not for shifts. */
+	if (in->lock &&
+		((in->access != (INSTR_ACCESS_READ | INSTR_ACCESS_WRITE)) ||
+			((in->op >= INSTR_ROL) && (in->op <= INSTR_SAR)))) {
 		ret = -EINVAL;
 	}
 	return ret;
+}
+
+/** Prefix F3 makes other instructions of BSF and BSR, and POPCNT has it always. */
+static int32_t apply_f3(struct instr *in)
+{
+	const bool f3 = in->rep == 0xF3U;
+
+	if (f3 && (in->op == INSTR_BSF)) {
+		in->op = INSTR_TZCNT;
+	} else if (f3 && (in->op == INSTR_BSR)) {
+		in->op = INSTR_LZCNT;
+	}
+	return ((in->op == INSTR_POPCNT) && !f3) ? -EINVAL : 0;
 }
 
 /** An instruction of the one-byte or two-byte map. */
@@ -527,6 +564,9 @@ static int32_t decode_integer(struct decoder *d, const struct opcode *def, uint8
 	}
 	if ((ret == 0) && (in->op == INSTR_MOV_SREG) && (d->modrm_reg > INSTR_SEG_GS)) {
 		ret = -EINVAL;
+	}
+	if (ret == 0) {
+		ret = apply_f3(in);
 	}
 	return (ret == 0) ? finish(d, flags) : ret;
 }

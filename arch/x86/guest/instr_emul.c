@@ -320,6 +320,15 @@ static uint64_t modify(struct instr_emul *ctx, uint64_t mem)
 	case INSTR_BTC:
 		res = instr_alu_bit(in->op, size, mem, src, &flags);
 		break;
+	case INSTR_ROL:
+	case INSTR_ROR:
+	case INSTR_RCL:
+	case INSTR_RCR:
+	case INSTR_SHL:
+	case INSTR_SHR:
+	case INSTR_SAR:
+		res = instr_alu_shift(in->op, size, mem, (in->form == INSTR_FORM_M) ? 1UL : src, &flags);
+		break;
 	case INSTR_INC:
 	case INSTR_DEC:
 	case INSTR_NOT:
@@ -430,9 +439,6 @@ static int32_t emul_basic(struct instr_emul *ctx)
 	gla_t gla = 0UL;
 	int32_t ret = emul_operand(ctx, NULL, false, &gla);
 
-	if ((ret == 0) && (in->op == INSTR_CLFLUSH)) {
-		return emul_check(ctx, gla, 1U, INSTR_ACCESS_READ);
-	}
 	if ((ret == 0) && ((in->access & INSTR_ACCESS_READ) != 0U)) {
 		ret = emul_read(ctx, gla, in->mem_size, &mem);
 	}
@@ -538,25 +544,35 @@ static int32_t emul_pop(struct instr_emul *ctx)
 	return ret;
 }
 
+/** Changes nothing that the guest could see. */
+static int32_t emul_clflush(struct instr_emul *ctx)
+{
+	gla_t gla = 0UL;
+	const int32_t ret = emul_operand(ctx, NULL, false, &gla);
+
+	return (ret == 0) ? emul_check(ctx, gla, 1U, INSTR_ACCESS_READ) : ret;
+}
+
+typedef int32_t (*emul_fn_t)(struct instr_emul *ctx);
+
+/** Who emulates what is not for emul_basic(). */
+static const emul_fn_t special[INSTR_OP_COUNT] = {
+	[INSTR_CMPXCHG8B] = emul_cmpxchg8b,
+	[INSTR_MOVS... INSTR_SCAS] = emul_string,
+	[INSTR_PUSH] = emul_push,
+	[INSTR_POP] = emul_pop,
+	[INSTR_CALL] = emul_push,
+	[INSTR_JMP] = emul_push,
+	[INSTR_CLFLUSH] = emul_clflush,
+	[INSTR_MUL... INSTR_POPCNT] = emul_math,
+	[INSTR_VEC_MOVE] = emul_vector,
+};
+
 static int32_t emul_one(struct instr_emul *ctx)
 {
-	if (ctx->in.form == INSTR_FORM_STRING) {
-		return emul_string(ctx);
-	}
-	switch (ctx->in.op) {
-	case INSTR_PUSH:
-	case INSTR_CALL:
-	case INSTR_JMP:
-		return emul_push(ctx);
-	case INSTR_POP:
-		return emul_pop(ctx);
-	case INSTR_CMPXCHG8B:
-		return emul_cmpxchg8b(ctx);
-	case INSTR_VEC_MOVE:
-		return emul_vector(ctx);
-	default:
-		return emul_basic(ctx);
-	}
+	const emul_fn_t fn = special[ctx->in.op];
+
+	return (fn != NULL) ? fn(ctx) : emul_basic(ctx);
 }
 
 /** Makes the element's changes visible: RIP last. */
@@ -606,18 +622,7 @@ void instr_emul_init(struct instr_emul *ctx, const struct instr_ops *ops, void *
 /* One read or one write of at most 8 bytes: emul_basic() with nothing that it must ask for first. */
 static bool is_simple(const struct instr *in)
 {
-	switch (in->op) {
-	case INSTR_PUSH:
-	case INSTR_CALL:
-	case INSTR_JMP:
-	case INSTR_POP:
-	case INSTR_CMPXCHG8B:
-	case INSTR_VEC_MOVE:
-	case INSTR_CLFLUSH:
-		return false;
-	default:
-		return (in->form != INSTR_FORM_STRING) && (in->access != ACCESS_RW);
-	}
+	return (special[in->op] == NULL) && (in->access != ACCESS_RW);
 }
 
 /* A guest's driver does the same again and again. */

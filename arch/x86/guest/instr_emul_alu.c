@@ -4,8 +4,6 @@
 #include <asm/instr_priv.h>
 #include <lib/bits.h>
 
-#define RFLAGS_ARITH (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
-
 static uint64_t sign_bit(uint32_t size)
 {
 	return 1UL << ((8U * size) - 1U);
@@ -129,6 +127,49 @@ uint64_t instr_alu_bit(uint8_t op, uint32_t size, uint64_t a, uint64_t bit, uint
 	default: /* INSTR_BT */
 		return a;
 	}
+}
+
+/** By one bit; *carry is CF before and after. */
+static uint64_t shift_once(uint8_t op, uint32_t size, uint64_t a, uint64_t *carry)
+{
+	const uint64_t top = sign_bit(size);
+	const bool left = (op == INSTR_ROL) || (op == INSTR_RCL) || (op == INSTR_SHL);
+	const uint64_t out = ((a & (left ? top : 1UL)) != 0UL) ? 1UL : 0UL;
+	uint64_t in = 0UL; /* what comes in at the other end */
+
+	if ((op == INSTR_ROL) || (op == INSTR_ROR)) {
+		in = out;
+	} else if ((op == INSTR_RCL) || (op == INSTR_RCR)) {
+		in = *carry;
+	} else if (op == INSTR_SAR) {
+		in = ((a & top) != 0UL) ? 1UL : 0UL;
+	}
+	*carry = out;
+	return left ? (((a << 1U) | in) & mask_bytes(size)) : ((a >> 1U) | (in * top));
+}
+
+uint64_t instr_alu_shift(uint8_t op, uint32_t size, uint64_t a, uint64_t count, uint64_t *flags)
+{
+	const uint64_t top = sign_bit(size);
+	const bool left = (op == INSTR_ROL) || (op == INSTR_RCL) || (op == INSTR_SHL);
+	uint64_t carry = *flags & RFLAGS_CF;
+	uint64_t next; /* what OF compares with the highest bit */
+
+	a &= mask_bytes(size);
+	count &= (size == 8U) ? 63UL : 31UL;
+	if (count == 0UL) {
+		return a; /* no flag changes */
+	}
+	for (; count != 0UL; count--) {
+		a = shift_once(op, size, a, &carry);
+	}
+	if (op >= INSTR_SHL) {
+		(void)logic(a, size, flags);
+	}
+	next = left ? carry : ((a & (top >> 1U)) != 0UL);
+	*flags &= ~(RFLAGS_CF | RFLAGS_OF);
+	*flags |= carry | ((((a & top) != 0UL) != (next != 0UL)) ? RFLAGS_OF : 0UL);
+	return a;
 }
 
 bool instr_condition(uint8_t cond, uint64_t flags)

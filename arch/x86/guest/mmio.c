@@ -5,6 +5,7 @@
  */
 #include <asm/guest.h>
 
+#include <asm/caps.h>
 #include <asm/ept.h>
 #include <asm/msr.h>
 #include <asm/page.h>
@@ -185,6 +186,8 @@ static void emul_cpu_get(struct acrn_vcpu *vcpu, struct instr_cpu *cpu)
 	cpu->cr0 = vcpu->arch.paging.cr0;
 	cpu->cr4 = vcpu->arch.paging.cr4;
 	cpu->xcr0 = vcpu->arch.xcr0;
+	cpu->has_tzcnt = cpu_caps.has_tzcnt;
+	cpu->has_lzcnt = cpu_caps.has_lzcnt;
 	if (lma && ((cs & BIT(13)) != 0U)) {
 		cpu->mode = INSTR_MODE_64;
 	} else {

@@ -68,6 +68,7 @@ struct cpu_caps {
 	bool has_tsc_invariant;
 	bool has_xsave, has_xsaves;
 	bool has_fsgsbase;
+	bool has_tzcnt, has_lzcnt;
 	bool has_invpcid;
 	bool has_pcid;
 	bool has_rdtscp;

@@ -8,8 +8,9 @@
  *
  * The set: MOV (all but control/debug registers and loads of segment registers), MOVZX MOVSX MOVSXD
  *MOVNTI MOVBE CMOVcc SETcc, ADD OR ADC SBB AND SUB XOR CMP TEST INC DEC NOT NEG, BT BTS BTR BTC,
- *XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B, MOVS CMPS STOS LODS SCAS with any REP prefix, PUSH POP
- *CALL JMP with a memory operand, CLFLUSH CLFLUSHOPT CLWB, and the SSE/AVX moves MOVUPS/D MOVAPS/D
+ *XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B, ROL ROR RCL RCR SHL SHR SAR, MUL IMUL DIV IDIV, BSF BSR TZCNT
+ *LZCNT POPCNT, MOVS CMPS STOS LODS SCAS with any REP prefix, PUSH POP CALL JMP with a memory operand,
+ *CLFLUSH CLFLUSHOPT CLWB, and the SSE/AVX moves MOVUPS/D MOVAPS/D
  *MOVSS MOVSD MOVDQA MOVDQU MOVNTPS/D MOVNTDQ MOVNTDQA LDDQU MOVD MOVQ of 4 to 32 bytes. Only forms
  *with a memory operand: others never cause an access.
  *
@@ -78,7 +79,7 @@ enum instr_mode {
 	INSTR_MODE_64,
 };
 
-/** Operations. The first eight are in the order of their encoding, so are the four bit tests. */
+/** Operations. The first eight are in the order of their encoding, so are the four bit tests and the shifts. */
 enum instr_op {
 	INSTR_ADD,
 	INSTR_OR,
@@ -92,6 +93,13 @@ enum instr_op {
 	INSTR_BTS,
 	INSTR_BTR,
 	INSTR_BTC,
+	INSTR_ROL,
+	INSTR_ROR,
+	INSTR_RCL,
+	INSTR_RCR,
+	INSTR_SHL,
+	INSTR_SHR,
+	INSTR_SAR,
 	INSTR_TEST,
 	INSTR_INC,
 	INSTR_DEC,
@@ -118,6 +126,15 @@ enum instr_op {
 	INSTR_CALL,
 	INSTR_JMP,
 	INSTR_CLFLUSH,
+	INSTR_MUL,
+	INSTR_IMUL,
+	INSTR_DIV,
+	INSTR_IDIV,
+	INSTR_BSF,
+	INSTR_BSR,
+	INSTR_TZCNT,
+	INSTR_LZCNT,
+	INSTR_POPCNT,
 	INSTR_VEC_MOVE,
 	INSTR_OP_COUNT
 };
@@ -129,6 +146,7 @@ enum instr_form {
 	INSTR_FORM_MR,     /* memory, register: memory is the destination */
 	INSTR_FORM_RM,     /* register, memory: the register is the destination */
 	INSTR_FORM_MI,     /* memory, immediate */
+	INSTR_FORM_RMI,    /* register, memory, immediate: the register is the destination */
 	INSTR_FORM_STRING, /* implied operands */
 };
 
@@ -181,6 +199,8 @@ struct instr_cpu {
 	uint64_t cr0;  /* as the guest reads it */
 	uint64_t cr4;  /* as the guest reads it */
 	uint64_t xcr0; /* 1 if the guest has no XSAVE */
+	/* F3 0F BC is TZCNT, F3 0F BD is LZCNT; they are BSF and BSR on CPUs without. */
+	bool has_tzcnt, has_lzcnt;
 };
 
 /** A segment register; attr has the format of the VMCS access-rights fields (SDM vol. 3, table

@@ -15,6 +15,9 @@
 #define RFLAGS_OF (1UL << 11)
 #define RFLAGS_AC (1UL << 18)
 
+#define RFLAGS_ARITH (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+
+#define VECTOR_DE 0U
 #define VECTOR_UD 6U
 #define VECTOR_NM 7U
 #define VECTOR_SS 12U
@@ -39,6 +42,9 @@ uint64_t instr_alu_unary(uint8_t op, uint32_t size, uint64_t a, uint64_t *flags)
 /** INSTR_BT, BTS, BTR, BTC with bit number bit modulo the size. @return the new value of the word a
  */
 uint64_t instr_alu_bit(uint8_t op, uint32_t size, uint64_t a, uint64_t bit, uint64_t *flags);
+
+/** INSTR_ROL ... INSTR_SAR by count, of which the low 5 bits are taken, 6 with 8 bytes. As instr_alu(). */
+uint64_t instr_alu_shift(uint8_t op, uint32_t size, uint64_t a, uint64_t count, uint64_t *flags);
 
 /** Whether condition 0..15 of CMOVcc and SETcc holds. */
 bool instr_condition(uint8_t cond, uint64_t flags);
@@ -94,6 +100,11 @@ int32_t emul_write(struct instr_emul *ctx, gla_t gla, uint32_t size, uint64_t va
 
 /** One element of MOVS, CMPS, STOS, LODS, SCAS. Sets ctx->more if a REP prefix goes on. */
 int32_t emul_string(struct instr_emul *ctx);
+
+/* ---- instr_emul_math.c ---- */
+
+/** MUL IMUL DIV IDIV BSF BSR TZCNT LZCNT POPCNT. */
+int32_t emul_math(struct instr_emul *ctx);
 
 /* ---- instr_emul_wide.c ---- */
 
