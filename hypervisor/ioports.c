@@ -6,6 +6,7 @@
 #include <hv/memory.h>
 #include <hv/vm.h>
 #include <lib/errno.h>
+#include <lib/string.h>
 
 #define MAP_ORDER  4U    /* 64 Ki bytes */
 #define MAP_DIRECT 0xFFU /* a vCPU has the port itself */
@@ -30,24 +31,41 @@ void vm_ioports_destroy(struct acrn_vm *vm)
 	}
 }
 
-/* Says why [first, last] cannot become `who`'s. @return true if it can */
-static bool is_free(const struct acrn_vm *vm, uint32_t first, uint32_t last, const char *who)
+/* @return the first port of [first, last] that is taken; VM_IOPORT_COUNT: none. `shared`: vCPUs may have them */
+static uint32_t first_taken(const struct vm_ioports *ports, uint32_t first, uint32_t last, bool shared)
 {
+	for (uint32_t port = first; port <= last; port++) {
+		if ((ports->map[port] != 0U) && !(shared && (ports->map[port] == MAP_DIRECT))) {
+			return port;
+		}
+	}
+	return VM_IOPORT_COUNT;
+}
+
+/* Says why [first, last] cannot become `who`'s. @return true if it can */
+static bool is_free(const struct acrn_vm *vm, uint32_t first, uint32_t last, const char *who, bool shared)
+{
+	const struct vm_ioport_entry *owner;
+	uint32_t taken;
+
 	if (vm_is_fixed(vm) || (first > last)) {
 		pr_err("VM%u: ports 0x%x..0x%x (%s) refused: %s", vm->vm_id, first, last, who,
 			(first > last) ? "reversed" : "it runs");
 		return false;
 	}
-	for (uint32_t port = first; port <= last; port++) {
-		const struct vm_ioport_entry *owner = vm_ioport_owner(&vm->ports, port);
-
-		if (owner != NULL) {
-			pr_err("VM%u: ports 0x%x..0x%x (%s) refused: they overlap 0x%x..0x%x (%s)", vm->vm_id, first,
-				last, who, owner->range.start, owner->range.end, owner->interface.desc);
-			return false;
-		}
+	taken = first_taken(&vm->ports, first, last, shared);
+	if (taken == VM_IOPORT_COUNT) {
+		return true;
 	}
-	return true;
+	owner = vm_ioport_owner(&vm->ports, taken);
+	if (owner != NULL) {
+		pr_err("VM%u: ports 0x%x..0x%x (%s) refused: they overlap 0x%x..0x%x (%s)", vm->vm_id, first, last, who,
+			owner->range.start, owner->range.end, owner->interface.desc);
+	} else {
+		pr_err("VM%u: ports 0x%x..0x%x (%s) refused: a vCPU has 0x%x itself", vm->vm_id, first, last, who,
+			taken);
+	}
+	return false;
 }
 
 int32_t vm_io_port_add_handler(
@@ -60,15 +78,8 @@ int32_t vm_io_port_add_handler(
 	if (ioport_interface.desc == NULL) {
 		ioport_interface.desc = "?";
 	}
-	if (!is_free(vm, first, last, ioport_interface.desc)) {
+	if (!is_free(vm, first, last, ioport_interface.desc, false)) {
 		return -1;
-	}
-	for (uint32_t port = first; port <= last; port++) {
-		if (ports->map[port] == MAP_DIRECT) {
-			pr_err("VM%u: ports 0x%x..0x%x (%s) refused: a vCPU has 0x%x itself", vm->vm_id, first, last,
-				ioport_interface.desc, port);
-			return -1;
-		}
 	}
 	if (ports->count == VM_IOPORT_ENTRIES) {
 		pr_err("VM%u: ports 0x%x..0x%x (%s) refused: the table is full", vm->vm_id, first, last,
@@ -77,9 +88,7 @@ int32_t vm_io_port_add_handler(
 	}
 	ports->entry[ports->count] = (struct vm_ioport_entry){ioport_range, ioport_interface};
 	ports->count++;
-	for (uint32_t port = first; port <= last; port++) {
-		ports->map[port] = (uint8_t)ports->count;
-	}
+	(void)memset(&ports->map[first], (int)ports->count, last - first + 1U);
 	deny_guest_pio_access(vm, (uint16_t)first, last - first + 1U);
 	return 0;
 }
@@ -98,17 +107,16 @@ int32_t vm_register_unhandled_ioport_callback(
 int32_t vm_enable_passthrough_ioport(struct acrn_vcpu *vcpu, uint16_t port_start, uint16_t port_end)
 {
 	struct acrn_vm *vm = vcpu->vm;
+	const uint32_t count = (uint32_t)port_end - port_start + 1U;
 
-	if (!is_free(vm, port_start, port_end, "pass-through")) {
+	if (!is_free(vm, port_start, port_end, "pass-through", true)) {
 		return -1;
 	}
-	if (allow_vcpu_pio_access(vcpu, port_start, port_end - port_start + 1U) != 0) {
+	if (allow_vcpu_pio_access(vcpu, port_start, count) != 0) {
 		pr_err("VM%u: ports 0x%x..0x%x (pass-through) refused: no memory for an I/O bitmap", vm->vm_id,
 			port_start, port_end);
 		return -1;
 	}
-	for (uint32_t port = port_start; port <= port_end; port++) {
-		vm->ports.map[port] = MAP_DIRECT;
-	}
+	(void)memset(&vm->ports.map[port_start], (int)MAP_DIRECT, count);
 	return 0;
 }

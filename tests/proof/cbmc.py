@@ -31,7 +31,8 @@ from lib import cbmc
 from lib.common import ToolError, main
 
 COMPILE = ("-std=gnu17", "-DUNIT_TEST", "-include", str(HOME / "lib" / "proof.h"),
-           *(f"-I{TOP / d}" for d in ("tests/proof/cbmc/include", "tests/fake/include", "include", "arch/x86/include")))
+           *(f"-I{TOP / d}" for d in ("tests/proof/cbmc/include", "tests/fake/include", "include", "arch/x86/include",
+                                      ".")))
 # Besides CBMC's own: array bounds, pointers, signed overflow, shifts, division.
 CHECKS = ("--pointer-overflow-check", "--undefined-shift-check", "--unwinding-assertions", "--drop-unused-functions",
           "--slice-formula", "--object-bits", "12")
@@ -57,7 +58,8 @@ class Proof:
     deep: Bounds
     broken: tuple[Broken, ...]
     quick: int = 1			# so many of `broken` without --deep
-    small: tuple[Broken, ...] = ()	# what is changed for all: limits made small
+    small: tuple[Broken, ...] = ()	# what is changed for all: limits made small, invariants written to loops
+    flags: tuple[str, ...] = ()		# of CBMC: what makes it faster here
 
 
 DECODE = "arch/x86/guest/instr_decode.c"
@@ -69,8 +71,18 @@ REGIONS = "hypervisor/hypercall_mem.c"
 PORTS = "hypervisor/ioports.c"
 IOREQ = "hypervisor/ioreq.c"
 PORT_LIMITS = "include/hv/ioports.h"
+HYPERCALL = "hypervisor/hypercall.c"
+HYPERCALL_VM = "hypervisor/hypercall_vm.c"
 SCENARIO = "hypervisor/scenario.c"
 BLOB = "include/public/scenario_blob.h"
+
+FEWER_FIELDS = ("--max-field-sensitivity-array-size", "8")	# no variables for each element of the larger arrays
+# Parts of a VM that a proof is not about: CBMC's time grows with its size.
+FEWER_PARTS = (Broken("include/hv/guest_memory.h", "VM_RESERVATIONS 32U", "VM_RESERVATIONS 1U"),
+               Broken("include/hv/vm.h", "VM_MMIO_NODES 16U", "VM_MMIO_NODES 1U"),
+               Broken("include/hv/vcpu.h", "VCPU_EXIT_REASONS   80U", "VCPU_EXIT_REASONS   1U"),
+               Broken("include/hv/vm.h", "VM_STOP_REASON_LEN 96U", "VM_STOP_REASON_LEN 1U"))
+SMALL_VM = (*FEWER_PARTS, Broken(PORT_LIMITS, "VM_IOPORT_ENTRIES 48U", "VM_IOPORT_ENTRIES 1U"))
 
 PROOFS: dict[str, Proof] = {
     "decode": Proof(
@@ -106,17 +118,39 @@ PROOFS: dict[str, Proof] = {
          Broken(REGIONS, "((prot & MEM_ACCESS_READ) != 0U)", "true"),
          Broken(REGIONS, "!is_aligned(mr->gpa | mr->size, PAGE_SIZE)", "!is_aligned(mr->gpa, PAGE_SIZE)"))),
     "portmap": Proof(
-        (PORTS, IOREQ, "lib/machine.c"), {"": "PORTS+1"}, {"PORTS": 6, "ENTRIES": 2}, {"PORTS": 8, "ENTRIES": 3},
-        (Broken(PORTS, "if (owner != NULL)", "if (owner != NULL && port != last)"),
-         Broken(IOREQ, "port + size - 1U > entry->range.end", "port + size - 2U > entry->range.end"),
+        (PORTS, "lib/machine.c"), {"": "2"}, {}, {},
+        (Broken(PORTS, "(ports->map[port] != 0U)", "(ports->map[port] != 0U) && (port != last)"),
          Broken(PORTS, "ports->count == VM_IOPORT_ENTRIES", "ports->count > VM_IOPORT_ENTRIES"),
-         Broken(PORTS, "if (ports->map[port] == MAP_DIRECT)", "if (false)"),
-         Broken(PORTS, "ports->map[port] = (uint8_t)ports->count;", "ports->map[first] = (uint8_t)ports->count;"),
+         Broken(PORTS, "port <= last; port++)", "port <= last; port += 2U)"),
+         Broken(PORTS, "(int)ports->count, last - first + 1U", "(int)ports->count, last - first"),
+         Broken(PORTS, "(first > last)) {", "false) {")),
+        1, (Broken(PORTS, "static uint32_t first_taken",
+                   "extern uint32_t witness, found;\nstatic uint32_t first_taken"),
+            Broken(PORTS, "port <= last; port++) {", """port <= last; port++)
+		__CPROVER_loop_invariant(first <= port && port <= last + 1U)
+		__CPROVER_loop_invariant(witness < first || witness >= port || ports->map[witness] == 0U ||
+			(shared && ports->map[witness] == MAP_DIRECT)) {"""),
+            Broken(PORTS, "return port;", "found = port;\n\t\t\treturn port;"),
+            *FEWER_PARTS), FEWER_FIELDS),
+    "portaccess": Proof(
+        (IOREQ, "lib/machine.c"), {"": "5"}, {}, {},
+        (Broken(IOREQ, "port + size - 1U > entry->range.end", "port + size - 2U > entry->range.end"),
+         Broken(IOREQ, "(pio->address < VM_IOPORT_COUNT)", "(pio->address <= VM_IOPORT_COUNT)"),
+         Broken(IOREQ, "(next < VM_IOPORT_COUNT)", "true"),
          Broken(IOREQ, "pio->value &= port_mask[pio->size];", "")),
-        2, (Broken(PORT_LIMITS, "VM_IOPORT_COUNT   0x10000U", "VM_IOPORT_COUNT   (PORTS + 0U)"),
-            Broken(PORT_LIMITS, "VM_IOPORT_ENTRIES 48U", "VM_IOPORT_ENTRIES (ENTRIES + 0U)"),
-            Broken("include/hv/guest_memory.h", "VM_RESERVATIONS 32U", "VM_RESERVATIONS 2U"),
-            Broken("include/hv/vm.h", "VM_MMIO_NODES 16U", "VM_MMIO_NODES 1U"))),
+        1, FEWER_PARTS, FEWER_FIELDS),
+    "hypercalls": Proof(
+        (HYPERCALL_VM, "lib/machine.c"),
+        {"": "5", "every_call.0": "257", "name_is_good.0": "17", "is_terminated.0": "17"},
+        {"CONFIG_MAX_VM_NUM": 2, "CONFIG_MAX_VCPUS_PER_VM": 2}, {"CONFIG_MAX_VM_NUM": 3, "CONFIG_MAX_VCPUS_PER_VM": 2},
+        (Broken(HYPERCALL, "(vm == NULL) || (vm == caller->vm)", "(vm == NULL)"),
+         Broken(HYPERCALL, "(hcall->id == id)", "true"),
+         Broken(HYPERCALL, "!vm->config->service_control", "false"),
+         Broken(HYPERCALL, "arg1 > VECTOR_LAST", "arg1 > VECTOR_LAST + 1UL"),
+         Broken(HYPERCALL_VM, "count == (int32_t)CONFIG_MAX_VCPUS_PER_VM", "count > (int32_t)CONFIG_MAX_VCPUS_PER_VM"),
+         Broken(HYPERCALL_VM, "(len < ACRN_VM_NAME_LEN) && (name[len] == 0U)", "(name[len] == 0U)"),
+         Broken(HYPERCALL_VM, "!is_aligned(page, PAGE_SIZE)", "false")),
+        1, SMALL_VM, FEWER_FIELDS),
     "scenario": Proof(
         ("lib/memory.c",), {"": "3", "is_zero.0": "10", "scenario_get_string.0": "7"}, {"STRINGS": 16}, {"STRINGS": 64},
         (Broken(SCENARIO, "str->length > rd->hdr.str_size - str->offset", "false"),
@@ -168,7 +202,11 @@ def check(name: str, bounds: Bounds, broken: Broken | None) -> tuple[bool, str, 
                           "-o", program, *map(str, sources)], 60)
         if code != 0:
             return False, "does not compile", said
-        code, said = run([*cbmc.program("cbmc"), program, *CHECKS, *unrolled(proof, bounds)], TIMEOUT)
+        if any("__CPROVER_loop_invariant" in change.by for change in proof.small):
+            code, said = run([*cbmc.program("goto-instrument"), "--apply-loop-contracts", program, program], 60)
+            if code != 0:
+                return False, "the invariants cannot be applied", said
+        code, said = run([*cbmc.program("cbmc"), program, *CHECKS, *proof.flags, *unrolled(proof, bounds)], TIMEOUT)
     counted = re.search(r"\*\* (\d+) of (\d+) failed", said)
     if counted is None or code not in (0, 10):
         return False, "CBMC came to no result", said

@@ -117,6 +117,7 @@ int64_t hcall_lock_vm(struct acrn_vcpu *vcpu, uint64_t rel_id, struct acrn_vm **
 		return -EINVAL;
 	}
 	locked = true;
+	spin_lock(&user.lock);
 	*vm = &user;
 	return 0;
 }
@@ -136,5 +137,6 @@ int main(void)
 	ret = hcall_vm_set_memory_regions(&caller, NULL, nondet_u64(), nondet_u64());
 	PROVE(ret <= 0L);
 	PROVE(!changed || flushed);
+	PROVE(!user.lock.is_held);
 	return 0;
 }
