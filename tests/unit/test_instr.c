@@ -259,6 +259,8 @@ TEST(instr_canonical_and_alignment)
 	g->regs[INSTR_REG_RBP] = 0x0000800000000000UL;
 	expect_fault(g, run(g, 2U, 0x8B, 0x03), 13U);
 	expect_fault(g, run(g, 3U, 0x8B, 0x45, 0x00), 12U);
+	expect_fault(g, run(g, 4U, 0x0F, 0xAE, 0x7D, 0x00), 12U); /* clflush [rbp] */
+	expect_fault(g, run(g, 3U, 0xF7, 0x65, 0x00), 12U);       /* mul [rbp] */
 	g->cpu.cr4 = 1UL << 12; /* LA57 */
 	EXPECT_EQ(run(g, 3U, 0x8B, 0x45, 0x00), 0);
 	/* FS has a base, DS has none */
@@ -589,6 +591,9 @@ TEST(instr_shift_by_nothing)
 	EXPECT_EQ(g->regs[INSTR_REG_RFLAGS], 0x8D7);
 	EXPECT_EQ(run(g, 3U, 0xF0, 0xD3, 0x23), -EINVAL); /* LOCK is not for shifts */
 	EXPECT_EQ(run(g, 3U, 0x0F, 0xB8, 0x03), -EINVAL); /* POPCNT without F3 */
+	g->mem[0x1000] = 0U;
+	EXPECT_EQ(run(g, 4U, 0xF3, 0x0F, 0xB8, 0x03), 0); /* of 0: ZF only */
+	EXPECT_EQ(g->regs[INSTR_REG_RAX] + (g->regs[INSTR_REG_RFLAGS] & 0x8D5UL), 0x40);
 }
 
 static uint8_t vec_reg[32];

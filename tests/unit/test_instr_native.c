@@ -7,6 +7,7 @@
  * emulations the same.
  */
 #include <asm/instr.h>
+#include <cpuid.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,6 +93,7 @@ static uint8_t *emit_vec(uint8_t *p, int opcode, uint32_t reg, const void *addr)
 
 static bool native_setup(void)
 {
+	uint32_t eax, ebx, ecx, edx;
 	uint8_t *p;
 	uint32_t i;
 
@@ -102,7 +104,7 @@ static bool native_setup(void)
 		return false;
 	}
 	cpu.has_tzcnt = __builtin_cpu_supports("bmi");
-	cpu.has_lzcnt = __builtin_cpu_supports("lzcnt");
+	cpu.has_lzcnt = (__get_cpuid(0x80000001U, &eax, &ebx, &ecx, &edx) != 0) && ((ecx & 0x20U) != 0U);
 	p = mmap(NULL, sizeof(*area), PROT_READ | PROT_WRITE | PROT_EXEC,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 	if (p == MAP_FAILED) {

@@ -422,6 +422,7 @@ TEST(vmexit_eip_wraps_but_in_64bit_code)
 	EXPECT_EQ(rip_after(0x7FFFFFFFEUL, LMA, CODE6), 0x800000000UL);
 	EXPECT_EQ(rip_after(0xFFFFFFFFFFFFFFFEUL, LMA, CODE6), 0UL);
 	EXPECT_EQ(rip_after(0UL, 0UL, CODE), 2UL);
+	EXPECT_EQ(rip_after(0x100001000UL, LMA, CODE6), 0x100001002UL);
 }
 
 TEST(vmexit_end_of_an_instruction)
