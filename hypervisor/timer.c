@@ -154,27 +154,23 @@ void hv_timer_stop_wait(struct hv_timer *timer)
 	}
 }
 
-/* Takes the first timer that is due at `now` off the list, or re-arms a periodic one. @return it, or NULL */
+/* Lock held. Takes the first timer off the list if it is due at `now`, or re-arms it if periodic. @return it, or NULL */
 static struct hv_timer *take_due(struct timer_list *list, uint64_t now)
 {
-	struct hv_timer *timer;
+	struct hv_timer *timer = first_of(list);
 
-	spin_lock(&list->lock);
-	timer = first_of(list);
 	if ((timer == NULL) || (timer->deadline > now)) {
-		timer = NULL;
-	} else {
-		__atomic_store_n(&list->running, timer, __ATOMIC_RELAXED);
-		list_del(&timer->node);
-		if (timer->period != 0UL) {
-			/* Periods that were missed are left out, the phase is kept. */
-			timer->deadline += timer->period * (((now - timer->deadline) / timer->period) + 1UL);
-			insert(list, timer);
-		} else {
-			__atomic_store_n(&timer->armed, false, __ATOMIC_RELAXED);
-		}
+		return NULL;
 	}
-	spin_unlock(&list->lock);
+	__atomic_store_n(&list->running, timer, __ATOMIC_RELAXED);
+	list_del(&timer->node);
+	if (timer->period != 0UL) {
+		/* Periods that were missed are left out, the phase is kept. */
+		timer->deadline += timer->period * (((now - timer->deadline) / timer->period) + 1UL);
+		insert(list, timer);
+	} else {
+		__atomic_store_n(&timer->armed, false, __ATOMIC_RELAXED);
+	}
 	return timer;
 }
 
@@ -182,19 +178,17 @@ void timer_expired(void)
 {
 	struct timer_list *list = &lists[arch_cpu_id()];
 	const uint64_t now = arch_now();
+	struct hv_timer *timer;
 
-	for (uint32_t i = 0U; i < MAX_PER_INTERRUPT; i++) {
-		struct hv_timer *timer = take_due(list, now);
-
-		if (timer == NULL) {
-			break;
-		}
+	spin_lock(&list->lock);
+	for (uint32_t i = 0U; (i < MAX_PER_INTERRUPT) && ((timer = take_due(list, now)) != NULL); i++) {
+		spin_unlock(&list->lock);
 		trace_event(TRACE_TIMER, TRACE_NOBODY, 0U, timer->deadline, (uint64_t)(uintptr_t)timer->expired);
 		timer->expired(timer);
 		/* Releases hv_timer_stop_wait(): what the timer belongs to may be gone from here on. */
 		__atomic_store_n(&list->running, NULL, __ATOMIC_RELEASE);
+		spin_lock(&list->lock);
 	}
-	spin_lock(&list->lock);
 	program(list);
 	spin_unlock(&list->lock);
 }
