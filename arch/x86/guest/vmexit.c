@@ -99,11 +99,12 @@ typedef int32_t (*vmexit_handler_t)(struct acrn_vcpu *vcpu);
 
 static int32_t external_interrupt_vmexit_handler(struct acrn_vcpu *vcpu)
 {
-	const uint32_t info = exec_vmread32(VMX_EXIT_INTR_INFO);
+	const uint32_t vector = exec_vmread32(VMX_EXIT_INTR_INFO) & 0xFFU; /* valid: the CPU has acknowledged it */
 
 	(void)vcpu;
-	irq_dispatch(info & 0xFFU); /* valid: the CPU has acknowledged it */
-	return VMEXIT_LOOK_UP;      /* it may be a kick whose request has been taken already: pause, stop */
+	irq_dispatch(vector);
+	/* The request behind a kick may have been taken already: pause, stop. Other VMs' data may be in the cache. */
+	return ((vector == VECTOR_KICK) || speculation.flush_l1d) ? VMEXIT_LOOK_UP : VMEXIT_ENTER_AGAIN;
 }
 
 static int32_t triple_fault_vmexit_handler(struct acrn_vcpu *vcpu)
