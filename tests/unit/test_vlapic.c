@@ -998,6 +998,34 @@ TEST(vlapic_vid_on_and_off)
 	EXPECT_EQ(vlapic_highest_isr(l), -1);
 }
 
+TEST(vlapic_moved_is_told_once)
+{
+	struct vlapic *l;
+
+	start();
+	l = lapic(0U);
+	EXPECT_EQ(vlapic_take_moved(l), -1);
+	/* Whoever moves it to IRR: the highest is told to who asks, and then no more. */
+	(void)vlapic_post(l, 0x83U, false);
+	(void)vlapic_post(l, 0x41U, false);
+	(void)vlapic_sync_posted(l);
+	(void)vlapic_post(l, 0x52U, false);
+	EXPECT_EQ(vlapic_take_moved(l), 0x83);
+	EXPECT_EQ(vlapic_highest_irr(l), 0x83);
+	EXPECT_EQ(vlapic_take_moved(l), -1);
+	(void)vlapic_post(l, 0x42U, false);
+	EXPECT_EQ(vlapic_take_moved(l), 0x42);
+	/* RVI is written whole when the CPU begins to deliver. */
+	(void)vlapic_post(l, 0x91U, false);
+	(void)vlapic_sync_posted(l);
+	vlapic_set_vid(l, true);
+	EXPECT_EQ(vlapic_take_moved(l), -1);
+	(void)vlapic_post(l, 0xA1U, false);
+	(void)vlapic_sync_posted(l);
+	vlapic_init_reset(l);
+	EXPECT_EQ(vlapic_take_moved(l), -1);
+}
+
 TEST(vlapic_apic_write_exit)
 {
 	struct vlapic *l;

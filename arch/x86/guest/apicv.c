@@ -73,13 +73,15 @@ void apicv_update(struct acrn_vcpu *vcpu)
 void apicv_sync(struct acrn_vcpu *vcpu)
 {
 	struct vlapic *const vlapic = &vcpu->arch.vlapic;
-	const uint64_t status = exec_vmread(VMX_GUEST_INTR_STATUS);
-	uint64_t rvi;
+	const int32_t moved = vlapic_take_moved(vlapic);
 
-	(void)vlapic_sync_posted(vlapic);
-	rvi = vector_or_0(vlapic_highest_irr(vlapic));
-	if ((status & RVI_MASK) != rvi) {
-		exec_vmwrite(VMX_GUEST_INTR_STATUS, (status & ~RVI_MASK) | rvi);
+	/* The CPU keeps RVI at the highest request that it knows of (SDM 30.1.2). */
+	if (moved >= 0) {
+		const uint64_t status = exec_vmread(VMX_GUEST_INTR_STATUS);
+
+		if ((status & RVI_MASK) < (uint64_t)moved) {
+			exec_vmwrite(VMX_GUEST_INTR_STATUS, (status & ~RVI_MASK) | (uint64_t)moved);
+		}
 	}
 	if (__atomic_load_n(&vlapic->eoi_map_changed, __ATOMIC_ACQUIRE)) {
 		write_eoi_map(vcpu);

@@ -103,7 +103,6 @@ static int32_t device_access(struct acrn_vcpu *vcpu, gpa_t gpa, uint32_t size, u
 
 	/* The local APIC's page belongs to each vCPU for itself. */
 	if (vlapic_is_at(&vcpu->arch.vlapic, gpa & PAGE_MASK)) {
-		vcpu->arch.check_events = true;
 		return write ? vlapic_mmio_write(&vcpu->arch.vlapic, (uint32_t)(gpa & 0xFFFUL), size, *val)
 			     : vlapic_mmio_read(&vcpu->arch.vlapic, (uint32_t)(gpa & 0xFFFUL), size, val);
 	}

@@ -61,6 +61,7 @@ static void vlapic_reset_regs(struct vlapic *vlapic)
 		__atomic_store_n(&vlapic->pid.pir[i], 0UL, __ATOMIC_RELAXED);
 	}
 	vlapic->irr_words = 0U;
+	vlapic->moved = -1;
 	vlapic->isr_depth = 0U;
 	vlapic->lint0_irr = false;
 	vlapic->extint = false;
@@ -122,6 +123,7 @@ bool vlapic_sync_posted(struct vlapic *vlapic)
 			continue;
 		}
 		bits = __atomic_exchange_n(&vlapic->pid.pir[i], 0UL, __ATOMIC_SEQ_CST);
+		vlapic->moved = MAX(vlapic->moved, (int16_t)(64U * i + fls64(bits)));
 		for (half = 0U; half < 2U; half++, bits >>= 32U) {
 			const uint32_t reg = LAPIC_IRR + 0x10U * (2U * i + half);
 
@@ -191,9 +193,13 @@ int32_t vlapic_pending_vector(struct vlapic *vlapic)
 
 	(void)vlapic_sync_posted(vlapic);
 	vector = vlapic_highest_irr(vlapic);
-	/* TPR may have been changed without us (TPR shadow): PPR is always computed. */
-	if ((vector >= 0) && (((uint32_t)vector & 0xF0U) <= (vlapic_update_ppr(vlapic) & 0xF0U))) {
-		vector = -1;
+	if (vector >= 0) {
+		/* TPR may have been changed without us (TPR shadow): PPR is computed, unless the CPU does it (30.1.3). */
+		const uint32_t ppr = vlapic->vid_active ? vreg_get(vlapic, VREG_PPR) : vlapic_update_ppr(vlapic);
+
+		if (((uint32_t)vector & 0xF0U) <= (ppr & 0xF0U)) {
+			vector = -1;
+		}
 	}
 	return vector;
 }
@@ -220,7 +226,7 @@ void vlapic_ack(struct vlapic *vlapic, uint32_t vector)
 void vlapic_recheck(struct vlapic *vlapic)
 {
 	if (!vlapic->vid_active && (vlapic->irr_words != 0U)) {
-		vcpu_make_request(vlapic->vcpu, VCPU_REQ_EVENT);
+		vcpu_event_came(vlapic->vcpu);
 	}
 }
 
@@ -281,6 +287,7 @@ void vlapic_set_vid(struct vlapic *vlapic, bool on)
 	}
 	vlapic->vid_active = on;
 	vlapic->irr_words = (uint8_t)words_in_use(vlapic, LAPIC_IRR);
+	vlapic->moved = -1;
 	vlapic->isr_depth = 0U;
 	for (vector = 0U; vector < 256U; vector++) {
 		if (((vreg_get(vlapic, vreg_word(LAPIC_ISR, vector)) & BIT32(vector % 32U)) != 0U) &&
@@ -289,6 +296,16 @@ void vlapic_set_vid(struct vlapic *vlapic, bool on)
 			vlapic->isr_depth++;
 		}
 	}
+}
+
+int32_t vlapic_take_moved(struct vlapic *vlapic)
+{
+	int32_t vector;
+
+	(void)vlapic_sync_posted(vlapic);
+	vector = vlapic->moved;
+	vlapic->moved = -1;
+	return vector;
 }
 
 bool vlapic_eoi_map(struct vlapic *vlapic, uint64_t map[4])

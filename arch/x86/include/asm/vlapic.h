@@ -39,6 +39,7 @@ struct vlapic {
 	struct acrn_vcpu *vcpu;
 	uint64_t base;                       /* IA32_APIC_BASE */
 	uint8_t irr_words;                   /* bit w: word w of IRR is not 0 (owner) */
+	int16_t moved;                       /* highest vector moved to IRR since vlapic_take_moved(), or -1 (owner) */
 	uint8_t isr_depth;                   /* vectors in service */
 	uint8_t isr_stack[VLAPIC_ISR_DEPTH]; /* them, highest last; not kept while vid_active */
 	bool sw_enabled;      /* SVR bit 8 as last acted upon (the CPU may have written the page before us) */
@@ -158,6 +159,9 @@ void vlapic_extint_acked(struct vlapic *vlapic);
  * It may be used whenever the local APIC is enabled; EOI exits are needed for the vectors of vlapic_eoi_map().
  */
 void vlapic_set_vid(struct vlapic *vlapic, bool on);
+
+/** Moves what was posted to IRR. @return the highest vector that came to IRR since this was last asked, or -1. Owner. */
+int32_t vlapic_take_moved(struct vlapic *vlapic);
 
 /**
  * EOI-exit bitmap: vectors whose EOI must exit (level triggered).
