@@ -247,9 +247,6 @@ void arch_vcpu_load(struct acrn_vcpu *vcpu)
 	vcpu_fpu_load(vcpu);
 	load_predictors(cpu, vcpu);
 	cpu->loaded_vcpu = vcpu;
-	/* Translations made while the vCPU was last here may be older than the map. */
-	arch->ept_seen = 0UL;
-	arch->check_events = true;
 }
 
 /* ---- INIT and SIPI ---- */

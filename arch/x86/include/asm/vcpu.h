@@ -85,7 +85,7 @@ struct vcpu_arch {
 	bool msrs_reset;    /* then also the MSRs that are in the VMCS get their reset values */
 	uint16_t vpid;      /* 0: none */
 	uint8_t *io_bitmap; /* its own, as vm_arch's; NULL: that of the VM */
-	uint64_t ept_seen;  /* vm->arch.ept_generation at the last INVEPT on the vCPU's pCPU */
+	uint64_t ept_seen;  /* vm->arch.ept_generation at the last INVEPT on the vCPU's pCPU, its only one */
 	struct acrn_regs init_regs;
 
 	/* Of the exit being handled. */
