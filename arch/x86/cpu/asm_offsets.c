@@ -41,6 +41,7 @@ void asm_offsets(void)
 	DEFINE(GPRS_HOST_RSP, offsetof(struct guest_gprs, host_rsp));
 	DEFINE(GPRS_SPEC_CTRL, offsetof(struct guest_gprs, spec_ctrl));
 	DEFINE(VMRUN_LAUNCHED, VMRUN_LAUNCHED);
+	DEFINE(SPECULATION_GUARD_EXIT, offsetof(struct speculation, guard_exit));
 	DEFINE(SPECULATION_SWAP, offsetof(struct speculation, swap));
 	DEFINE(SPECULATION_HOST_SPEC_CTRL, offsetof(struct speculation, host_spec_ctrl));
 	DEFINE(SPECULATION_VERW_SELECTOR, offsetof(struct speculation, verw_selector));

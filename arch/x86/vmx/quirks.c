@@ -18,7 +18,7 @@
 
 static bool help;
 static bool exceptions_help;
-static bool no_vid;
+static bool bochs;
 
 bool vmx_interrupts_need_help(void)
 {
@@ -32,16 +32,19 @@ bool vmx_exceptions_need_help(void)
 
 bool vmx_vid_is_broken(void)
 {
-	return no_vid;
+	return bochs;
+}
+
+bool vmx_exits_need_help(void)
+{
+	return bochs;
 }
 
 void vmx_quirks_init(void)
 {
 	/* scripts/bochs/ has the patches with which none of this is needed; the scripts then say so. */
-	const bool bochs =
-		!cmdline_has("no-quirks") && strncmp(acpi_info.oem_id, "BOCHS ", sizeof(acpi_info.oem_id)) == 0;
+	bochs = !cmdline_has("no-quirks") && strncmp(acpi_info.oem_id, "BOCHS ", sizeof(acpi_info.oem_id)) == 0;
 
-	no_vid = bochs;
 	help = bochs && cpu_caps.has_preemption_timer;
 	exceptions_help = bochs && (acpi_info.cpu_count > 1U);
 	if (exceptions_help) {

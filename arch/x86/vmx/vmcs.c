@@ -173,7 +173,15 @@ static uint64_t tss_base(uint64_t gdt, uint16_t selector)
 	return ((uint64_t)d[2] << 32U) | (d[1] & 0xFF000000U) | ((uint64_t)(d[1] & 0xFFU) << 16U) | (d[0] >> 16U);
 }
 
-extern const char vmx_exit_entry[], vmx_exit_guarded[];
+extern const char vmx_exit_entry[], vmx_exit_guarded[], vmx_exit_in_bochs[];
+
+static const char *exit_entry(void)
+{
+	if (vmx_exits_need_help()) {
+		return vmx_exit_in_bochs;
+	}
+	return speculation.guard_exit ? vmx_exit_guarded : vmx_exit_entry;
+}
 
 static void build_host(void)
 {
@@ -208,7 +216,7 @@ static void build_host(void)
 	exec_vmwrite(VMX_HOST_SYSENTER_EIP, 0UL);
 	exec_vmwrite(VMX_HOST_PAT, rdmsr(MSR_IA32_PAT));
 	exec_vmwrite(VMX_HOST_EFER, rdmsr(MSR_IA32_EFER));
-	exec_vmwrite(VMX_HOST_RIP, (uint64_t)(speculation.guard_exit ? vmx_exit_guarded : vmx_exit_entry));
+	exec_vmwrite(VMX_HOST_RIP, (uint64_t)exit_entry());
 }
 
 /* Segment `i` in the VMCS order ES, CS, SS, DS, FS, GS, LDTR, TR. */

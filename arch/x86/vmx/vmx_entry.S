@@ -28,15 +28,6 @@
 	mov	GPRS_RAX(%rax), %rax
 .endm
 
-/*
- * Interrupts are off already (SDM 28.5.3). Bochs up to 3.0 forgets it when the guest's were off too, until IF changes;
- * on hardware the shadow of STI covers CLI and nothing happens.
- */
-.macro interrupts_are_off
-	sti
-	cli
-.endm
-
 	.text
 	.global vmx_vmrun
 	.type vmx_vmrun, @function
@@ -78,7 +69,6 @@ vmx_vmrun:
 	.global vmx_exit_entry
 	.type vmx_exit_entry, @function
 vmx_exit_entry:
-	interrupts_are_off
 	push	%rax
 	mov	8(%rsp), %rax
 	mov	%rcx, GPRS_RCX(%rax)
@@ -95,8 +85,7 @@ vmx_exit_entry:
 	mov	%r13, GPRS_R13(%rax)
 	mov	%r14, GPRS_R14(%rax)
 	mov	%r15, GPRS_R15(%rax)
-	pop	%rcx
-	mov	%rcx, GPRS_RAX(%rax)
+	pop	GPRS_RAX(%rax)
 	pop	%rdi
 	/* No guest value survives in a register that host code might speculate with. */
 	xor	%eax, %eax
@@ -135,12 +124,22 @@ vmx_exit_entry:
 	jmp	4b
 
 	/*
+	 * VM exits in Bochs up to 3.0, which forgets that interrupts are off now (SDM 28.5.3) when the guest's were off
+	 * too, until IF changes.
+	 */
+	.global vmx_exit_in_bochs
+vmx_exit_in_bochs:
+	sti
+	cli
+	cmpb	$0, speculation + SPECULATION_GUARD_EXIT(%rip)
+	je	vmx_exit_entry
+
+	/*
 	 * VM exits with something to do before the first RET: what the guest has trained the predictors to must not
 	 * lead there.
 	 */
 	.global vmx_exit_guarded
 vmx_exit_guarded:
-	interrupts_are_off
 	push	%rax
 	push	%rcx
 	push	%rdx

@@ -336,6 +336,12 @@ bool vmx_exceptions_need_help(void);
  */
 bool vmx_vid_is_broken(void);
 
+/**
+ * Bochs (up to 3.0), after an exit from a guest with IF = 0, lets interrupts in until IF changes.
+ * @return true if exits must go through vmx_exit_in_bochs
+ */
+bool vmx_exits_need_help(void);
+
 /** Looks at the machine, unless the command line says "no-quirks". Boot CPU, after acpi_init(). */
 void vmx_quirks_init(void);
 
