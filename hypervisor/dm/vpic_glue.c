@@ -2,7 +2,8 @@
 /* The PIC pair in a VM: its ports, its wire to the local APICs. */
 #include <dm/vpic.h>
 #include <hv/arch.h>
-#include <hv/ioreq.h>
+#include <hv/ioports.h>
+#include <hv/log.h>
 #include <hv/ptirq.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
@@ -27,21 +28,25 @@ static uint32_t __noinline read_wide(struct vpic *vpic, uint16_t port, size_t si
 	return val;
 }
 
-static uint32_t vpic_io_read(struct acrn_vm *vm, uint16_t port, size_t size)
+static ioport_fault_result_t vpic_in(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t *result)
 {
-	let_lines_in(vm);
-	return (size == 1U) ? vpic_read_port(&vm->vpic, port) : read_wide(&vm->vpic, port, size);
+	struct vpic *const vpic = cookie;
+
+	let_lines_in(vcpu->vm);
+	*result = (size == 1U) ? vpic_read_port(vpic, (uint16_t)port) : read_wide(vpic, (uint16_t)port, size);
+	return IO_FAULT_HANDLED;
 }
 
-static void vpic_io_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)
+static ioport_fault_result_t vpic_out(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t value)
 {
-	uint32_t i;
-
-	let_lines_in(vm);
-	for (i = 0U; i < size; i++) {
-		vpic_write_port(&vm->vpic, (uint16_t)(port + i), (uint8_t)(val >> (8U * i)));
+	let_lines_in(vcpu->vm);
+	for (uint32_t i = 0U; i < size; i++) {
+		vpic_write_port(cookie, (uint16_t)(port + i), (uint8_t)(value >> (8U * i)));
 	}
-	ptirq_pic_changed(vm);
+	ptirq_pic_changed(vcpu->vm);
+	return IO_FAULT_HANDLED;
 }
 
 uint32_t vpic_intack(struct acrn_vm *vm)
@@ -54,14 +59,18 @@ bool vpic_is_asserted(const struct acrn_vm *vm)
 	return vpic_intr(&vm->vpic);
 }
 
+static void add_ports(struct acrn_vm *vm, uint16_t first, const char *name)
+{
+	const vm_ioport_interface_t interface = {&vm->vpic, vpic_in, vpic_out, name};
+	const int32_t status = vm_io_port_add_handler(vm, (vm_ioport_range_t){first, (uint16_t)(first + 1U)}, interface);
+
+	ASSERT(status == 0); /* the VM is being made: nobody has them yet */
+}
+
 void vpic_attach(struct acrn_vm *vm)
 {
-	static const struct vm_io_range master = {VPIC_PORT_MASTER, 2U, IO_ATTR_RW};
-	static const struct vm_io_range slave = {VPIC_PORT_SLAVE, 2U, IO_ATTR_RW};
-	static const struct vm_io_range elcr = {VPIC_PORT_ELCR, 2U, IO_ATTR_RW};
-
 	vpic_init(&vm->vpic, vm, arch_pic_wire);
-	register_io_emulation_handler(vm, PIC_MASTER_PIO_IDX, &master, vpic_io_read, vpic_io_write);
-	register_io_emulation_handler(vm, PIC_SLAVE_PIO_IDX, &slave, vpic_io_read, vpic_io_write);
-	register_io_emulation_handler(vm, PIC_ELC_PIO_IDX, &elcr, vpic_io_read, vpic_io_write);
+	add_ports(vm, VPIC_PORT_MASTER, "PIC master");
+	add_ports(vm, VPIC_PORT_SLAVE, "PIC slave");
+	add_ports(vm, VPIC_PORT_ELCR, "PIC ELCR");
 }

@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The serial ports in a VM: their I/O ports, their interrupt lines, the console. */
 #include <dm/vuart.h>
-#include <hv/ioreq.h>
+#include <hv/ioports.h>
+#include <hv/log.h>
 #include <hv/vm.h>
 #include <hv/vm_console.h>
 #include <public/acrn_common.h>
-
-static struct vuart *vuart_of(struct acrn_vm *vm, uint16_t port)
-{
-	uint32_t i;
-
-	for (i = 0U; i < ARRAY_SIZE(vm->vuart); i++) {
-		/* A port below the base wraps to a large number. */
-		if (vm->vuart[i].active && ((uint16_t)(port - vm->vuart[i].base) < VUART_PORT_COUNT)) {
-			return &vm->vuart[i];
-		}
-	}
-	return NULL;
-}
 
 /* The chip has an 8-bit bus: wider accesses come as one cycle per byte, the lowest first. */
 static uint32_t __noinline read_wide(struct vuart *vuart, uint16_t offset, size_t size)
@@ -31,26 +19,27 @@ static uint32_t __noinline read_wide(struct vuart *vuart, uint16_t offset, size_
 	return val;
 }
 
-static uint32_t vuart_io_read(struct acrn_vm *vm, uint16_t port, size_t size)
+static ioport_fault_result_t vuart_in(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t *result)
 {
-	struct vuart *const vuart = vuart_of(vm, port);
-	uint16_t offset;
+	struct vuart *const vuart = cookie;
+	const uint16_t offset = (uint16_t)(port - vuart->base);
 
-	if (vuart == NULL) {
-		return 0xFFFFFFFFU;
-	}
-	offset = (uint16_t)(port - vuart->base);
-	return (size == 1U) ? vuart_read(vuart, offset) : read_wide(vuart, offset, size);
+	(void)vcpu;
+	*result = (size == 1U) ? vuart_read(vuart, offset) : read_wide(vuart, offset, size);
+	return IO_FAULT_HANDLED;
 }
 
-static void vuart_io_write(struct acrn_vm *vm, uint16_t port, size_t size, uint32_t val)
+static ioport_fault_result_t vuart_out(
+	struct acrn_vcpu *vcpu, void *cookie, uint32_t port, uint32_t size, uint32_t value)
 {
-	struct vuart *vuart = vuart_of(vm, port);
-	uint32_t i;
+	struct vuart *const vuart = cookie;
 
-	for (i = 0U; (vuart != NULL) && (i < size); i++) {
-		vuart_write(vuart, (uint16_t)(port - vuart->base + i), (uint8_t)(val >> (8U * i)));
+	(void)vcpu;
+	for (uint32_t i = 0U; i < size; i++) {
+		vuart_write(vuart, (uint16_t)(port - vuart->base + i), (uint8_t)(value >> (8U * i)));
 	}
+	return IO_FAULT_HANDLED;
 }
 
 static void vuart_line(struct vuart *vuart, bool level)
@@ -67,11 +56,12 @@ static struct vuart *attach(struct acrn_vm *vm, uint32_t index, void (*tx)(struc
 {
 	const uint16_t base = (index == 0U) ? VUART_COM1_BASE : VUART_COM2_BASE;
 	const uint32_t gsi = (index == 0U) ? VUART_COM1_GSI : VUART_COM2_GSI;
-	const struct vm_io_range range = {base, VUART_PORT_COUNT, IO_ATTR_RW};
+	const vm_ioport_range_t ports = {base, (uint16_t)(base + VUART_PORT_COUNT - 1U)};
+	const vm_ioport_interface_t interface = {&vm->vuart[index], vuart_in, vuart_out, (index == 0U) ? "COM1" : "COM2"};
+	const int32_t status = vm_io_port_add_handler(vm, ports, interface);
 
+	ASSERT(status == 0); /* the VM is being made: nobody has them yet */
 	vuart_init(&vm->vuart[index], vm, base, gsi, vuart_line, tx);
-	register_io_emulation_handler(
-		vm, (index == 0U) ? UART_PIO_IDX : UART2_PIO_IDX, &range, vuart_io_read, vuart_io_write);
 	return &vm->vuart[index];
 }
 
