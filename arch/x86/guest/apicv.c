@@ -51,7 +51,7 @@ static void switch_to(struct acrn_vcpu *vcpu, bool on)
 		exec_vmwrite(VMX_TPR_THRESHOLD, 0UL);
 	}
 	vcpu->arch.apicv_on = on;
-	vcpu->arch.check_events = true;
+	vcpu->arch.check_events = CHECK_ALL;
 }
 
 void apicv_build(struct acrn_vcpu *vcpu)
@@ -92,7 +92,7 @@ int32_t virtualized_eoi_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	/* Trap-like: the CPU has taken the vector out of service (SDM 30.1.4). */
 	vlapic_eoi_induced(&vcpu->arch.vlapic, (uint32_t)(exec_vmread(VMX_EXIT_QUALIFICATION) & 0xFFUL));
-	vcpu->arch.check_events = true;
+	vcpu->arch.check_events = CHECK_ALL;
 	return VMEXIT_ENTER_AGAIN;
 }
 
@@ -100,6 +100,6 @@ int32_t apic_write_vmexit_handler(struct acrn_vcpu *vcpu)
 {
 	/* Trap-like too: the value is in the page (SDM 30.4.3.3). */
 	vlapic_apic_write_done(&vcpu->arch.vlapic, (uint32_t)(exec_vmread(VMX_EXIT_QUALIFICATION) & 0xFFFUL));
-	vcpu->arch.check_events = true;
+	vcpu->arch.check_events = CHECK_ALL;
 	return VMEXIT_ENTER_AGAIN;
 }

@@ -139,7 +139,7 @@ static int32_t mov_to_cr(struct acrn_vcpu *vcpu, uint32_t cr, uint64_t value)
 			return -EACCES;
 		}
 		vlapic_set_cr8(&vcpu->arch.vlapic, value);
-		vcpu->arch.check_events = true;
+		vcpu->arch.check_events = CHECK_ALL;
 		return 0;
 	default:
 		return -EINVAL;

@@ -63,7 +63,7 @@ void vcpu_inject_exception(struct acrn_vcpu *vcpu, uint8_t vector, uint32_t erro
 	/* Real mode pushes no error codes (SDM 6.13). */
 	arch->exc_has_error = ((EXC_WITH_ERROR & BIT(vector)) != 0UL) && ((exec_vmread(VMX_GUEST_CR0) & CR0_PE) != 0UL);
 	arch->exc_error = error;
-	arch->check_events = true;
+	arch->check_events |= CHECK_EXCEPTION;
 }
 
 void vcpu_inject_pf(struct acrn_vcpu *vcpu, uint32_t error, uint64_t cr2)
@@ -102,7 +102,7 @@ void vcpu_save_vectoring(struct acrn_vcpu *vcpu)
 	arch->reinject_info = info & (INTR_INFO_VALID | INTR_INFO_ERROR_CODE | INTR_INFO_TYPE_MASK | 0xFFU);
 	arch->reinject_error = exec_vmread32(VMX_IDT_VEC_ERROR);
 	arch->reinject_len = exec_vmread32(VMX_EXIT_INSTR_LEN);
-	arch->check_events = true;
+	arch->check_events = CHECK_ALL;
 	if ((info & INTR_INFO_TYPE_MASK) == INTR_TYPE_NMI) {
 		/* Entry refuses to inject an NMI while NMIs are blocked (SDM 27.3.1.5). */
 		shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
@@ -190,27 +190,21 @@ static bool inject_interrupt(struct acrn_vcpu *vcpu, uint32_t shadow)
 	return vlapic_extint_pending(&arch->vlapic) || (!arch->apicv_on && (vlapic_pending_vector(&arch->vlapic) >= 0));
 }
 
-void vcpu_inject_events(struct acrn_vcpu *vcpu)
+/* NMIs and interrupts; windows for those that have to wait. What is injected before them has been written. */
+static void inject_interrupts(struct acrn_vcpu *vcpu)
 {
 	struct vcpu_arch *const arch = &vcpu->arch;
 	const uint32_t shadow = exec_vmread32(VMX_GUEST_INTERRUPTIBILITY);
 	uint32_t windows;
 	bool interrupt_waits;
 
-	arch->check_events = false;
 	if (unlikely(arch->nmis_pending > 1U) && ((shadow & BLOCK_BY_NMI) != 0U)) {
 		arch->nmis_pending = 1U;
 	}
-	if (arch->entry_info == 0U) {
-		if (arch->reinject_info != 0U) {
-			inject_again(arch);
-		} else if (arch->exc_pending) {
-			inject_exception(arch);
-		} else if ((arch->nmis_pending != 0U) &&
-			((shadow & (BLOCK_BY_NMI | BLOCK_BY_STI | BLOCK_BY_MOV_SS)) == 0U)) {
-			write_entry(arch, INTR_INFO_VALID | INTR_TYPE_NMI | EXC_NMI);
-			arch->nmis_pending--;
-		}
+	if ((arch->entry_info == 0U) && (arch->nmis_pending != 0U) &&
+		((shadow & (BLOCK_BY_NMI | BLOCK_BY_STI | BLOCK_BY_MOV_SS)) == 0U)) {
+		write_entry(arch, INTR_INFO_VALID | INTR_TYPE_NMI | EXC_NMI);
+		arch->nmis_pending--;
 	}
 	interrupt_waits = inject_interrupt(vcpu, shadow);
 	if (arch->apicv_on) {
@@ -224,8 +218,28 @@ void vcpu_inject_events(struct acrn_vcpu *vcpu)
 		vmcs_set_proc(vcpu, PROC_INT_WINDOW | PROC_NMI_WINDOW, false);
 		vmcs_set_proc(vcpu, windows, true);
 	}
+}
+
+void vcpu_inject_events(struct acrn_vcpu *vcpu)
+{
+	struct vcpu_arch *const arch = &vcpu->arch;
+	const bool only_exception = arch->check_events == CHECK_EXCEPTION;
+
+	arch->check_events = CHECK_NOTHING;
+	if (arch->entry_info == 0U) {
+		if (arch->reinject_info != 0U) {
+			inject_again(arch);
+		} else if (arch->exc_pending) {
+			inject_exception(arch);
+		}
+	}
+	if (!only_exception) {
+		inject_interrupts(vcpu);
+	}
 	/* An exception that could not be written because the entry field was taken comes next time. */
-	arch->check_events = arch->exc_pending || (arch->reinject_info != 0U);
+	if (arch->exc_pending || (arch->reinject_info != 0U)) {
+		arch->check_events = CHECK_ALL;
+	}
 }
 
 void vcpu_event_came(struct acrn_vcpu *vcpu)
@@ -235,7 +249,7 @@ void vcpu_event_came(struct acrn_vcpu *vcpu)
 		 * Its thread runs here: whose does not is not loaded. It looks before it enters the guest, and before
 		 * it sleeps. What vcpu_inject_events() itself brings about (by the PIC's INTA, say) it takes along.
 		 */
-		vcpu->arch.check_events = true;
+		vcpu->arch.check_events = CHECK_ALL;
 	} else {
 		vcpu_make_request(vcpu, VCPU_REQ_EVENT);
 	}
@@ -243,7 +257,7 @@ void vcpu_event_came(struct acrn_vcpu *vcpu)
 
 int32_t window_vmexit_handler(struct acrn_vcpu *vcpu)
 {
-	vcpu->arch.check_events = true;
+	vcpu->arch.check_events = CHECK_ALL;
 	return VMEXIT_ENTER_AGAIN;
 }
 
@@ -270,7 +284,7 @@ int32_t exception_vmexit_handler(struct acrn_vcpu *vcpu)
 			/* INT1: a trap behind the instruction, without DR6. */
 			vcpu->arch.reinject_info = INTR_INFO_VALID | INTR_TYPE_PRIV_SW_EXC | EXC_DB;
 			vcpu->arch.reinject_len = exec_vmread32(VMX_EXIT_INSTR_LEN);
-			vcpu->arch.check_events = true;
+			vcpu->arch.check_events = CHECK_ALL;
 			return 0;
 		}
 		vcpu_inject_db(vcpu, exec_vmread(VMX_EXIT_QUALIFICATION) & 0x600FUL);

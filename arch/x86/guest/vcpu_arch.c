@@ -293,7 +293,7 @@ bool vcpu_take_requests(struct acrn_vcpu *vcpu)
 	const uint64_t requests = __atomic_fetch_and(&vcpu->requests, BIT(VCPU_REQ_MAP), __ATOMIC_SEQ_CST);
 
 	/* VCPU_REQ_EVENT, and after any other too. VCPU_REQ_TLB_FLUSH: ept_generation tells. */
-	arch->check_events = true;
+	arch->check_events = CHECK_ALL;
 	if ((requests & BIT(VCPU_REQ_NMI)) != 0UL) {
 		take_nmis(vcpu);
 	}

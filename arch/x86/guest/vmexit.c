@@ -123,7 +123,7 @@ static int32_t hlt_vmexit_handler(struct acrn_vcpu *vcpu)
 
 	vcpu->arch.halt_if = (was.rflags & RFLAGS_IF) != 0UL;
 	vcpu->arch.halt_nmi = (was.shadow & BLOCK_BY_NMI) == 0U;
-	vcpu->arch.check_events = true;
+	vcpu->arch.check_events = CHECK_ALL;
 	vcpu_halt(vcpu);
 	return 0;
 }
@@ -259,7 +259,7 @@ void vcpu_end_timing(struct acrn_vcpu *vcpu)
 static int32_t __noinline handle_timed(struct acrn_vcpu *vcpu)
 {
 	vcpu->arch.timed_since = arch_now();
-	vcpu->arch.check_events = true;
+	vcpu->arch.check_events = CHECK_ALL;
 	return handle(vcpu);
 }
 
@@ -301,7 +301,7 @@ static inline int32_t run_once(struct acrn_vcpu *vcpu)
 	uint32_t reason;
 	int32_t ret;
 
-	if (arch->check_events) {
+	if (arch->check_events != CHECK_NOTHING) {
 		vcpu_inject_events(vcpu);
 		if (arch->timed_since != 0UL) {
 			vcpu_end_timing(vcpu);

@@ -61,7 +61,7 @@ static int32_t vlapic_write(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value
 	const int32_t status = vlapic_write_msr(&vcpu->arch.vlapic, msr, value);
 
 	if (msr == MSR_IA32_APIC_BASE) {
-		vcpu->arch.check_events = true; /* switched off it lets the PIC's interrupts in */
+		vcpu->arch.check_events = CHECK_ALL; /* switched off it lets the PIC's interrupts in */
 		apicv_update(vcpu);
 	}
 	return status;

@@ -378,7 +378,7 @@ static int32_t string_start(struct acrn_vcpu *vcpu, uint64_t q)
 			break;
 		}
 		/* Interrupts and single steps come between elements. */
-		if (!more || vcpu->arch.check_events || vcpu_is_disturbed(vcpu)) {
+		if (!more || (vcpu->arch.check_events != CHECK_NOTHING) || vcpu_is_disturbed(vcpu)) {
 			break;
 		}
 	}

@@ -76,6 +76,11 @@ struct guest_translation {
 	uint8_t *hva;    /* the page, direct map; NULL: it is not RAM */
 };
 
+/* What may be due to be injected. An exception changes nothing about the interrupts that wait. */
+#define CHECK_NOTHING   0U
+#define CHECK_EXCEPTION 1U
+#define CHECK_ALL       3U
+
 struct vcpu_arch {
 	struct guest_gprs gprs;
 	void *vmcs;         /* page, direct map */
@@ -135,7 +140,7 @@ struct vcpu_arch {
 	struct vlapic vlapic;
 	struct pio_exit pio;
 	struct instr_emul emul;
-	bool check_events;     /* look for something to inject before the next entry */
+	uint8_t check_events;  /* CHECK_*: look for something to inject before the next entry */
 	bool halt_if;          /* RFLAGS.IF at the HLT */
 	bool halt_nmi;         /* NMIs were not blocked there: they end it */
 	uint64_t tsc_offset;   /* guest TSC - host TSC */
