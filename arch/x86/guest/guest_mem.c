@@ -134,16 +134,11 @@ uint64_t vcpu_paging_get(struct acrn_vcpu *vcpu)
 
 /* ---- Translations ---- */
 
-static inline bool still_true(
-	const struct acrn_vcpu *vcpu, const struct guest_translation *t, gla_t page, uint32_t access)
+/* Guest memory may be accessed: between stac() and clac(). */
+static inline bool entries_are_same(const struct guest_translation *t)
 {
 	uint64_t changed = 0UL;
 
-	if ((t->page != page) || (t->access != access) || (t->paging != vcpu->arch.paging_epoch) ||
-		(t->generation != __atomic_load_n(&vcpu->vm->arch.ept_generation, __ATOMIC_ACQUIRE))) {
-		return false;
-	}
-	stac();
 	if (t->entry_size == 8U) {
 		for (uint32_t i = 0U; i < t->used; i++) {
 			changed |= load_entry(t->at[i], 8U) ^ t->entry[i];
@@ -153,8 +148,28 @@ static inline bool still_true(
 			changed |= load_entry(t->at[i], 4U) ^ t->entry[i];
 		}
 	}
-	clac();
 	return changed == 0UL;
+}
+
+/* @return true if `t` is the translation wanted, and only the guest's tables may have changed since */
+static inline bool is_for(const struct acrn_vcpu *vcpu, const struct guest_translation *t, gla_t page, uint32_t access)
+{
+	return (t->page == page) && (t->access == access) && (t->paging == vcpu->arch.paging_epoch) &&
+		(t->generation == __atomic_load_n(&vcpu->vm->arch.ept_generation, __ATOMIC_ACQUIRE));
+}
+
+static inline bool still_true(
+	const struct acrn_vcpu *vcpu, const struct guest_translation *t, gla_t page, uint32_t access)
+{
+	bool same;
+
+	if (!is_for(vcpu, t, page, access)) {
+		return false;
+	}
+	stac();
+	same = entries_are_same(t);
+	clac();
+	return same;
 }
 
 /* Notes what a walk found. The map does not lose anything meanwhile: vcpu_map_begin(). */
@@ -255,14 +270,17 @@ static inline bool fetch_known(struct acrn_vcpu *vcpu, gla_t gla, uint8_t *bytes
 	const struct guest_translation *const t = &vcpu->arch.translations[GUEST_WALK_FETCH];
 	const uint64_t offset = gla & ~PAGE_MASK;
 
-	if ((offset > PAGE_SIZE - INSTR_MAX_LEN) || !still_true(vcpu, t, gla - offset, GUEST_WALK_FETCH) ||
-		(t->hva == NULL)) {
+	bool same;
+
+	if ((offset > PAGE_SIZE - INSTR_MAX_LEN) || (t->hva == NULL) ||
+		!is_for(vcpu, t, gla - offset, GUEST_WALK_FETCH)) {
 		return false;
 	}
 	stac();
+	same = entries_are_same(t);
 	__builtin_memcpy(bytes, t->hva + offset, INSTR_MAX_LEN);
 	clac();
-	return true;
+	return same;
 }
 
 bool vcpu_fetch_again(struct acrn_vcpu *vcpu, uint64_t rip, uint8_t *bytes)
