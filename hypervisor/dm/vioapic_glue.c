@@ -6,7 +6,6 @@
 #include <hv/ptirq.h>
 #include <hv/upcall.h>
 #include <hv/vm.h>
-#include <lib/bits.h>
 
 static const struct vioapic_ops vm_ops = {
 	.deliver = vlapic_deliver,
@@ -27,7 +26,7 @@ static int32_t vioapic_mmio_access(struct io_request *io_req, void *chip)
 			vioapic_chip_write(self, offset, (uint32_t)mmio->value);
 		}
 	} else {
-		mmio->value = ((uint64_t)vioapic_chip_read(self, offset & ~3U) >> shift) & mask_bytes(mmio->size);
+		mmio->value = vioapic_chip_read(self, offset & ~3U) >> shift; /* emulate_io() cuts it to the size */
 	}
 	return 0;
 }

@@ -128,7 +128,11 @@ struct string_exit {
 	uint32_t ar;
 	uint64_t limit;
 	bool code64;
+	gla_t page; /* where the last element was, all of it; NO_PAGE: none, or in two */
+	gpa_t page_gpa;
 };
+
+#define NO_PAGE 1UL
 
 static uint64_t addr_mask(const struct pio_exit *pio)
 {
@@ -206,7 +210,7 @@ static bool operand_is_aligned(struct acrn_vcpu *vcpu, gla_t gla)
 }
 
 /* Where the element is in guest-physical memory. @return 0, or -EFAULT: a fault was queued */
-static int32_t find_operand(struct acrn_vcpu *vcpu, const struct string_exit *str, gla_t gla)
+static int32_t find_operand(struct acrn_vcpu *vcpu, struct string_exit *str, gla_t gla)
 {
 	struct pio_exit *const pio = &vcpu->arch.pio;
 	const uint32_t access = pio->is_in ? GUEST_WALK_WRITE : GUEST_WALK_READ;
@@ -214,6 +218,10 @@ static int32_t find_operand(struct acrn_vcpu *vcpu, const struct string_exit *st
 
 	pio->first = (uint8_t)MIN((uint64_t)pio->size, room);
 	pio->gpa[1] = INVALID_GPA;
+	if (((gla & PAGE_MASK) == str->page) && (pio->first == pio->size)) {
+		pio->gpa[0] = str->page_gpa + (gla & ~PAGE_MASK); /* as from a TLB */
+		return 0;
+	}
 	for (uint32_t i = 0U; i < ((pio->first < pio->size) ? 2U : 1U); i++) {
 		const gla_t at = linear(str, gla + ((i == 0U) ? 0UL : pio->first));
 		uint32_t error = 0U;
@@ -228,6 +236,8 @@ static int32_t find_operand(struct acrn_vcpu *vcpu, const struct string_exit *st
 		}
 		pio->gpa[i] = t->gpa + (at & ~PAGE_MASK);
 	}
+	str->page = (pio->gpa[1] == INVALID_GPA) ? (gla & PAGE_MASK) : NO_PAGE;
+	str->page_gpa = pio->gpa[0] & PAGE_MASK;
 	return 0;
 }
 
@@ -301,7 +311,7 @@ static void pio_string_complete(struct acrn_vcpu *vcpu, uint32_t value)
 }
 
 /* Begins an element. @return as emulate_io(); -EFAULT: a fault was queued, or the VM stops */
-static int32_t begin_element(struct acrn_vcpu *vcpu, const struct string_exit *str)
+static int32_t begin_element(struct acrn_vcpu *vcpu, struct string_exit *str)
 {
 	struct pio_exit *const pio = &vcpu->arch.pio;
 	struct pio_request *const req = &vcpu->req.reqs.pio;
@@ -342,7 +352,7 @@ static int32_t string_start(struct acrn_vcpu *vcpu, uint64_t q)
 {
 	struct pio_exit *const pio = &vcpu->arch.pio;
 	const uint32_t info = exec_vmread32(VMX_EXIT_INSTR_INFO);
-	struct string_exit str;
+	struct string_exit str = {.page = NO_PAGE};
 
 	pio->is_in = (q & QUAL_IN) != 0UL;
 	pio->is_rep = (q & QUAL_REP) != 0UL;
