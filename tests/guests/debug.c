@@ -423,6 +423,32 @@ static void test_user(void)
 	trap_set_handler(VEC_DB, note);
 }
 
+/*
+ * Where another VM has this CPU too, and does the same, its breakpoints are its own: each guest takes a word of its
+ * choice, and keeps it while the others run.
+ */
+static void test_kept(void)
+{
+	static uint32_t mine[64];
+	volatile uint32_t *const word = &mine[rdtsc() / 7 % 64];
+	unsigned int good = 0;
+
+	write_dr1((uint64_t)word);
+	write_dr7(DR7_INIT | DR7_G(1) | DR7_RW(1, RW_WRITE) | DR7_LEN(1, 3));
+	for (unsigned int i = 0; i < 50; i++) {
+		const uint64_t until = rdtsc() + 100000;
+
+		while (rdtsc() < until)
+			__asm__ volatile("pause");
+		begin(0);
+		*word = i;
+		__asm__ volatile("nop");
+		good += (hits == 1 && (log[0].dr6 & 0xf) == BIT(1)) ? 1 : 0;
+	}
+	write_dr7(DR7_INIT);
+	report(good == 50, "a breakpoint stays while time passes (%u of 50)", good);
+}
+
 void test_main(void)
 {
 	trap_set_handler(VEC_DB, note);
@@ -434,5 +460,6 @@ void test_main(void)
 	test_io();
 	test_registers();
 	test_user();
+	test_kept();
 	trap_set_handler(VEC_DB, NULL);
 }

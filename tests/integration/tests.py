@@ -134,7 +134,7 @@ GUESTS: dict[str, Guest] = {
     "hlt": Guest(cpus=2, guest_words="cpus=3"),
     "sipi": Guest(cpus=2, guest_words="cpus=3"),
     "msr": Guest(strict_msrs=True),
-    "debug": Guest(strict_msrs=True),
+    "debug": Guest(strict_msrs=True, pre=True),
     "ioreq": Guest(kinds=("uvm",)),
     "share": Guest(kinds=("bare",)),
     "idle": Guest(kinds=("bare",)),

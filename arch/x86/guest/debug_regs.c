@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The guest's debug registers (SDM vol 3, 18.2). DR0 to DR3 and DR6 are live in the CPU while the vCPU is loaded, DR7
- * is in the VMCS. MOV DR exits so that `watching` is known: a port or memory access that is emulated need not look at
- * DR7 unless it is set.
+ * The guest's debug registers (SDM vol 3, 18.2). MOV DR exits. DR0 to DR3 are in the vCPU, and in the CPU too while
+ * DR7 enables one of them; DR6 is live in the CPU while the vCPU is loaded; DR7 is in the VMCS. `watching` is known: a
+ * port or memory access that is emulated need not look at DR7 unless it is set.
  */
 #include <asm/guest.h>
 
@@ -19,6 +19,7 @@
 #define DR6_BD              BIT(13)
 #define DR7_RESET           BIT(10)
 #define DR7_GD              BIT(13)
+#define DR7_ENABLES         0xFFUL /* L0, G0 ... L3, G3 */
 #define DR7_FREE            0xFFFF23FFUL /* the bits that are neither fixed ones nor fixed zeroes */
 #define DR7_ENABLED(dr7, i) (((dr7) >> (2U * (i)) & 3UL) != 0UL)
 #define DR7_RW(dr7, i)      ((uint32_t)((dr7) >> (16U + 4U * (i))) & 3U)
@@ -30,22 +31,12 @@
 #define RW_IO      2U
 #define RW_ACCESS  3U
 
-static uint64_t read_dr(uint32_t i)
+static uint64_t read_dr(const struct acrn_vcpu *vcpu, uint32_t i)
 {
-	switch (i) {
-	case 0U:
-		return read_dr0();
-	case 1U:
-		return read_dr1();
-	case 2U:
-		return read_dr2();
-	case 3U:
-		return read_dr3();
-	case 6U:
-		return read_dr6();
-	default:
-		return exec_vmread(VMX_GUEST_DR7);
+	if (i < 4U) {
+		return vcpu->arch.dr[i];
 	}
+	return (i == 6U) ? read_dr6() : exec_vmread(VMX_GUEST_DR7);
 }
 
 /* An instruction breakpoint is the CPU's own business. */
@@ -59,28 +50,30 @@ static bool watches(uint64_t dr7)
 	return false;
 }
 
+void vcpu_debug_load(const struct acrn_vcpu *vcpu)
+{
+	const uint64_t *const dr = vcpu->arch.dr;
+
+	if (vcpu->arch.breakpoints) {
+		write_dr0(dr[0]);
+		write_dr1(dr[1]);
+		write_dr2(dr[2]);
+		write_dr3(dr[3]);
+	}
+}
+
 static void write_dr(struct acrn_vcpu *vcpu, uint32_t i, uint64_t value)
 {
-	switch (i) {
-	case 0U:
-		write_dr0(value);
-		break;
-	case 1U:
-		write_dr1(value);
-		break;
-	case 2U:
-		write_dr2(value);
-		break;
-	case 3U:
-		write_dr3(value);
-		break;
-	case 6U:
+	if (i < 4U) {
+		vcpu->arch.dr[i] = value;
+		vcpu_debug_load(vcpu);
+	} else if (i == 6U) {
 		write_dr6(value); /* the CPU keeps its fixed bits */
-		break;
-	default:
+	} else {
 		exec_vmwrite(VMX_GUEST_DR7, (value & DR7_FREE) | DR7_RESET);
+		vcpu->arch.breakpoints = (value & DR7_ENABLES) != 0UL;
 		vcpu->arch.watching = watches(value);
-		break;
+		vcpu_debug_load(vcpu);
 	}
 }
 
@@ -115,7 +108,7 @@ int32_t dr_access_vmexit_handler(struct acrn_vcpu *vcpu)
 	}
 	dr |= ((dr == 4U) || (dr == 5U)) ? 2U : 0U; /* without CR4.DE other names of DR6 and DR7 */
 	if ((q & QUAL_FROM) != 0UL) {
-		vcpu_set_gpr(vcpu, gpr, read_dr(dr));
+		vcpu_set_gpr(vcpu, gpr, read_dr(vcpu, dr));
 	} else {
 		value = vcpu_get_gpr(vcpu, gpr);
 		if (!vcpu_in_64bit_code(vcpu)) {
@@ -131,21 +124,23 @@ int32_t dr_access_vmexit_handler(struct acrn_vcpu *vcpu)
 }
 
 /* The range of a breakpoint: its length's low bits of the address do not count (SDM 18.2.5). */
-static bool overlaps(uint64_t dr7, uint32_t i, uint64_t first, uint32_t size)
+static bool overlaps(const struct acrn_vcpu *vcpu, uint64_t dr7, uint32_t i, uint64_t first, uint32_t size)
 {
 	static const uint8_t length[4] = {1U, 2U, 8U, 4U};
 	const uint64_t len = length[DR7_LEN(dr7, i)];
-	const uint64_t start = read_dr(i) & ~(len - 1UL);
+	const uint64_t start = vcpu->arch.dr[i] & ~(len - 1UL);
 
 	return (first < start + len) && (start < first + size);
 }
 
-static uint32_t hits(uint64_t dr7, uint32_t kinds, uint64_t first, uint32_t size)
+static uint32_t hits(const struct acrn_vcpu *vcpu, uint32_t kinds, uint64_t first, uint32_t size)
 {
+	const uint64_t dr7 = exec_vmread(VMX_GUEST_DR7);
 	uint32_t found = 0U;
 
 	for (uint32_t i = 0U; i < 4U; i++) {
-		if (DR7_ENABLED(dr7, i) && ((kinds & BIT32(DR7_RW(dr7, i))) != 0U) && overlaps(dr7, i, first, size)) {
+		if (DR7_ENABLED(dr7, i) && ((kinds & BIT32(DR7_RW(dr7, i))) != 0U) &&
+			overlaps(vcpu, dr7, i, first, size)) {
 			found |= BIT32(i);
 		}
 	}
@@ -156,13 +151,13 @@ void vcpu_watch_memory(struct acrn_vcpu *vcpu, gla_t gla, uint32_t size, bool wr
 {
 	const uint32_t kinds = BIT32(RW_ACCESS) | (write ? BIT32(RW_WRITE) : 0U);
 
-	vcpu->arch.watch_hits |= (uint8_t)hits(exec_vmread(VMX_GUEST_DR7), kinds, gla, size);
+	vcpu->arch.watch_hits |= (uint8_t)hits(vcpu, kinds, gla, size);
 }
 
 void vcpu_watch_port(struct acrn_vcpu *vcpu, uint16_t port, uint32_t size)
 {
 	if ((vcpu_get_cr4(vcpu) & CR4_DE) != 0UL) {
-		vcpu->arch.watch_hits |= (uint8_t)hits(exec_vmread(VMX_GUEST_DR7), BIT32(RW_IO), port, size);
+		vcpu->arch.watch_hits |= (uint8_t)hits(vcpu, BIT32(RW_IO), port, size);
 	}
 }
 

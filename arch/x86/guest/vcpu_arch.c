@@ -182,16 +182,9 @@ void arch_vcpu_unload(struct acrn_vcpu *vcpu)
 	if (arch->timed_since != 0UL) {
 		vcpu_end_timing(vcpu);
 	}
-	for (uint32_t i = 0U; i < SWITCHED_MSR_COUNT; i++) {
-		if (switched_msr_exists(i)) {
-			arch->switched_msr[i] = rdmsr(switched_msrs[i]);
-		}
-	}
+	/* The only one that changes without an exit: SWAPGS. */
+	arch->switched_msr[SWITCHED_KERNEL_GS_BASE] = rdmsr(MSR_IA32_KERNEL_GS_BASE);
 	arch->cr2 = read_cr2();
-	arch->dr[0] = read_dr0();
-	arch->dr[1] = read_dr1();
-	arch->dr[2] = read_dr2();
-	arch->dr[3] = read_dr3();
 	arch->dr6 = read_dr6();
 	vcpu_fpu_save(vcpu);
 	/* Another pCPU may free or rebuild the region from now on: nothing of it may stay in this one (SDM 25.11.1). */
@@ -239,14 +232,23 @@ void arch_vcpu_load(struct acrn_vcpu *vcpu)
 		}
 	}
 	write_cr2(arch->cr2);
-	write_dr0(arch->dr[0]);
-	write_dr1(arch->dr[1]);
-	write_dr2(arch->dr[2]);
-	write_dr3(arch->dr[3]);
+	vcpu_debug_load(vcpu);
 	write_dr6(arch->dr6);
 	vcpu_fpu_load(vcpu);
 	load_predictors(cpu, vcpu);
 	cpu->loaded_vcpu = vcpu;
+}
+
+int32_t vcpu_write_switched_msr(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	for (uint32_t i = 0U; i < SWITCHED_MSR_COUNT; i++) {
+		/* The CPU knows which values are legal. */
+		if ((switched_msrs[i] == msr) && switched_msr_exists(i) && wrmsr_safe(msr, value)) {
+			vcpu->arch.switched_msr[i] = value;
+			return 0;
+		}
+	}
+	return -EACCES;
 }
 
 /* ---- INIT and SIPI ---- */

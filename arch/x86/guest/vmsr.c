@@ -174,6 +174,12 @@ static int32_t write_efer(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
 	return vcpu_write_efer(vcpu, value);
 }
 
+/* SYSCALL's and RDTSCP's: read without an exit, written with one, so that a switch of vCPUs need not read them. */
+static int32_t write_switched(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+	return vcpu_write_switched_msr(vcpu, msr, value);
+}
+
 static int32_t read_xss(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
@@ -259,6 +265,8 @@ static const struct vmsr {
 	{MSR_IA32_X2APIC_BASE, MSR_IA32_X2APIC_BASE + 0xFFU, vlapic_read, vlapic_write},
 	{MSR_IA32_XSS, MSR_IA32_XSS, read_xss, write_xss},
 	{MSR_IA32_EFER, MSR_IA32_EFER, read_efer, write_efer},
+	{MSR_IA32_STAR, MSR_IA32_FMASK, NULL, write_switched},
+	{MSR_IA32_TSC_AUX, MSR_IA32_TSC_AUX, NULL, write_switched},
 };
 
 static const struct vmsr *__noinline vmsr_search(struct acrn_vcpu *vcpu, uint32_t msr)
@@ -338,16 +346,18 @@ static void pass(uint8_t *bitmap, uint32_t msr, bool read, bool write)
 static void setup_bitmap(uint8_t *bitmap)
 {
 	static const uint32_t read_write[] = {MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP,
-		MSR_IA32_PAT, MSR_IA32_STAR, MSR_IA32_LSTAR, MSR_IA32_CSTAR, MSR_IA32_FMASK, MSR_IA32_FS_BASE,
-		MSR_IA32_GS_BASE, MSR_IA32_KERNEL_GS_BASE};
+		MSR_IA32_PAT, MSR_IA32_FS_BASE, MSR_IA32_GS_BASE, MSR_IA32_KERNEL_GS_BASE};
+	static const uint32_t read_only[] = {
+		MSR_IA32_TSC, MSR_IA32_EFER, MSR_IA32_STAR, MSR_IA32_LSTAR, MSR_IA32_CSTAR, MSR_IA32_FMASK};
 
 	(void)memset(bitmap, 0xFF, PAGE_SIZE);
 	for (uint32_t i = 0U; i < ARRAY_SIZE(read_write); i++) {
 		pass(bitmap, read_write[i], true, true);
 	}
-	pass(bitmap, MSR_IA32_TSC, true, false);
-	pass(bitmap, MSR_IA32_EFER, true, false);
-	pass(bitmap, MSR_IA32_TSC_AUX, cpu_caps.has_rdtscp, cpu_caps.has_rdtscp);
+	for (uint32_t i = 0U; i < ARRAY_SIZE(read_only); i++) {
+		pass(bitmap, read_only[i], true, false);
+	}
+	pass(bitmap, MSR_IA32_TSC_AUX, cpu_caps.has_rdtscp, false);
 	pass(bitmap, MSR_IA32_SPEC_CTRL, speculation.swap, speculation.swap);
 	pass(bitmap, MSR_IA32_PRED_CMD, false, cpu_caps.has_spec_ctrl);
 	pass(bitmap, MSR_IA32_FLUSH_CMD, false, cpu_caps.has_l1d_flush);

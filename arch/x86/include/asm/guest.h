@@ -60,6 +60,9 @@ void vcpu_end_iteration(struct acrn_vcpu *vcpu);
 /** @return true while the guest runs 64-bit code, not compatibility mode */
 bool vcpu_in_64bit_code(struct acrn_vcpu *vcpu);
 
+/** WRMSR to one of enum switched_msr, but KERNEL_GS_BASE. The vCPU is loaded. @return 0; -EACCES: #GP(0) */
+int32_t vcpu_write_switched_msr(struct acrn_vcpu *vcpu, uint32_t msr, uint64_t value);
+
 /* ---- State of XSAVE (fpu.c) ---- */
 
 /** As after RESET (SDM table 10-1), XCR0 too. The vCPU is not loaded. */
@@ -77,6 +80,9 @@ void vcpu_put_vec(struct acrn_vcpu *vcpu, uint32_t reg, const uint8_t *val, uint
 
 /** DR0 to DR3, DR6 and DR7 as after INIT or RESET. The VMCS is built, the vCPU loaded. */
 void vcpu_debug_reset(struct acrn_vcpu *vcpu);
+
+/** DR0 to DR3 into the CPU, if breakpoints are enabled. The vCPU is being loaded. */
+void vcpu_debug_load(const struct acrn_vcpu *vcpu);
 
 /**
  * An emulated instruction reads or writes \p size bytes of memory, or of ports: notes the breakpoints that it meets. To

@@ -121,7 +121,8 @@ struct vcpu_arch {
 	uint64_t switched_msr[SWITCHED_MSR_COUNT];
 	uint64_t dr[4];
 	uint64_t dr6;
-	bool watching;      /* DR7 has breakpoints on data or ports: debug_regs.c */
+	bool breakpoints;   /* DR7 enables some, or did: debug_regs.c */
+	bool watching;      /* and some on data or ports */
 	uint8_t watch_hits; /* those that the instruction under emulation has met so far */
 	uint64_t xcr0;
 	void *xsave_area; /* 2^xsave_order pages */
