@@ -154,7 +154,8 @@ void hv_timer_stop_wait(struct hv_timer *timer)
 	}
 }
 
-/* Lock held. Takes the first timer off the list if it is due at `now`, or re-arms it if periodic. @return it, or NULL */
+/* Lock held. Takes the first timer off the list if it is due at `now`, or re-arms it if periodic. @return it, or NULL
+ */
 static struct hv_timer *take_due(struct timer_list *list, uint64_t now)
 {
 	struct hv_timer *timer = first_of(list);

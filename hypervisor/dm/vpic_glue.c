@@ -54,15 +54,11 @@ uint32_t vpic_intack(struct acrn_vm *vm)
 	return vpic_ack(&vm->vpic);
 }
 
-bool vpic_is_asserted(const struct acrn_vm *vm)
-{
-	return vpic_intr(&vm->vpic);
-}
-
 static void add_ports(struct acrn_vm *vm, uint16_t first, const char *name)
 {
 	const vm_ioport_interface_t interface = {&vm->vpic, vpic_in, vpic_out, name};
-	const int32_t status = vm_io_port_add_handler(vm, (vm_ioport_range_t){first, (uint16_t)(first + 1U)}, interface);
+	const int32_t status =
+		vm_io_port_add_handler(vm, (vm_ioport_range_t){first, (uint16_t)(first + 1U)}, interface);
 
 	ASSERT(status == 0); /* the VM is being made: nobody has them yet */
 }

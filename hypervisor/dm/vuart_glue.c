@@ -57,7 +57,8 @@ static struct vuart *attach(struct acrn_vm *vm, uint32_t index, void (*tx)(struc
 	const uint16_t base = (index == 0U) ? VUART_COM1_BASE : VUART_COM2_BASE;
 	const uint32_t gsi = (index == 0U) ? VUART_COM1_GSI : VUART_COM2_GSI;
 	const vm_ioport_range_t ports = {base, (uint16_t)(base + VUART_PORT_COUNT - 1U)};
-	const vm_ioport_interface_t interface = {&vm->vuart[index], vuart_in, vuart_out, (index == 0U) ? "COM1" : "COM2"};
+	const vm_ioport_interface_t interface = {
+		&vm->vuart[index], vuart_in, vuart_out, (index == 0U) ? "COM1" : "COM2"};
 	const int32_t status = vm_io_port_add_handler(vm, ports, interface);
 
 	ASSERT(status == 0); /* the VM is being made: nobody has them yet */

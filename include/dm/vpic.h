@@ -78,7 +78,7 @@ bool vpic_intr(const struct vpic *vpic);
 uint8_t vpic_read_port(struct vpic *vpic, uint16_t port);
 void vpic_write_port(struct vpic *vpic, uint16_t port, uint8_t val);
 
-/* ---- Glue (vpic_glue.c): the VM's ports; vpic_intack(), vpic_is_asserted(): <hv/upcall.h> ---- */
+/* ---- Glue (vpic_glue.c): the VM's ports; vpic_intack(): <hv/upcall.h> ---- */
 
 /** Initialises vm->vpic, its INTR to arch_pic_wire(), and registers its ports. Before the VM is started. */
 void vpic_attach(struct acrn_vm *vm);

@@ -75,7 +75,4 @@ void vioapic_eoi_broadcast(struct acrn_vm *vm, uint32_t vector);
 /** INTA cycle on the VM's PIC pair. @return the vector */
 uint32_t vpic_intack(struct acrn_vm *vm);
 
-/** @return true if the VM's PIC pair asserts INTR */
-bool vpic_is_asserted(const struct acrn_vm *vm);
-
 #endif

@@ -139,15 +139,15 @@ TEST(vpit_interrupts)
 	out8(vm, 0x43U, 0x34U);
 	out8(vm, 0x40U, 0xA9U); /* 1193 clocks: 1000 us */
 	out8(vm, 0x40U, 0x04U);
-	EXPECT(!vpic_is_asserted(vm));
+	EXPECT(!vpic_intr(&vm->vpic));
 	start = fake_time;
 	for (uint64_t i = 0U; i < 3U; i++) {
 		fake_time = start + 1000UL * (i + 1UL) - 100UL;
 		timer_expired();
-		EXPECT(!vpic_is_asserted(vm));
+		EXPECT(!vpic_intr(&vm->vpic));
 		fake_time += 150UL;
 		timer_expired();
-		EXPECT(vpic_is_asserted(vm));
+		EXPECT(vpic_intr(&vm->vpic));
 		EXPECT_EQ(vpic_intack(vm), 0x20U);
 	}
 	/* A guest that wants a million a second does not get the machine. */
@@ -155,7 +155,7 @@ TEST(vpit_interrupts)
 	out8(vm, 0x40U, 0x01U);
 	fake_time += 10U;
 	timer_expired();
-	EXPECT(vpic_is_asserted(vm));
+	EXPECT(vpic_intr(&vm->vpic));
 	EXPECT(vm->vpit.clock.timer.armed && (vm->vpit.clock.timer.deadline >= fake_time + 49U));
 	EXPECT_EQ(vm_destroy(vm), 0);
 	EXPECT(!vm->vpit.clock.timer.armed);

@@ -19,7 +19,7 @@
 #define DR6_BD              BIT(13)
 #define DR7_RESET           BIT(10)
 #define DR7_GD              BIT(13)
-#define DR7_ENABLES         0xFFUL /* L0, G0 ... L3, G3 */
+#define DR7_ENABLES         0xFFUL       /* L0, G0 ... L3, G3 */
 #define DR7_FREE            0xFFFF23FFUL /* the bits that are neither fixed ones nor fixed zeroes */
 #define DR7_ENABLED(dr7, i) (((dr7) >> (2U * (i)) & 3UL) != 0UL)
 #define DR7_RW(dr7, i)      ((uint32_t)((dr7) >> (16U + 4U * (i))) & 3U)

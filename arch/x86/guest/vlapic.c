@@ -194,7 +194,8 @@ int32_t vlapic_pending_vector(struct vlapic *vlapic)
 	(void)vlapic_sync_posted(vlapic);
 	vector = vlapic_highest_irr(vlapic);
 	if (vector >= 0) {
-		/* TPR may have been changed without us (TPR shadow): PPR is computed, unless the CPU does it (30.1.3). */
+		/* TPR may have been changed without us (TPR shadow): PPR is computed, unless the CPU does it (30.1.3).
+		 */
 		const uint32_t ppr = vlapic->vid_active ? vreg_get(vlapic, VREG_PPR) : vlapic_update_ppr(vlapic);
 
 		if (((uint32_t)vector & 0xF0U) <= (ppr & 0xF0U)) {

@@ -175,10 +175,8 @@ void vlapic_pic_wire(struct acrn_vm *vm, bool asserted)
 
 bool vlapic_extint_pending(struct vlapic *vlapic)
 {
-	if (__atomic_load_n(&vlapic->extint, __ATOMIC_ACQUIRE)) {
-		return true;
-	}
-	return vpic_is_asserted(vlapic->vcpu->vm) && vlapic_accept_pic_intr(vlapic);
+	return __atomic_load_n(&vlapic->extint, __ATOMIC_ACQUIRE) ||
+		(__atomic_load_n(&vlapic->lint0_line, __ATOMIC_ACQUIRE) && vlapic_accept_pic_intr(vlapic));
 }
 
 void vlapic_extint_acked(struct vlapic *vlapic)

@@ -160,7 +160,8 @@ void vlapic_extint_acked(struct vlapic *vlapic);
  */
 void vlapic_set_vid(struct vlapic *vlapic, bool on);
 
-/** Moves what was posted to IRR. @return the highest vector that came to IRR since this was last asked, or -1. Owner. */
+/** Moves what was posted to IRR. @return the highest vector that came to IRR since this was last asked, or -1. Owner.
+ */
 int32_t vlapic_take_moved(struct vlapic *vlapic);
 
 /**
