@@ -505,7 +505,6 @@ TEST(mmio_local_apic)
 	fake_vmcs[VMX_GUEST_PHYS_ADDR] = LAPIC + 0x30UL;
 	EXPECT_EQ(violation(READ), VMEXIT_ENTER_AGAIN);
 	EXPECT_EQ(*reg(INSTR_REG_RAX), 0x30U);
-	EXPECT(vcpu->arch.check_events);
 	code[0] = 0x89U; /* mov [rbx], eax */
 	fake_vmcs[VMX_GUEST_PHYS_ADDR] = LAPIC + 0x80UL;
 	EXPECT_EQ(violation(WRITE), VMEXIT_ENTER_AGAIN);
