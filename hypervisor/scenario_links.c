@@ -39,28 +39,35 @@ static int32_t check_vuart_end(const struct scenario_reader *rd, uint32_t index,
 	return 0;
 }
 
+static int32_t load_vuart(struct scenario_reader *rd, uint32_t i)
+{
+	struct scenario_vuart *out = &rd->out->vuart[i];
+	struct scn_vuart_record rec;
+
+	memcpy(&rec, rd->vuarts + i * sizeof(rec), sizeof(rec));
+	if (rec.reserved != 0U || scenario_get_string(rd, &rec.name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 ||
+		out->name[0] == '\0')
+		return refuse(rd, "vuart_connection %u: bad name or reserved field; compile it again", i);
+	for (uint32_t k = 0U; k < i; k++) {
+		if (strcmp(rd->out->vuart[k].name, out->name) == 0)
+			return refuse(rd, "vuart_connection %u: %u has the same name '%s'", i, k, out->name);
+	}
+	if (rec.vm[0] == rec.vm[1] && rec.com[0] == rec.com[1])
+		return refuse(rd, "vuart_connection %u: both ends are the same port", i);
+	for (uint32_t k = 0U; k < 2U; k++) {
+		if (check_vuart_end(rd, i, rec.vm[k], rec.com[k]) != 0)
+			return -EINVAL;
+		out->vm[k] = rec.vm[k];
+		out->com[k] = rec.com[k];
+	}
+	return 0;
+}
+
 int32_t scenario_load_vuarts(struct scenario_reader *rd)
 {
 	for (uint32_t i = 0U; i < rd->hdr.vuart_count; i++) {
-		struct scenario_vuart *out = &rd->out->vuart[i];
-		struct scn_vuart_record rec;
-
-		memcpy(&rec, rd->vuarts + i * sizeof(rec), sizeof(rec));
-		if (rec.reserved != 0U || scenario_get_string(rd, &rec.name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 ||
-			out->name[0] == '\0')
-			return refuse(rd, "vuart_connection %u: bad name or reserved field; compile it again", i);
-		for (uint32_t k = 0U; k < i; k++) {
-			if (strcmp(rd->out->vuart[k].name, out->name) == 0)
-				return refuse(rd, "vuart_connection %u: %u has the same name '%s'", i, k, out->name);
-		}
-		if (rec.vm[0] == rec.vm[1] && rec.com[0] == rec.com[1])
-			return refuse(rd, "vuart_connection %u: both ends are the same port", i);
-		for (uint32_t k = 0U; k < 2U; k++) {
-			if (check_vuart_end(rd, i, rec.vm[k], rec.com[k]) != 0)
-				return -EINVAL;
-			out->vm[k] = rec.vm[k];
-			out->com[k] = rec.com[k];
-		}
+		if (load_vuart(rd, i) != 0)
+			return -EINVAL;
 	}
 	rd->out->vuart_count = rd->hdr.vuart_count;
 	return 0;
@@ -94,27 +101,34 @@ static int32_t check_connection(
 								  : check_connection_end(rd, index, rec->vm[1]);
 }
 
+static int32_t load_connection(struct scenario_reader *rd, uint32_t i)
+{
+	struct scenario_connection *out = &rd->out->connection[i];
+	struct scn_connection_record rec;
+
+	memcpy(&rec, rd->connections + i * sizeof(rec), sizeof(rec));
+	if (scenario_get_string(rd, &rec.name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 || out->name[0] == '\0')
+		return refuse(rd, "connection %u: bad name; compile it again", i);
+	for (uint32_t k = 0U; k < i; k++) {
+		if (strcmp(rd->out->connection[k].name, out->name) == 0)
+			return refuse(rd, "connection %u: %u has the same name '%s'", i, k, out->name);
+	}
+	if (check_connection(rd, i, &rec) != 0)
+		return -EINVAL;
+	for (uint32_t k = 0U; k < 2U; k++) {
+		out->vm[k] = rec.vm[k];
+		out->emits[k] = ((rec.emits >> k) & 1U) != 0U;
+	}
+	out->type = rec.type;
+	out->size = rec.size_kb * 1024U;
+	return 0;
+}
+
 int32_t scenario_load_connections(struct scenario_reader *rd)
 {
 	for (uint32_t i = 0U; i < rd->hdr.connection_count; i++) {
-		struct scenario_connection *out = &rd->out->connection[i];
-		struct scn_connection_record rec;
-
-		memcpy(&rec, rd->connections + i * sizeof(rec), sizeof(rec));
-		if (scenario_get_string(rd, &rec.name, TEXT_NAME, out->name, SCN_MAX_NAME) != 0 || out->name[0] == '\0')
-			return refuse(rd, "connection %u: bad name; compile it again", i);
-		for (uint32_t k = 0U; k < i; k++) {
-			if (strcmp(rd->out->connection[k].name, out->name) == 0)
-				return refuse(rd, "connection %u: %u has the same name '%s'", i, k, out->name);
-		}
-		if (check_connection(rd, i, &rec) != 0)
+		if (load_connection(rd, i) != 0)
 			return -EINVAL;
-		for (uint32_t k = 0U; k < 2U; k++) {
-			out->vm[k] = rec.vm[k];
-			out->emits[k] = ((rec.emits >> k) & 1U) != 0U;
-		}
-		out->type = rec.type;
-		out->size = rec.size_kb * 1024U;
 	}
 	rd->out->connection_count = rd->hdr.connection_count;
 	return 0;

@@ -51,20 +51,29 @@ static uint64_t taken_by_others(const struct scenario *scn, const struct scenari
 	return mask;
 }
 
+#define MASK_CPUS 64U
+
+/* The CPUs of a mask, from either end. @return how many */
+static uint32_t list_cpus(uint64_t mask, bool downwards, uint16_t cpu[MASK_CPUS])
+{
+	uint32_t count = 0U;
+
+	for (uint32_t i = 0U; i < MASK_CPUS; i++) {
+		const uint32_t id = downwards ? MASK_CPUS - 1U - i : i;
+
+		if ((mask & (1UL << id)) != 0UL)
+			cpu[count++] = (uint16_t)id;
+	}
+	return count;
+}
+
 static void place_auto(struct scenario *scn, struct scenario_vm *vm, uint32_t usable)
 {
 	const uint64_t allowed = cpu_mask(usable) & ~owned_by_others(scn, vm) &
 		(vm->load_order == SCN_POST_LAUNCHED_VM ? UINT64_MAX : ~taken_by_others(scn, vm));
-	const bool downwards = vm->load_order == SCN_POST_LAUNCHED_VM;
-	uint16_t cpu[64];
-	uint32_t count = 0U;
+	uint16_t cpu[MASK_CPUS];
+	const uint32_t count = list_cpus(allowed, vm->load_order == SCN_POST_LAUNCHED_VM, cpu);
 
-	for (uint32_t i = 0U; i < 64U; i++) {
-		const uint32_t id = downwards ? 63U - i : i;
-
-		if ((allowed & (1UL << id)) != 0UL)
-			cpu[count++] = (uint16_t)id;
-	}
 	vm->pcpu_mask = allowed;
 	if (count == 0U) {
 		refuse(vm,

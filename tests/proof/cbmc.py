@@ -60,6 +60,7 @@ class Proof:
     quick: int = 1			# so many of `broken` without --deep
     small: tuple[Broken, ...] = ()	# what is changed for all: limits made small, invariants written to loops
     flags: tuple[str, ...] = ()		# of CBMC: what makes it faster here
+    calls: tuple[str, ...] = ()		# "function:any_function", wherever it is called: by its contract
 
 
 DECODE = "arch/x86/guest/instr_decode.c"
@@ -75,6 +76,20 @@ HYPERCALL = "hypervisor/hypercall.c"
 HYPERCALL_VM = "hypervisor/hypercall_vm.c"
 SCENARIO = "hypervisor/scenario.c"
 BLOB = "include/public/scenario_blob.h"
+LINKS = "hypervisor/scenario_links.c"
+MACHINE = "hypervisor/scenario_machine.c"
+# The limits of the product, but for the number of VMs.
+REAL = {"CONFIG_MAX_VCPUS_PER_VM": 16, "CONFIG_MAX_PCPU_NUM": 64}
+# struct scenario as a few hundred variables for each VM is what CBMC does not get through.
+WHOLE_ARRAYS = ("--no-array-field-sensitivity",)
+TEXTS = ("scenario_get_string:any_string", "strcmp:any_strcmp", "scenario_explain:any_explain")
+
+
+def invariant(file: str, loop: str, what: str) -> Broken:
+    """The `for (...) {` that `loop` begins with is given what holds before and after each turn, and comes to an end."""
+    head, rest = loop.split("{", 1)
+    return Broken(file, loop, f"{head}{what} {{{rest}")
+
 
 FEWER_FIELDS = ("--max-field-sensitivity-array-size", "8")	# no variables for each element of the larger arrays
 # Parts of a VM that a proof is not about: CBMC's time grows with its size.
@@ -152,14 +167,79 @@ PROOFS: dict[str, Proof] = {
          Broken(HYPERCALL_VM, "!is_aligned(page, PAGE_SIZE)", "false")),
         1, SMALL_VM, FEWER_FIELDS),
     "scenario": Proof(
-        ("lib/memory.c",), {"": "3", "is_zero.0": "10", "scenario_get_string.0": "7"}, {"STRINGS": 16}, {"STRINGS": 64},
+        (), {"": "3"}, REAL, REAL,
+        (Broken(SCENARIO, "sizeof(*hdr) + vms + vuarts + connections + hdr->str_size != size", "false"),
+         Broken(SCENARIO, "hdr->vuart_count > SCN_MAX_VUARTS", "false"),
+         Broken(SCENARIO, "out->max_pcpus == 0U || out->max_pcpus > CONFIG_MAX_PCPU_NUM", "out->max_pcpus == 0U")),
+        1, calls=("is_zero:any_zero", "blob_crc32:any_crc32", *TEXTS), flags=WHOLE_ARRAYS),
+    "scenario_text": Proof(
+        ("hypervisor/lib/string.c",), {"": "18"}, {"CONFIG_MAX_VM_NUM": 2, **REAL}, {"CONFIG_MAX_VM_NUM": 4, **REAL},
         (Broken(SCENARIO, "str->length > rd->hdr.str_size - str->offset", "false"),
-         Broken(SCENARIO, "sizeof(*hdr) + vms + vuarts + connections + hdr->str_size != size", "false")),
-        1, (Broken(SCENARIO, "blob_crc32(blob, size) != hdr->crc32", "nondet_bool()"),
-            Broken(BLOB, "SCN_MAX_NAME        15U", "SCN_MAX_NAME        5U"),
-            Broken(BLOB, "SCN_MAX_TAG         31U", "SCN_MAX_TAG         3U"),
+         Broken(SCENARIO, "dst[str->length] = '\\0';", "dst[max + 1U] = '\\0';"),
+         Broken(SCENARIO, "size - at - sizeof(zero)", "size - at"),
+         Broken(SCENARIO, "if (bytes[i] != 0U)", "if (bytes[i] > 1U)"),
+         Broken(SCENARIO, "strnlen(name, len)", "strlen(name)"),
+         Broken("hypervisor/lib/string.c", "a[i] != b[i] || a[i] == '\\0'", "a[i] != b[i]")),
+        1, (invariant(SCENARIO, "for (size_t i = 0U; i < size; i++) {\n\t\tcrc ^=",
+                      "__CPROVER_loop_invariant(i <= size) __CPROVER_decreases(size - i)"),
+            invariant(SCENARIO, "for (size_t i = 0U; i < size; i++) {\n\t\tif (bytes",
+                      "__CPROVER_loop_invariant(i <= size && (any_place >= i || bytes[any_place] == 0U)) "
+                      "__CPROVER_decreases(size - i)"),
+            invariant(SCENARIO, "for (uint32_t i = 0U; i < str->length; i++) {",
+                      "__CPROVER_assigns(i, __CPROVER_object_whole(dst)) "
+                      "__CPROVER_loop_invariant(i <= str->length && dst[max] == '\\0' && (any_place >= i || "
+                      "(dst[any_place] == (char)rd->strings[str->offset + any_place] && dst[any_place] >= ' ' && "
+                      "dst[any_place] <= '~'))) __CPROVER_decreases(str->length - i)"),
+            invariant(MACHINE, "for (uint32_t i = 0U; i < MASK_CPUS; i++) {",
+                      "__CPROVER_assigns(i, count, __CPROVER_object_whole(cpu)) "
+                      "__CPROVER_loop_invariant(i <= MASK_CPUS && count <= i && "
+                      "(any_place >= count || cpu[any_place] < usable)) __CPROVER_decreases(MASK_CPUS - i)")),
+        flags=WHOLE_ARRAYS),
+    "scenario_vm": Proof(
+        (), {"": "17"}, {"CONFIG_MAX_VM_NUM": 2, **REAL, "CONFIG_MAX_VCPUS_PER_VM": 4},
+        {"CONFIG_MAX_VM_NUM": 2, **REAL},
+        (Broken(SCENARIO, "rec->vcpu_pcpu[i] >= rd->out->max_pcpus", "false"),
+         Broken(SCENARIO, "used > SCN_MAX_PORTS || ", ""),
+         Broken(SCENARIO, "used > SCN_MAX_MODULES || ", ""),
+         Broken(SCENARIO, "used > SCN_MAX_PCI_DEVS || ", ""),
+         Broken(SCENARIO, "vm->own_pcpu ? rd->named_mask : rd->own_mask", "rd->own_mask"),
+         Broken(SCENARIO, "!post || !last || rec->slots == 0U", "!post || rec->slots == 0U")),
+        1, (Broken(SCENARIO, "if (check_port_owner(", "if (any_port_owner("),
+            Broken(SCENARIO, "owner = find_pci_owner(", "owner = any_pci_owner(")),
+        calls=("is_zero:any_zero", "explain_vm:any_explain_vm", *TEXTS), flags=WHOLE_ARRAYS),
+    "scenario_links": Proof(
+        ("lib/memory.c",), {"": "17"}, {"CONFIG_MAX_VM_NUM": 2, **REAL}, {"CONFIG_MAX_VM_NUM": 3, **REAL},
+        (Broken(LINKS, "rec->size_kb > SCN_CONNECTION_MAX_KB", "false"),
+         Broken(LINKS, "com != SCN_CONSOLE_COM1 && com != SCN_CONSOLE_COM2", "false"),
+         Broken(LINKS, "rd->connections + i * sizeof(rec)", "rd->connections + (i + 1U) * sizeof(rec)")),
+        1, (Broken(LINKS, "if (check_vuart_end(", "if (any_vuart_end("),
+            Broken(LINKS, "(check_connection_end(rd, index, rec->vm[0])", "(any_connection_end(rd, index, rec->vm[0])"),
+            Broken(LINKS, ": check_connection_end(", ": any_connection_end(")),
+        calls=TEXTS, flags=WHOLE_ARRAYS),
+    "scenario_load": Proof(
+        (), {"": "LINKS+1"}, {"CONFIG_MAX_VM_NUM": 2, "LINKS": 2, **REAL}, {"CONFIG_MAX_VM_NUM": 4, "LINKS": 8, **REAL},
+        (Broken(SCENARIO, "rd->hdr.vm_count - 1U + slots > CONFIG_MAX_VM_NUM", "false"),
+         Broken(SCENARIO, "rd->records + id * sizeof(rec)", "rd->records + (id + 1U) * sizeof(rec)"),
+         Broken(SCENARIO, "rd->out->console_vm >= rd->out->vm_count", "false"),
+         Broken(SCENARIO, "rd->out->vm_count = rd->hdr.vm_count - 1U + slots;", "rd->out->vm_count = slots;")),
+        1, (Broken(SCENARIO, "ret = check_layout(", "ret = part_layout("),
+            Broken(SCENARIO, "ret = load_header(", "ret = part_header("),
+            Broken(SCENARIO, "ret = load_vm(", "ret = part_vm("),
+            Broken(LINKS, "if (load_vuart(", "if (part_vuart("),
+            Broken(LINKS, "if (load_connection(", "if (part_connection("),
             Broken(BLOB, "SCN_MAX_MOD_STRING  127U", "SCN_MAX_MOD_STRING  4U"),
-            Broken(BLOB, "SCN_MAX_BOOTARGS    2047U", "SCN_MAX_BOOTARGS    6U"))),
+            Broken(BLOB, "SCN_MAX_BOOTARGS    2047U", "SCN_MAX_BOOTARGS    6U")),
+        calls=("scenario_explain:any_message",), flags=WHOLE_ARRAYS),
+    "scenario_machine": Proof(
+        (), {"": "CONFIG_MAX_VM_NUM+1", "any_list.0": "65", "ram_inside.0": "RANGES+1",
+             **dict.fromkeys(("place_auto.0", "taken_by_others.0", "check_cpus.0", "cpus_are_good.0", "main.0"),
+                             "CONFIG_MAX_VCPUS_PER_VM+1")},
+        {"CONFIG_MAX_VM_NUM": 2, "RANGES": 2, **REAL, "CONFIG_MAX_VCPUS_PER_VM": 2},
+        {"CONFIG_MAX_VM_NUM": 2, "RANGES": 4, **REAL},
+        (Broken(MACHINE, "vm->vcpu_pcpu[i] >= usable", "false"),
+         Broken(MACHINE, "cpu[i % count]", "cpu[i]"),
+         Broken(MACHINE, "if (count == 0U) {", "if (false) {")),
+        1, (Broken(MACHINE, "count = list_cpus(", "count = any_list("),), flags=WHOLE_ARRAYS),
 }
 
 
@@ -202,10 +282,13 @@ def check(name: str, bounds: Bounds, broken: Broken | None) -> tuple[bool, str, 
                           "-o", program, *map(str, sources)], 60)
         if code != 0:
             return False, "does not compile", said
-        if any("__CPROVER_loop_invariant" in change.by for change in proof.small):
-            code, said = run([*cbmc.program("goto-instrument"), "--apply-loop-contracts", program, program], 60)
+        loops = any("__CPROVER_loop_invariant" in change.by for change in proof.small)
+        contracts = [*(word for call in proof.calls for word in ("--replace-calls", call)),
+                     *(["--apply-loop-contracts"] if loops else [])]
+        if contracts:
+            code, said = run([*cbmc.program("goto-instrument"), *contracts, program, program], 60)
             if code != 0:
-                return False, "the invariants cannot be applied", said
+                return False, "the contracts cannot be applied", said
         code, said = run([*cbmc.program("cbmc"), program, *CHECKS, *proof.flags, *unrolled(proof, bounds)], TIMEOUT)
     counted = re.search(r"\*\* (\d+) of (\d+) failed", said)
     if counted is None or code not in (0, 10):

@@ -6,7 +6,9 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#ifndef CONFIG_MAX_PCPU_NUM
 #define CONFIG_MAX_PCPU_NUM 4U
+#endif
 #ifndef CONFIG_MAX_VM_NUM
 #define CONFIG_MAX_VM_NUM 2U
 #endif
