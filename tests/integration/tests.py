@@ -753,7 +753,7 @@ def command_tests() -> list[Test]:
     tests.append(Command("proof/ports", (str(TOP / "tests" / "proof" / "eva.py"),), timeout=600, packages="proof"))
     for path in sorted((TOP / "tests" / "proof" / "cbmc").glob("*.c")):
         cbmc = (str(TOP / "tests" / "proof" / "cbmc.py"), path.stem)
-        tests += [Command(f"proof/{path.stem}", cbmc, timeout=600),
+        tests += [Command(f"proof/{path.stem}", cbmc, timeout=600, alone=path.stem == "scenario_vm"),
                   Command(f"proof/{path.stem}-deep", (*cbmc, "--deep"), timeout=7200, alone=True)]
     for target in sorted((TOP / "tests" / "fuzz").glob("fuzz_*.c")):
         name = target.stem.removeprefix("fuzz_")
