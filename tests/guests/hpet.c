@@ -84,6 +84,20 @@ static void handler_level(struct trap *t)
 	lapic_eoi();
 }
 
+/*
+ * Comparator and period are set with the counter halted: another VM may have the CPU's next slice, and a comparator
+ * that is past when it is written matches when the counter comes round again.
+ */
+static void count_on(void)
+{
+	wr(0x10, rd(0x10) | 1);
+}
+
+static void halt_count(void)
+{
+	wr(0x10, rd(0x10) & ~1UL);
+}
+
 static void test_interrupt(unsigned int n, bool level)
 {
 	unsigned int gsi = route(n), timer = 0x100 + 0x20 * n;
@@ -95,7 +109,9 @@ static void test_interrupt(unsigned int n, bool level)
 	ioapic_set_rte(gsi, VEC | RTE_DEST(lapic_id()) | (level ? RTE_LEVEL : 0));
 	trap_count_reset(VEC);
 	wr(timer, ((uint64_t)gsi << 9) | (level ? 2 : 0) | 4);
+	halt_count();
 	wr(timer + 8, rd(0xf0) + hz / 1000);
+	count_on();
 	if (level) {
 		trap_set_handler(VEC, handler_level);
 		for (unsigned int i = 0; i < 1000000 && (rd(0x20) & BIT(n)) == 0; i++)
@@ -125,10 +141,11 @@ static void test_legacy(void)
 	pit_set(0, 2, 0xffff);
 	ioapic_set_rte(ioapic_isa_pin(0), VEC | RTE_DEST(lapic_id()));
 	trap_count_reset(VEC);
-	wr(0x10, 3);
+	wr(0x10, 2);
 	wr(0x100, 0x4c);
 	wr(0x108, rd(0xf0) + hz / 1000);
 	wr(0x108, hz / 1000);
+	count_on();
 	report(trap_wait(VEC, 10, PATIENCE), "timer 0, periodic, in place of IRQ 0");
 	wr(0x100, 0);
 	irq_window();
