@@ -123,12 +123,12 @@ struct vpci_function {
 
 /* A word that is read and written at once. */
 struct vpci_route {
-	_Alignas(8) uint32_t base;
+	uint32_t base;
 	uint8_t shift; /* 1 << shift bytes */
 	uint8_t slot;
 	uint8_t bar;
 	uint8_t unused;
-};
+} __aligned(8);
 
 /* Sorted by base, disjoint. All accesses are atomic. */
 struct vpci_routes {

@@ -750,7 +750,6 @@ def command_tests() -> list[Test]:
           for name in CHECKS),
     ]
     tests.append(Command("proof/protocol", (str(TOP / "tests" / "proof" / "run.py"),), timeout=300, packages="proof"))
-    tests.append(Command("proof/ports", (str(TOP / "tests" / "proof" / "eva.py"),), timeout=600, packages="proof"))
     for path in sorted((TOP / "tests" / "proof" / "cbmc").glob("*.c")):
         cbmc = (str(TOP / "tests" / "proof" / "cbmc.py"), path.stem)
         tests += [Command(f"proof/{path.stem}", cbmc, timeout=600, alone=path.stem == "scenario_vm"),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The ports of hypervisor/ioreq.c in the real space of 65536 ports and with the real table: every access, with every
- * well-formed map, goes where it belongs. That maps are well-formed is the proof "portmap". No bound.
+ * well-formed map, goes where it belongs, and a request of no type nowhere. That maps are well-formed is the proof
+ * "portmap". No bound.
  */
 #include <lib/errno.h>
 
@@ -92,10 +93,21 @@ static void access(struct acrn_vcpu *vcpu)
 		pio->value >> (8UL * asked.size) == 0U);
 }
 
+static void no_access(struct acrn_vcpu *vcpu)
+{
+	vcpu->req.type = nondet_u32();
+	ASSUME(vcpu->req.type != REQ_PORTIO && vcpu->req.type != REQ_MMIO && vcpu->req.type != REQ_WP);
+	PROVE(emulate_io(vcpu, &vcpu->req) == -EINVAL && calls == 0U && unhandled_calls == 0U);
+}
+
 int main(void)
 {
 	vm.vcpus[0].vm = &vm;
 	any_map();
-	access(&vm.vcpus[0]);
+	if (nondet_bool()) {
+		access(&vm.vcpus[0]);
+	} else {
+		no_access(&vm.vcpus[0]);
+	}
 	return 0;
 }
