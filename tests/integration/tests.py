@@ -752,7 +752,7 @@ def command_tests() -> list[Test]:
     tests.append(Command("proof/protocol", (str(TOP / "tests" / "proof" / "run.py"),), timeout=300, packages="proof"))
     for path in sorted((TOP / "tests" / "proof" / "cbmc").glob("*.c")):
         cbmc = (str(TOP / "tests" / "proof" / "cbmc.py"), path.stem)
-        tests += [Command(f"proof/{path.stem}", cbmc, timeout=600, alone=path.stem == "scenario_vm"),
+        tests += [Command(f"proof/{path.stem}", cbmc, timeout=600),
                   Command(f"proof/{path.stem}-deep", (*cbmc, "--deep"), timeout=7200, alone=True)]
     for target in sorted((TOP / "tests" / "fuzz").glob("fuzz_*.c")):
         name = target.stem.removeprefix("fuzz_")

@@ -207,6 +207,12 @@ PROOFS: dict[str, Proof] = {
         1, (Broken(SCENARIO, "if (check_port_owner(", "if (any_port_owner("),
             Broken(SCENARIO, "owner = find_pci_owner(", "owner = any_pci_owner(")),
         calls=("is_zero:any_zero", "explain_vm:any_explain_vm", *TEXTS), flags=WHOLE_ARRAYS),
+    "scenario_owners": Proof(
+        (), {"": "17"}, {"CONFIG_MAX_VM_NUM": 2, **REAL}, {"CONFIG_MAX_VM_NUM": 4, **REAL},
+        (Broken(SCENARIO, "if (ports_overlap(&out->vm[i].port[k], first, last))",
+                "if (ports_overlap(&out->vm[i].port[k], first, last - 1U))"),
+         Broken(SCENARIO, "k < out->vm[i].pci_count", "k + 1U < out->vm[i].pci_count")),
+        1, calls=("explain_vm:any_explain_vm", *TEXTS), flags=WHOLE_ARRAYS),
     "scenario_links": Proof(
         ("lib/memory.c",), {"": "17"}, {"CONFIG_MAX_VM_NUM": 2, **REAL}, {"CONFIG_MAX_VM_NUM": 3, **REAL},
         (Broken(LINKS, "rec->size_kb > SCN_CONNECTION_MAX_KB", "false"),
